@@ -1,0 +1,3 @@
+/** Row 4: the contract of a dataset as a value, its validation and comparison, and the vocabulary of checks. Evaluates nothing. */
+export * from './checks.ts'
+export * from './contract.ts'

@@ -1,0 +1,116 @@
+import type { TableId } from '../base/index.ts'
+import type { Contract } from '../contract/index.ts'
+import type { Value } from '../schema/index.ts'
+import type { IntervalUnit } from './interval.ts'
+import type { IntervalParameters, SqlQuery } from './sql-template.ts'
+
+/**
+ * What an output interval `[s, e)` reads of an input: the input rows whose time lies in `[s, e)` (`same`), in
+ * `[s - before, e + after)` (`shift`), or any row (`all`). An input row's time is the input's own interval column.
+ */
+export type Reads =
+  | { readonly kind: 'same' }
+  /** Both in microseconds, at least 0. */
+  | { readonly kind: 'shift'; readonly before: number; readonly after: number }
+  | { readonly kind: 'all' }
+
+export interface Edge {
+  readonly reads: Reads
+  /**
+   * An SQL expression over the input's columns that gives the output time (or a list of times) which a row affects.
+   * Null means: none. When absent, a changed row affects all that `reads` implies.
+   */
+  readonly touches: string | null
+}
+
+/** Files under the lake's folder, by a glob; each path is a delivery, again whenever its content changes. */
+export interface FileSource {
+  readonly kind: 'files'
+  readonly glob: string
+  readonly format: 'parquet' | 'csv'
+  /** What a path that vanished means: an error, nothing, or the removal of its rows. */
+  readonly withdrawn: 'error' | 'keep' | 'remove'
+  readonly csv: { readonly delimiter: string; readonly header: boolean; readonly quote: string }
+}
+
+export type SourceRow = Readonly<Record<string, Value | Date | null | undefined>>
+
+/** One hand-over of a function source: rows, and the cursor from which the next call continues. */
+export interface SourceBatch {
+  readonly rows: Iterable<SourceRow>
+  /** JSON-safe; stored in the ledger with the rows, atomically. */
+  readonly cursor: unknown
+}
+
+export interface SourceContext {
+  /** The cursor of the last published batch, or null at the first run. */
+  readonly cursor: unknown
+  readonly signal: AbortSignal
+}
+
+/** An async generator function; each yielded batch is one delivery, published together or not at all. */
+export interface FunctionSource {
+  readonly kind: 'function'
+  /** Part of the fingerprint: the author changes it when the function's meaning changes. */
+  readonly version: string
+  readonly read: (context: SourceContext) => AsyncIterable<SourceBatch>
+}
+
+export type SourceInput = FileSource | FunctionSource
+
+/** Built whole: every build replaces all rows. */
+export interface WholeBuild {
+  readonly kind: 'whole'
+  readonly query: () => SqlQuery
+}
+
+/** Built interval by interval of the output's own time column. */
+export interface IntervalBuild {
+  readonly kind: 'interval'
+  readonly column: string
+  readonly unit: IntervalUnit
+  /** Ends of the domain in microseconds; null: the first or last interval that an input row reaches. */
+  readonly start: number | null
+  readonly end: number | null
+  /**
+   * Consecutive intervals may be built by one query, as many as one unit of `batch` holds; the query over several
+   * intervals must equal the union of the queries over each. Equal to `unit` when the author promises nothing.
+   */
+  readonly batch: IntervalUnit
+  readonly query: (parameters: { readonly interval: IntervalParameters }) => SqlQuery
+}
+
+export type Producer =
+  | { readonly kind: 'source'; readonly input: SourceInput }
+  | {
+      readonly kind: 'model'
+      readonly build: WholeBuild | IntervalBuild
+      readonly edges: Readonly<Record<string, Edge>>
+    }
+
+/** A dataset definition: contract and producer. A value; builds are callbacks so that files may import each other. */
+export interface Dataset {
+  readonly id: TableId
+  /** Called once all files are loaded; checks may name other datasets. */
+  readonly contract: () => Contract
+  readonly producer: Producer
+}
+
+const brand = Symbol.for('limn.dataset')
+
+/** True for what `model` and `ingest` return, whichever copy of limn made it. */
+export function isDataset(value: unknown): value is Dataset {
+  return typeof value === 'object' && value !== null && brand in value
+}
+
+export function brandDataset<T extends Dataset>(dataset: T): T {
+  Object.defineProperty(dataset, brand, { value: true })
+  return dataset
+}
+
+/** Columns limn adds to every ingested dataset: which delivery a row came with, and which run landed it. */
+export const deliveryColumns = {
+  _delivery: { type: 'int', doc: 'Ordinal of the delivery within this dataset, from 1.' },
+  _path: { type: 'string', doc: 'Path of the delivered file, or the cursor of a function source.' },
+  _run: { type: 'string', doc: 'The run that landed the row.' },
+} as const

@@ -1,0 +1,342 @@
+import { tableId } from '../base/index.ts'
+import type {
+  Additivity,
+  Check,
+  ColumnContract,
+  Contract,
+  RejectBudget,
+  RejectRule,
+  Severity,
+} from '../contract/index.ts'
+import {
+  brandDataset,
+  type Dataset,
+  deliveryColumns,
+  type Edge,
+  type FileSource,
+  type FunctionSource,
+  type IntervalBuild,
+  type SourceBatch,
+  type SourceContext,
+  type SourceInput,
+  type WholeBuild,
+} from './dataset.ts'
+import { type IntervalUnit, parseMicros } from './interval.ts'
+import type { DatasetReference, IntervalParameters, SqlQuery, SqlText } from './sql-template.ts'
+
+type ColumnsSpec = Readonly<Record<string, ColumnContract>>
+type Name<C> = Extract<keyof C, string>
+type TransformName = 'year' | 'month' | 'day' | 'hour'
+/** A column (identity), a transform of a column, or `bucket(n, column)` / `truncate(n, column)`. */
+type Partition<C> =
+  | Name<C>
+  | `${TransformName}(${Name<C>})`
+  | `bucket(${number}, ${Name<C>})`
+  | `truncate(${number}, ${Name<C>})`
+
+interface SeverityOption {
+  /** Default `hard`. */
+  readonly severity?: Severity
+  /** Default: derived from the check. */
+  readonly name?: string
+}
+
+/** Builders for the vocabulary of checks, typed by the dataset's columns. */
+export interface CheckBuilder<C> {
+  unique(columns: Name<C> | readonly Name<C>[], options?: SeverityOption): Check
+  notNull(column: Name<C>, options?: SeverityOption): Check
+  /** `min ≤ value ≤ max`, both ends included; nulls pass. */
+  between(column: Name<C>, min: number | string, max: number | string, options?: SeverityOption): Check
+  /** Every non-null value of `columns` occurs among `toColumns` of `to` (default: the same names). */
+  reference(
+    columns: Name<C> | readonly Name<C>[],
+    to: DatasetReference,
+    toColumns?: string | readonly string[],
+    options?: SeverityOption,
+  ): Check
+  /** An SQL aggregate over this dataset equals one over another, in all or group by group (`by`). */
+  reconcile(
+    left: string,
+    to: { readonly with: DatasetReference; readonly right: string; readonly by?: { readonly left: string; readonly right: string }; readonly tolerance?: number },
+    options?: SeverityOption,
+  ): Check
+  /** Row count of each built interval within `[min, max]`; those in `partial` (ISO dates of starts) only need `≤ max`. */
+  volume(band: { readonly min: number; readonly max: number; readonly partial?: readonly string[] }, options?: SeverityOption): Check
+  /** Rows of the query are failures. */
+  sql(name: string, query: SqlText, options?: Omit<SeverityOption, 'name'>): Check
+}
+
+interface SharedSpec<C extends ColumnsSpec> {
+  /** One sentence: what one row is. */
+  readonly doc: string
+  readonly owner: string
+  readonly grain: readonly Name<C>[]
+  readonly columns: C
+  readonly checks?: (check: CheckBuilder<C>) => readonly Check[]
+  readonly tags?: readonly string[]
+  readonly rejectBudget?: RejectBudget
+}
+
+export interface ModelSpec<C extends ColumnsSpec> extends SharedSpec<C> {
+  readonly keys: readonly Name<C>[]
+  readonly partition?: readonly Partition<C>[]
+  readonly build: WholeBuild | (IntervalBuild & { readonly column: Name<C> })
+  /** What each input contributes, by dataset name. Default for an input not named: `reads: all`. */
+  readonly edges?: Readonly<Record<string, { readonly reads?: Edge['reads']; readonly touches?: string | SqlText }>>
+  /** Rows for which `when` is true go to quarantine. */
+  readonly rejects?: readonly RejectRule[]
+}
+
+export interface IngestSpec<C extends ColumnsSpec> extends Omit<SharedSpec<C>, 'grain'> {
+  /** Default: none; bronze keeps what came. */
+  readonly grain?: readonly Name<C>[]
+  readonly from: SourceInput
+}
+
+/** A definition that remembers its columns in its type: `Row<typeof flight>`. */
+export interface TypedDataset<C extends ColumnsSpec> extends Dataset {
+  readonly columns: C
+}
+
+/** A dataset computed by SQL. Throws `dataset/invalid` for a name that is not `namespace.name`. */
+export function model<const C extends ColumnsSpec>(name: string, spec: ModelSpec<C>): TypedDataset<C> {
+  const id = tableId(name)
+  const edges: Record<string, Edge> = {}
+  for (const [input, edge] of Object.entries(spec.edges ?? {})) {
+    const touches = edge.touches
+    edges[input] = {
+      reads: edge.reads ?? { kind: 'same' },
+      touches: touches === undefined ? null : typeof touches === 'string' ? touches : touches.text,
+    }
+  }
+  return brandDataset({
+    id,
+    columns: spec.columns,
+    contract: () => contractOf(id, spec, { keys: spec.keys, partition: spec.partition ?? [], rejects: spec.rejects ?? [] }),
+    producer: { kind: 'model', build: spec.build, edges },
+  })
+}
+
+/** A dataset that lands what a source hands over: every delivery as delivered, append-only, partitioned by delivery. */
+export function ingest<const C extends ColumnsSpec>(
+  name: string,
+  spec: IngestSpec<C>,
+): TypedDataset<C & typeof deliveryColumns> {
+  const id = tableId(name)
+  const columns = { ...spec.columns, ...deliveryColumns }
+  return brandDataset({
+    id,
+    columns,
+    contract: () => ({
+      ...contractOf<C>(id, { ...spec, grain: spec.grain ?? [] }, { keys: [], partition: ['_delivery'], rejects: [] }),
+      columns,
+    }),
+    producer: { kind: 'source', input: spec.from },
+  })
+}
+
+/** Names a dataset without importing it. */
+export function ref(name: string): DatasetReference {
+  return { id: tableId(name) }
+}
+
+/** Built as a whole each time. */
+export function whole(query: (() => SqlQuery) | SqlQuery): WholeBuild {
+  return { kind: 'whole', query: typeof query === 'function' ? query : () => query }
+}
+
+interface IntervalOptions {
+  /** First day of the domain, `YYYY-MM-DD`; inclusive. Default: the first interval an input row reaches. */
+  readonly start?: string
+  /** End of the domain, exclusive. Default: the last interval an input row reaches. */
+  readonly end?: string
+  /** Build up to this much at once; promises that a query over several intervals is the union of the single ones. */
+  readonly batch?: IntervalUnit
+}
+
+type IntervalQuery = ((parameters: { readonly interval: IntervalParameters }) => SqlQuery) | SqlQuery
+
+/** Built interval by interval of the output's own time column; the query sees `[interval.start, interval.end)`. */
+export function byInterval<const N extends string>(
+  column: N,
+  unit: IntervalUnit,
+  query: IntervalQuery,
+): IntervalBuild & { readonly column: N }
+export function byInterval<const N extends string>(
+  column: N,
+  unit: IntervalUnit,
+  options: IntervalOptions,
+  query: IntervalQuery,
+): IntervalBuild & { readonly column: N }
+export function byInterval<const N extends string>(
+  column: N,
+  unit: IntervalUnit,
+  second: IntervalOptions | IntervalQuery,
+  third?: IntervalQuery,
+): IntervalBuild & { readonly column: N } {
+  const options = third === undefined ? {} : (second as IntervalOptions)
+  const query = third ?? (second as IntervalQuery)
+  return {
+    kind: 'interval',
+    column,
+    unit,
+    start: options.start === undefined ? null : parseMicros(options.start),
+    end: options.end === undefined ? null : parseMicros(options.end),
+    batch: options.batch ?? unit,
+    query: typeof query === 'function' ? query : () => query,
+  }
+}
+
+/** Reads the input rows of the same interval. */
+export const same: Edge['reads'] = { kind: 'same' }
+/** Reads any input row. */
+export const all: Edge['reads'] = { kind: 'all' }
+
+/** Reads input rows from `before` ahead of the interval to `after` behind it: `shift({ before: '2 days', after: '19 hours' })`. */
+export function shift(span: { readonly before?: string; readonly after?: string }): Edge['reads'] {
+  return { kind: 'shift', before: durationMicros(span.before ?? '0 days'), after: durationMicros(span.after ?? '0 days') }
+}
+
+const spanUnits: Readonly<Record<string, number>> = { minute: 60_000_000, hour: 3_600_000_000, day: 86_400_000_000 }
+
+function durationMicros(text: string): number {
+  const match = /^(\d+) (minute|hour|day)s?$/.exec(text.trim())
+  const unit = spanUnits[match?.[2] ?? '']
+  if (!match || unit === undefined) throw new TypeError(`"${text}" is not a span; write "2 days", "19 hours" or "30 minutes".`)
+  return Number(match[1]) * unit
+}
+
+/** Files under the lake's folder as deliveries. `glob` is relative to the lake, with `*`, `**` and `?`. */
+export function files(
+  glob: string,
+  options: {
+    readonly format: 'parquet' | 'csv'
+    readonly withdrawn?: 'keep' | 'remove'
+    readonly delimiter?: string
+    readonly header?: boolean
+    readonly quote?: string
+  },
+): FileSource {
+  return {
+    kind: 'files',
+    glob,
+    format: options.format,
+    withdrawn: options.withdrawn ?? 'error',
+    csv: { delimiter: options.delimiter ?? ',', header: options.header ?? true, quote: options.quote ?? '"' },
+  }
+}
+
+/**
+ * Any npm client as a source: an async generator that yields `{ rows, cursor }`. It gets the last published cursor and
+ * an abort signal. State `version` anew when the function's meaning changes: it is part of the fingerprint.
+ */
+export function source(
+  read: (context: SourceContext) => AsyncIterable<SourceBatch>,
+  options: { readonly version?: string } = {},
+): FunctionSource {
+  return { kind: 'function', version: options.version ?? '1', read }
+}
+
+interface ContractParts {
+  readonly doc: string
+  readonly owner: string
+  readonly grain: readonly string[]
+  readonly columns: ColumnsSpec
+  readonly checks?: (check: never) => readonly Check[]
+  readonly tags?: readonly string[]
+  readonly rejectBudget?: RejectBudget
+}
+
+function contractOf<C extends ColumnsSpec>(
+  id: Dataset['id'],
+  spec: ContractParts & { readonly checks?: (check: CheckBuilder<C>) => readonly Check[] },
+  rest: { readonly keys: readonly string[]; readonly partition: readonly string[]; readonly rejects: readonly RejectRule[] },
+): Contract {
+  return {
+    id,
+    doc: spec.doc,
+    owner: spec.owner,
+    grain: spec.grain,
+    keys: rest.keys,
+    columns: spec.columns,
+    partition: rest.partition,
+    checks: spec.checks?.(checkBuilder<C>()) ?? [],
+    rejects: rest.rejects,
+    rejectBudget: spec.rejectBudget ?? {},
+    tags: spec.tags ?? [],
+  }
+}
+
+function listOf<T extends string>(value: T | readonly T[]): readonly T[] {
+  return typeof value === 'string' ? [value] : value
+}
+
+function checkBuilder<C>(): CheckBuilder<C> {
+  const base = (derived: string, options?: SeverityOption) => ({
+    name: options?.name ?? derived,
+    severity: options?.severity ?? 'hard',
+  })
+  return {
+    unique: (columns, options) => ({ kind: 'unique', columns: listOf(columns), ...base(`unique(${listOf(columns).join(', ')})`, options) }),
+    notNull: (column, options) => ({ kind: 'notNull', column, ...base(`not_null(${column})`, options) }),
+    between: (column, min, max, options) => ({
+      kind: 'between',
+      column,
+      min,
+      max,
+      ...base(`between(${column}, ${min}, ${max})`, options),
+    }),
+    reference: (columns, to, toColumns, options) => ({
+      kind: 'reference',
+      columns: listOf(columns),
+      to: to.id,
+      toColumns: toColumns === undefined ? listOf(columns) : listOf(toColumns),
+      ...base(`reference(${listOf(columns).join(', ')} → ${to.id})`, options),
+    }),
+    reconcile: (left, to, options) => ({
+      kind: 'reconcile',
+      left,
+      with: to.with.id,
+      right: to.right,
+      ...(to.by ? { by: to.by } : {}),
+      tolerance: to.tolerance ?? 0,
+      ...base(`reconcile(${left} = ${to.with.id}: ${to.right}${to.by ? ` by ${to.by.left}` : ''})`, options),
+    }),
+    volume: (band, options) => ({
+      kind: 'volume',
+      min: band.min,
+      max: band.max,
+      partial: band.partial ?? [],
+      ...base(`volume(${band.min} … ${band.max})`, options),
+    }),
+    sql: (name, query, options) => ({ kind: 'sql', sql: query.text, ...base(name, options) }),
+  }
+}
+
+/** What TypeScript sees of a column's value when rows leave limn. */
+type ValueOf<T> = T extends 'boolean'
+  ? boolean
+  : T extends 'int' | 'float' | 'double'
+    ? number
+    : T extends 'long'
+      ? bigint
+      : T extends 'timestamptz'
+        ? Temporal.Instant
+        : T extends 'timestamp'
+          ? Temporal.PlainDateTime
+          : T extends 'date'
+            ? Temporal.PlainDate
+            : T extends 'time'
+              ? Temporal.PlainTime
+              : T extends 'binary' | `fixed[${number}]`
+                ? Uint8Array
+                : string
+
+/** The row type of a dataset: null where the contract says what null means. */
+export type Row<D> = D extends { readonly columns: infer C }
+  ? {
+      readonly [K in keyof C]: C[K] extends { readonly type: infer T; readonly nulls: string } ? ValueOf<T> | null : C[K] extends { readonly type: infer T } ? ValueOf<T> : never
+    }
+  : never
+
+export type { Additivity }

@@ -1,0 +1,9 @@
+/**
+ * Row 5: dataset definitions, the graph over them, selection and interval sets. Values only: nothing here executes,
+ * reads a file or knows a table format.
+ */
+export * from './dataset.ts'
+export * from './define.ts'
+export * from './interval.ts'
+export * from './interval-set.ts'
+export * from './sql-template.ts'

@@ -1,0 +1,225 @@
+import type { TableId } from '../../base/index.ts'
+import type { Schema, Value } from '../../schema/index.ts'
+import type { StorePath } from '../../storage/index.ts'
+
+/**
+ * The Iceberg metadata model: camelCase here, the specification's spelling on the wire. Ids are bigint; an absent or
+ * `-1` current snapshot is `null`. (Iceberg specification, "Table Metadata", "Snapshots", "Manifests".)
+ */
+
+export type Transform =
+  | { readonly kind: 'identity' }
+  | { readonly kind: 'void' }
+  | { readonly kind: 'bucket'; readonly count: number }
+  | { readonly kind: 'truncate'; readonly width: number }
+  | { readonly kind: 'year' }
+  | { readonly kind: 'month' }
+  | { readonly kind: 'day' }
+  | { readonly kind: 'hour' }
+
+export interface PartitionField {
+  readonly sourceId: number
+  readonly fieldId: number
+  readonly name: string
+  readonly transform: Transform
+}
+export interface PartitionSpec {
+  readonly specId: number
+  readonly fields: readonly PartitionField[]
+}
+
+export interface SortField {
+  readonly sourceId: number
+  readonly transform: Transform
+  readonly direction: 'asc' | 'desc'
+  readonly nullOrder: 'nulls-first' | 'nulls-last'
+}
+export interface SortOrder {
+  readonly orderId: number
+  readonly fields: readonly SortField[]
+}
+
+export type SnapshotOperation = 'append' | 'replace' | 'overwrite' | 'delete'
+
+export interface Snapshot {
+  readonly snapshotId: bigint
+  readonly parentSnapshotId: bigint | null
+  readonly sequenceNumber: bigint
+  readonly timestampMs: number
+  readonly manifestList: StorePath
+  readonly operation: SnapshotOperation
+  /** Everything in the wire summary except `operation`. */
+  readonly summary: Readonly<Record<string, string>>
+  readonly schemaId: number | null
+}
+
+export interface SnapshotRef {
+  readonly snapshotId: bigint
+  readonly type: 'branch' | 'tag'
+  readonly minSnapshotsToKeep?: number
+  readonly maxSnapshotAgeMs?: number
+  readonly maxRefAgeMs?: number
+}
+
+export interface TableMetadata {
+  readonly formatVersion: 1 | 2
+  readonly tableUuid: string
+  readonly location: string
+  readonly lastSequenceNumber: bigint
+  readonly lastUpdatedMs: number
+  readonly lastColumnId: number
+  readonly schemas: readonly Schema[]
+  readonly currentSchemaId: number
+  readonly partitionSpecs: readonly PartitionSpec[]
+  readonly defaultSpecId: number
+  readonly lastPartitionId: number
+  readonly sortOrders: readonly SortOrder[]
+  readonly defaultSortOrderId: number
+  readonly properties: Readonly<Record<string, string>>
+  /** What `main` points at; null when the table has no rows yet. */
+  readonly currentSnapshotId: bigint | null
+  readonly snapshots: readonly Snapshot[]
+  readonly snapshotLog: readonly { readonly timestampMs: number; readonly snapshotId: bigint }[]
+  readonly metadataLog: readonly { readonly timestampMs: number; readonly metadataFile: string }[]
+  readonly refs: Readonly<Record<string, SnapshotRef>>
+}
+
+/** 0 data, 1 position deletes, 2 equality deletes. */
+export type FileContent = 0 | 1 | 2
+
+export interface DataFile {
+  readonly content: FileContent
+  readonly path: StorePath
+  readonly format: 'parquet' | 'avro' | 'orc' | 'puffin'
+  readonly specId: number
+  /** One value per partition field of the spec, in order; null for a null partition value. */
+  readonly partition: readonly (Value | null)[]
+  readonly recordCount: bigint
+  readonly fileSizeInBytes: bigint
+  /** Per field id. Absent map or key: unknown. */
+  readonly columnSizes: ReadonlyMap<number, bigint>
+  readonly valueCounts: ReadonlyMap<number, bigint>
+  readonly nullValueCounts: ReadonlyMap<number, bigint>
+  readonly nanValueCounts: ReadonlyMap<number, bigint>
+  /** Single-value serialised (specification, appendix D); may be truncated, always a bound. */
+  readonly lowerBounds: ReadonlyMap<number, Uint8Array>
+  readonly upperBounds: ReadonlyMap<number, Uint8Array>
+  readonly splitOffsets: readonly bigint[]
+  readonly equalityIds: readonly number[]
+  readonly sortOrderId: number | null
+  readonly keyMetadata?: Uint8Array
+}
+
+/** 0 existing, 1 added, 2 deleted. */
+export type EntryStatus = 0 | 1 | 2
+
+/** A manifest's entry with inheritance already applied (snapshot id and sequence numbers are never null after reading). */
+export interface ManifestEntry {
+  readonly status: EntryStatus
+  readonly snapshotId: bigint
+  readonly dataSequenceNumber: bigint
+  readonly fileSequenceNumber: bigint
+  readonly file: DataFile
+}
+
+export interface FieldSummary {
+  readonly containsNull: boolean
+  readonly containsNan: boolean | null
+  readonly lowerBound: Uint8Array | null
+  readonly upperBound: Uint8Array | null
+}
+
+/** A row of a manifest list. */
+export interface ManifestFile {
+  readonly path: StorePath
+  readonly length: bigint
+  readonly specId: number
+  readonly content: 'data' | 'deletes'
+  readonly sequenceNumber: bigint
+  readonly minSequenceNumber: bigint
+  readonly addedSnapshotId: bigint
+  readonly addedFilesCount: number
+  readonly existingFilesCount: number
+  readonly deletedFilesCount: number
+  readonly addedRowsCount: bigint
+  readonly existingRowsCount: bigint
+  readonly deletedRowsCount: bigint
+  readonly partitions: readonly FieldSummary[]
+}
+
+/** What must hold of the table for a commit to be applied (REST specification, TableRequirement). */
+export type Requirement =
+  | { readonly type: 'assert-create' }
+  | { readonly type: 'assert-table-uuid'; readonly uuid: string }
+  /** `snapshotId` null: the ref must not exist. */
+  | { readonly type: 'assert-ref-snapshot-id'; readonly ref: string; readonly snapshotId: bigint | null }
+  | { readonly type: 'assert-last-assigned-field-id'; readonly lastAssignedFieldId: number }
+  | { readonly type: 'assert-current-schema-id'; readonly currentSchemaId: number }
+  | { readonly type: 'assert-last-assigned-partition-id'; readonly lastAssignedPartitionId: number }
+  | { readonly type: 'assert-default-spec-id'; readonly defaultSpecId: number }
+  | { readonly type: 'assert-default-sort-order-id'; readonly defaultSortOrderId: number }
+
+/** A change to a table's metadata (REST specification, TableUpdate). Ids of `-1` mean "the one added last in this list". */
+export type Update =
+  | { readonly action: 'assign-uuid'; readonly uuid: string }
+  | { readonly action: 'upgrade-format-version'; readonly formatVersion: 1 | 2 }
+  | { readonly action: 'add-schema'; readonly schema: Schema }
+  | { readonly action: 'set-current-schema'; readonly schemaId: number }
+  | { readonly action: 'add-spec'; readonly spec: PartitionSpec }
+  | { readonly action: 'set-default-spec'; readonly specId: number }
+  | { readonly action: 'add-sort-order'; readonly sortOrder: SortOrder }
+  | { readonly action: 'set-default-sort-order'; readonly sortOrderId: number }
+  | { readonly action: 'add-snapshot'; readonly snapshot: Snapshot }
+  | { readonly action: 'set-snapshot-ref'; readonly ref: string; readonly to: SnapshotRef }
+  | { readonly action: 'remove-snapshot-ref'; readonly ref: string }
+  | { readonly action: 'remove-snapshots'; readonly snapshotIds: readonly bigint[] }
+  | { readonly action: 'set-location'; readonly location: string }
+  | { readonly action: 'set-properties'; readonly updates: Readonly<Record<string, string>> }
+  | { readonly action: 'remove-properties'; readonly removals: readonly string[] }
+
+export interface TableCommit {
+  readonly table: TableId
+  readonly requirements: readonly Requirement[]
+  readonly updates: readonly Update[]
+}
+
+export type CommitOutcome =
+  | { readonly kind: 'committed'; readonly metadata: ReadonlyMap<TableId, LoadedTable> }
+  | { readonly kind: 'conflict'; readonly table: TableId; readonly requirement: Requirement | { readonly type: 'pointer-moved' } }
+  /** The catalog may or may not have committed: look for the snapshot ids before anything is deleted. */
+  | { readonly kind: 'unknown'; readonly cause: unknown }
+
+export interface LoadedTable {
+  readonly table: TableId
+  readonly metadataLocation: StorePath
+  readonly metadata: TableMetadata
+}
+
+export interface CatalogCapabilities {
+  /** Several tables in one commit, all or nothing. */
+  readonly atomicCommit: boolean
+  /** Creating a table can be part of such a commit. */
+  readonly atomicCreate: boolean
+  /** `loadTables` returns pointers of one instant. */
+  readonly snapshotRead: boolean
+}
+
+/** The catalog port. `catalog/` implements it. */
+export interface Catalog {
+  readonly capabilities: CatalogCapabilities
+  /** Every table, in byte order of ids. */
+  listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]>
+  /** Null for a table that does not exist. */
+  loadTables(
+    ids: readonly TableId[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<ReadonlyMap<TableId, LoadedTable | null>>
+  /**
+   * All or nothing across tables. Each table of one commit gets the same `timestampMs` in its snapshot log.
+   * Every table's requirements are checked against its current metadata, under the same transaction that moves it.
+   */
+  commit(
+    changes: readonly TableCommit[],
+    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
+  ): Promise<CommitOutcome>
+}

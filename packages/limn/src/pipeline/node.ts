@@ -1,0 +1,59 @@
+import type { TableId } from '../base/index.ts'
+import type { Contract } from '../contract/index.ts'
+import type { Edge, IntervalUnit, Producer } from '../dataset/index.ts'
+
+/** How a dataset's rows are divided for planning. */
+export type Shape =
+  | { readonly kind: 'files' }
+  | { readonly kind: 'function' }
+  | { readonly kind: 'whole' }
+  | {
+      readonly kind: 'interval'
+      readonly column: string
+      readonly columnType: 'timestamp' | 'timestamptz' | 'date'
+      readonly unit: IntervalUnit
+      readonly batch: IntervalUnit
+      readonly start: number | null
+      readonly end: number | null
+    }
+
+/** Where the SQL of a model stands, so that an error in it can name file, line and column. */
+export interface QueryOrigin {
+  readonly file: string
+  /** Line (from 1) of the text's first character in the file. */
+  readonly line: number
+  /** Column (from 1) of the text's first character. */
+  readonly column: number
+}
+
+export interface ModelQuery {
+  /** With `$interval_start` and `$interval_end` still standing. */
+  readonly text: string
+  readonly origin: QueryOrigin
+  /** The syntax tree without positions: two spellings of one query are equal. */
+  readonly canonical: string
+}
+
+/** A dataset ready to be planned and run: its definition, bound to its inputs. */
+export interface Node {
+  readonly id: TableId
+  readonly file: string
+  readonly contract: Contract
+  readonly producer: Producer
+  readonly shape: Shape
+  readonly query: ModelQuery | null
+  /** One edge per input, in order of ids. */
+  readonly edges: ReadonlyMap<TableId, Edge>
+  /** Hash of everything that decides a build's result, and of nothing else. */
+  readonly fingerprint: string
+  /** Hash of the checks, which are outside the fingerprint. */
+  readonly checksHash: string
+  /** Datasets its checks read, itself excluded. */
+  readonly checkInputs: readonly TableId[]
+}
+
+/** All datasets of a lake in topological order. */
+export interface Project {
+  readonly order: readonly TableId[]
+  readonly nodes: ReadonlyMap<TableId, Node>
+}

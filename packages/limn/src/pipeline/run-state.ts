@@ -1,0 +1,240 @@
+import type { RunId, TableId } from '../base/index.ts'
+import type { Migration, StateDatabase, Tx } from '../state/index.ts'
+import type { StorePath } from '../storage/index.ts'
+
+/**
+ * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the
+ * ledger in the lake. A run goes
+ *
+ *   running ─► publishing ─► published
+ *      │            └──────► (found dead: settled by asking each main) ─► published | abandoned
+ *      ├─► refused | failed
+ *      └─► (found dead) ─► abandoned
+ *
+ * and nothing leaves an ended phase. Branches and staged pointers of runs that ended unpublished are kept for a week.
+ */
+export type Phase = 'running' | 'publishing' | 'published' | 'refused' | 'failed' | 'abandoned' | 'idle'
+
+export const livePhases: readonly Phase[] = ['running', 'publishing']
+
+export interface RunRecord {
+  readonly id: RunId
+  readonly phase: Phase
+  readonly host: string
+  readonly pid: number
+  readonly startedAtMs: number
+  readonly endedAtMs: number | null
+  readonly message: string
+  /** Whether the ledger already has a row for its end. */
+  readonly recorded: boolean
+}
+
+export const pipelineMigrations: readonly Migration[] = [
+  {
+    id: 1,
+    name: 'runs, staged pointers, refs, caches',
+    sql: `
+      CREATE TABLE run (
+        id TEXT PRIMARY KEY, phase TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+        started_ms INTEGER NOT NULL, ended_ms INTEGER, message TEXT NOT NULL DEFAULT '', recorded INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      CREATE TABLE staged_pointer (
+        run TEXT NOT NULL, table_id TEXT NOT NULL, metadata_location TEXT NOT NULL, PRIMARY KEY (run, table_id)
+      ) STRICT;
+      CREATE TABLE run_ref (
+        run TEXT NOT NULL, table_id TEXT NOT NULL, ref TEXT NOT NULL, snapshot_id TEXT NOT NULL, PRIMARY KEY (run, table_id, ref)
+      ) STRICT;
+      CREATE TABLE publish_intent (
+        run TEXT NOT NULL, table_id TEXT NOT NULL, snapshot_id TEXT NOT NULL, PRIMARY KEY (run, table_id)
+      ) STRICT;
+      CREATE TABLE file_hash (
+        path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sha256 TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE fact (
+        key TEXT PRIMARY KEY, value TEXT NOT NULL
+      ) STRICT;`,
+  },
+]
+
+interface RunRow {
+  readonly id: string
+  readonly phase: string
+  readonly host: string
+  readonly pid: number
+  readonly started_ms: number
+  readonly ended_ms: number | null
+  readonly message: string
+  readonly recorded: number
+}
+
+/** Reads and writes the pipeline's own tables in the state database. */
+export class RunState {
+  private readonly state: StateDatabase
+
+  constructor(state: StateDatabase) {
+    this.state = state
+  }
+
+  begin(run: { readonly id: RunId; readonly host: string; readonly pid: number; readonly startedAtMs: number }): Promise<void> {
+    return this.change(`run ${run.id} running`, (tx) => {
+      tx.run('INSERT INTO run (id, phase, host, pid, started_ms) VALUES (?, ?, ?, ?, ?)', [
+        run.id,
+        'running',
+        run.host,
+        run.pid,
+        run.startedAtMs,
+      ])
+    })
+  }
+
+  /** Moves a live run on, with what it intends to publish. */
+  publishing(id: RunId, expected: ReadonlyMap<TableId, bigint>): Promise<void> {
+    return this.change(`run ${id} publishing`, (tx) => {
+      tx.run('UPDATE run SET phase = ? WHERE id = ?', ['publishing', id])
+      tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
+      for (const [table, snapshot] of expected) {
+        tx.run('INSERT INTO publish_intent (run, table_id, snapshot_id) VALUES (?, ?, ?)', [id, table, String(snapshot)])
+      }
+    })
+  }
+
+  /** Ends a run. A published run's staged pointers and refs went with the publish; others keep theirs for a week. */
+  end(id: RunId, phase: Phase, at: { readonly endedAtMs: number; readonly message: string; readonly recorded: boolean }): Promise<void> {
+    return this.change(`run ${id} ${phase}`, (tx) => {
+      tx.run('UPDATE run SET phase = ?, ended_ms = ?, message = ?, recorded = ? WHERE id = ?', [
+        phase,
+        at.endedAtMs,
+        at.message,
+        at.recorded ? 1 : 0,
+        id,
+      ])
+      tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
+      if (phase === 'published' || phase === 'idle') forget(tx, id)
+      if (phase === 'idle') tx.run('DELETE FROM run WHERE id = ?', [id])
+    })
+  }
+
+  markRecorded(ids: readonly RunId[]): Promise<void> {
+    return this.change('runs recorded', (tx) => {
+      for (const id of ids) tx.run('UPDATE run SET recorded = 1 WHERE id = ?', [id])
+    })
+  }
+
+  /** All runs known, latest first. */
+  runs(): readonly RunRecord[] {
+    return this.state.read((tx) => tx.all<RunRow>('SELECT * FROM run ORDER BY id DESC')).map(recordOf)
+  }
+
+  intent(id: RunId): ReadonlyMap<TableId, bigint> {
+    const rows = this.state.read((tx) =>
+      tx.all<{ table_id: string; snapshot_id: string }>('SELECT table_id, snapshot_id FROM publish_intent WHERE run = ?', [id]),
+    )
+    return new Map(rows.map((row) => [row.table_id as TableId, BigInt(row.snapshot_id)]))
+  }
+
+  /** Notes a branch or pin this run is about to make, so that whoever finds it dead can drop it. */
+  noteRef(run: RunId, table: TableId, ref: string, snapshotId: bigint): Promise<void> {
+    return this.change(`run ${run} ref ${table} ${ref}`, (tx) => {
+      tx.run('INSERT OR REPLACE INTO run_ref (run, table_id, ref, snapshot_id) VALUES (?, ?, ?, ?)', [
+        run,
+        table,
+        ref,
+        String(snapshotId),
+      ])
+    })
+  }
+
+  refs(run: RunId): readonly { readonly table: TableId; readonly ref: string; readonly snapshotId: bigint }[] {
+    const rows = this.state.read((tx) =>
+      tx.all<{ table_id: string; ref: string; snapshot_id: string }>('SELECT * FROM run_ref WHERE run = ? ORDER BY table_id, ref', [run]),
+    )
+    return rows.map((row) => ({ table: row.table_id as TableId, ref: row.ref, snapshotId: BigInt(row.snapshot_id) }))
+  }
+
+  dropStaged(run: RunId): Promise<void> {
+    return this.change(`run ${run} dropped`, (tx) => forget(tx, run))
+  }
+
+  pointer(run: RunId, table: TableId): StorePath | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ metadata_location: string }>('SELECT metadata_location FROM staged_pointer WHERE run = ? AND table_id = ?', [run, table]),
+    )
+    return row ? (row.metadata_location as StorePath) : null
+  }
+
+  pointers(run: RunId): readonly { readonly table: TableId; readonly metadataLocation: StorePath }[] {
+    return this.state
+      .read((tx) =>
+        tx.all<{ table_id: string; metadata_location: string }>(
+          'SELECT table_id, metadata_location FROM staged_pointer WHERE run = ? ORDER BY table_id',
+          [run],
+        ),
+      )
+      .map((row) => ({ table: row.table_id as TableId, metadataLocation: row.metadata_location as StorePath }))
+  }
+
+  /** Moves the pointer of an unregistered table if it still is `expected`. */
+  swapPointer(run: RunId, table: TableId, expected: StorePath | null, next: StorePath): Promise<boolean> {
+    return this.change(`run ${run} pointer ${table}`, (tx) => {
+      const row = tx.get<{ metadata_location: string }>(
+        'SELECT metadata_location FROM staged_pointer WHERE run = ? AND table_id = ?',
+        [run, table],
+      )
+      if ((row?.metadata_location ?? null) !== expected) return false
+      tx.run('INSERT OR REPLACE INTO staged_pointer (run, table_id, metadata_location) VALUES (?, ?, ?)', [run, table, next])
+      return true
+    })
+  }
+
+  /** The remembered hash of a file, if its stamp (size, inode, times) is unchanged. */
+  fileHash(path: string, stamp: string): string | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ stamp: string; sha256: string }>('SELECT stamp, sha256 FROM file_hash WHERE path = ?', [path]),
+    )
+    return row?.stamp === stamp ? row.sha256 : null
+  }
+
+  /** Caches are not recovery state: no named step guards them. */
+  rememberFileHashes(entries: readonly { readonly path: string; readonly stamp: string; readonly sha256: string }[]): void {
+    if (entries.length === 0) return
+    this.state.transact((tx) => {
+      for (const entry of entries) {
+        tx.run('INSERT OR REPLACE INTO file_hash (path, stamp, sha256) VALUES (?, ?, ?)', [entry.path, entry.stamp, entry.sha256])
+      }
+    })
+  }
+
+  /** A fact about immutable snapshots, computed before. */
+  fact(key: string): string | null {
+    return this.state.read((tx) => tx.get<{ value: string }>('SELECT value FROM fact WHERE key = ?', [key]))?.value ?? null
+  }
+
+  rememberFact(key: string, value: string): void {
+    this.state.transact((tx) => {
+      tx.run('INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)', [key, value])
+      tx.run('DELETE FROM fact WHERE rowid <= (SELECT max(rowid) FROM fact) - 5000', [])
+    })
+  }
+
+  private change<T>(detail: string, body: (tx: Tx) => T): Promise<T> {
+    return this.state.change(detail, body)
+  }
+}
+
+function forget(tx: Tx, run: RunId): void {
+  tx.run('DELETE FROM staged_pointer WHERE run = ?', [run])
+  tx.run('DELETE FROM run_ref WHERE run = ?', [run])
+}
+
+function recordOf(row: RunRow): RunRecord {
+  return {
+    id: row.id as RunId,
+    phase: row.phase as Phase,
+    host: row.host,
+    pid: Number(row.pid),
+    startedAtMs: Number(row.started_ms),
+    endedAtMs: row.ended_ms === null ? null : Number(row.ended_ms),
+    message: row.message,
+    recorded: Number(row.recorded) === 1,
+  }
+}
