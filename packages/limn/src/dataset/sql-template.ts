@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { LimnError, type TableId } from '../base/index.ts'
 
 /** What a build's SQL may name besides datasets: the ends of the interval being built, as parameters. */
@@ -20,6 +21,8 @@ export const intervalParameters: IntervalParameters = {
 export interface SqlText {
   readonly kind: 'sql'
   readonly text: string
+  /** Where the template's text begins, when it could be found: absolute path, line and column from 1. */
+  readonly at?: { readonly file: string; readonly line: number; readonly column: number }
 }
 
 /** A sibling `.sql` file, relative to the dataset file that names it. Read when the project is loaded. */
@@ -48,7 +51,17 @@ export interface SqlIdentifier {
  */
 export function sql(strings: TemplateStringsArray, ...parts: readonly SqlPart[]): SqlText {
   const text = strings.map((chunk, i) => chunk + (i < parts.length ? printPart(parts[i] as SqlPart) : '')).join('')
-  return { kind: 'sql', text }
+  const at = callSite()
+  return at ? { kind: 'sql', text, at } : { kind: 'sql', text }
+}
+
+/** Where `sql` was called: the text begins behind the tag and its backtick. */
+function callSite(): SqlText['at'] | undefined {
+  const stack = new Error().stack?.split('\n') ?? []
+  const frame = /\(?(file:\/\/[^\s()]+|\/[^\s()]+):(\d+):(\d+)\)?$/.exec(stack[3]?.trim() ?? '')
+  if (!frame?.[1]) return undefined
+  const file = frame[1].startsWith('file:') ? fileURLToPath(frame[1]) : frame[1]
+  return { file, line: Number(frame[2]), column: Number(frame[3]) + 'sql`'.length }
 }
 
 /** A model's SQL in its own file, by a path relative to the dataset file. */

@@ -186,6 +186,13 @@ export class RunState {
     })
   }
 
+  /** Forgets an unregistered table staged by a run that stages it anew. */
+  dropPointer(run: RunId, table: TableId): Promise<void> {
+    return this.change(`run ${run} pointer ${table} dropped`, (tx) => {
+      tx.run('DELETE FROM staged_pointer WHERE run = ? AND table_id = ?', [run, table])
+    })
+  }
+
   /** The remembered hash of a file, if its stamp (size, inode, times) is unchanged. */
   fileHash(path: string, stamp: string): string | null {
     const row = this.state.read((tx) =>

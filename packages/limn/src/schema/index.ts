@@ -1,2 +1,6 @@
-/** Row 1: types, schemas with field ids, and values. Pure; knows no format and no store. */
+/** Row 1: types, schemas with field ids, values, and the hash-key encoding. Pure; knows no format and no store. */
+export * from './fields.ts'
+export * from './hash-key.ts'
+export * from './json.ts'
 export * from './types.ts'
+export * from './values.ts'

@@ -1,0 +1,173 @@
+import { randomFillSync } from 'node:crypto'
+import { deflateRawSync, inflateRawSync, zstdDecompressSync } from 'node:zlib'
+import avro from 'avsc'
+import { LimnError } from '../base/index.ts'
+
+/**
+ * Avro object container files. Rows are encoded by avsc; the container is ours, so that the schema in the header keeps
+ * attributes that avsc drops (`field-id`, `logicalType: map`) and longs are bigint.
+ */
+export type AvroSchema = string | { readonly [key: string]: unknown } | readonly AvroSchema[]
+
+const magic = Buffer.from([0x4f, 0x62, 0x6a, 0x01])
+
+const longType = avro.types.LongType.__with(
+  {
+    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const bytes = Buffer.alloc(8)
+      bytes.writeBigInt64LE(BigInt(value))
+      return bytes
+    },
+    fromJSON: BigInt,
+    toJSON: Number,
+    isValid: (value: unknown) => typeof value === 'bigint',
+    compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
+  },
+  true,
+)
+
+const types = new Map<string, avro.Type>()
+
+function typeOf(schema: AvroSchema): avro.Type {
+  const key = JSON.stringify(schema)
+  let type = types.get(key)
+  if (!type) {
+    type = avro.Type.forSchema(stripLogical(schema) as avro.Schema, { registry: { long: longType }, wrapUnions: false })
+    if (types.size > 200) types.clear()
+    types.set(key, type)
+  }
+  return type
+}
+
+/** Avsc wants to interpret logical types and rejects names outside Avro's grammar; rows need neither. */
+function stripLogical(schema: AvroSchema): AvroSchema {
+  if (typeof schema === 'string') return schema
+  if (Array.isArray(schema)) return schema.map(stripLogical)
+  const out: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === 'logicalType' || key === 'doc') continue
+    if (key === 'type' || key === 'items' || key === 'values') out[key] = stripLogical(value as AvroSchema)
+    else if (key === 'fields') out[key] = (value as AvroSchema[]).map(stripLogical)
+    else out[key] = value
+  }
+  return out
+}
+
+/** Encodes rows as a container file with the given header entries. Deterministic but for the sync marker. */
+export function writeAvro(schema: AvroSchema, rows: readonly unknown[], metadata: Readonly<Record<string, string>>): Uint8Array {
+  const type = typeOf(schema)
+  const sync = randomFillSync(Buffer.alloc(16))
+  const header: [string, Buffer][] = [
+    ...Object.entries(metadata).map(([key, value]): [string, Buffer] => [key, Buffer.from(value)]),
+    ['avro.codec', Buffer.from('deflate')],
+    ['avro.schema', Buffer.from(JSON.stringify(schema))],
+  ]
+  const parts: Buffer[] = [magic, long(header.length)]
+  for (const [key, value] of header) parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
+  parts.push(long(0), sync)
+  if (rows.length > 0) {
+    const body = deflateRawSync(Buffer.concat(rows.map((row) => type.toBuffer(row))))
+    parts.push(long(rows.length), long(body.length), body, sync)
+  }
+  return Buffer.concat(parts)
+}
+
+export interface AvroFile {
+  readonly metadata: Readonly<Record<string, string>>
+  readonly schema: AvroSchema
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** Decodes a container file (codecs null, deflate, zstandard). Throws `iceberg/invalid-metadata` when it is damaged. */
+export function readAvro(bytes: Uint8Array): AvroFile {
+  try {
+    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw damaged(cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+function decode(bytes: Buffer): AvroFile {
+  if (bytes.length < 4 || !bytes.subarray(0, 4).equals(magic)) throw damaged('it does not begin as Avro')
+  const cursor = { at: 4 }
+  const metadata: Record<string, string> = {}
+  for (let count = readLong(bytes, cursor); count !== 0; count = readLong(bytes, cursor)) {
+    if (count < 0) readLong(bytes, cursor)
+    for (let i = 0; i < Math.abs(count); i++) {
+      const key = readBytes(bytes, cursor).toString()
+      metadata[key] = readBytes(bytes, cursor).toString()
+    }
+  }
+  const sync = bytes.subarray(cursor.at, cursor.at + 16)
+  cursor.at += 16
+  const schema = JSON.parse(metadata['avro.schema'] ?? 'null') as AvroSchema
+  const type = typeOf(schema)
+  const rows: Record<string, unknown>[] = []
+  while (cursor.at < bytes.length) {
+    const count = readLong(bytes, cursor)
+    const body = inflate(metadata['avro.codec'] ?? 'null', readBytes(bytes, cursor))
+    if (!bytes.subarray(cursor.at, cursor.at + 16).equals(sync)) throw damaged('a block is cut off')
+    cursor.at += 16
+    let offset = 0
+    for (let i = 0; i < count; i++) {
+      const decoded = type.decode(body, offset) as { value: Record<string, unknown>; offset: number }
+      if (decoded.offset < 0) throw damaged('a row is cut off')
+      rows.push(decoded.value)
+      offset = decoded.offset
+    }
+  }
+  return { metadata, schema, rows }
+}
+
+function inflate(codec: string, body: Buffer): Buffer {
+  switch (codec) {
+    case 'null':
+      return body
+    case 'deflate':
+      return inflateRawSync(body)
+    case 'zstandard':
+      return zstdDecompressSync(body)
+    default:
+      throw new LimnError('iceberg/unsupported', { message: `An Avro file is compressed with ${codec}, which limn does not read.` })
+  }
+}
+
+function damaged(why: string, cause?: unknown): LimnError {
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `An Avro metadata file is damaged: ${why}.`,
+    notDone: 'The table was not read.',
+    remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
+    cause,
+  })
+}
+
+function long(value: number): Buffer {
+  const out: number[] = []
+  let rest = BigInt.asUintN(64, (BigInt(value) << 1n) ^ (BigInt(value) >> 63n))
+  while (rest > 0x7fn) {
+    out.push(Number(rest & 0x7fn) | 0x80)
+    rest >>= 7n
+  }
+  out.push(Number(rest))
+  return Buffer.from(out)
+}
+
+function readLong(bytes: Buffer, cursor: { at: number }): number {
+  let value = 0n
+  for (let shift = 0n; ; shift += 7n) {
+    const byte = bytes[cursor.at++]
+    if (byte === undefined || shift > 63n) throw damaged('a number is cut off')
+    value |= BigInt(byte & 0x7f) << shift
+    if ((byte & 0x80) === 0) break
+  }
+  return Number((value >> 1n) ^ -(value & 1n))
+}
+
+function readBytes(bytes: Buffer, cursor: { at: number }): Buffer {
+  const length = readLong(bytes, cursor)
+  if (length < 0 || cursor.at + length > bytes.length) throw damaged('a value is cut off')
+  cursor.at += length
+  return bytes.subarray(cursor.at - length, cursor.at)
+}

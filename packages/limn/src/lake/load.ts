@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs'
+import { glob, readFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { LimnError } from '../base/index.ts'
+import { type Dataset, isDataset } from '../dataset/index.ts'
+import { type LoadedDataset, queryOf } from '../pipeline/index.ts'
+import type { LakeConfig } from './config.ts'
+
+const configName = 'limn.config.ts'
+
+/** The folder of the nearest `limn.config.ts`, from `cwd` upward. Throws `usage/no-lake`. */
+export function findLake(cwd: string): string {
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, configName))) return folder
+    if (dirname(folder) === folder) {
+      throw new LimnError('usage/no-lake', {
+        message: `No ${configName} in ${cwd} or any folder above it.`,
+        remedy: 'Change into a lake, or make one: limn init my-lake',
+      })
+    }
+  }
+}
+
+/** Reads `limn.config.ts`. Throws `config/load` or `config/invalid`. */
+export async function loadConfig(folder: string): Promise<LakeConfig> {
+  const file = join(folder, configName)
+  const loaded = await importFile(folder, file)
+  const config: unknown = loaded.default
+  if (typeof config !== 'object' || config === null) {
+    throw new LimnError('config/invalid', {
+      message: `${configName} has no default export.`,
+      remedy: "Write: import { defineLake } from 'limn'; export default defineLake({})",
+      location: { file: configName },
+    })
+  }
+  const known = ['name', 'warehouse', 'catalog', 'state', 'engine']
+  for (const key of Object.keys(config)) {
+    if (known.includes(key)) continue
+    throw new LimnError('config/invalid', {
+      message: `${configName} has an option "${key}" that limn does not know.`,
+      remedy: `The options are ${known.join(', ')}.`,
+      location: { file: configName },
+    })
+  }
+  return config
+}
+
+/**
+ * Loads `datasets/**\/*.ts` in path order; every exported definition registers. A dataset exported twice from one
+ * module is one dataset; two definitions of one name are both returned, and the graph refuses them.
+ */
+export async function loadDatasets(folder: string): Promise<readonly LoadedDataset[]> {
+  const paths: string[] = []
+  for await (const path of glob('datasets/**/*.ts', { cwd: folder })) {
+    if (!path.endsWith('.d.ts')) paths.push(path.replaceAll('\\', '/'))
+  }
+  paths.sort()
+  const seen = new Map<Dataset, LoadedDataset>()
+  for (const path of paths) {
+    const exported = await importFile(folder, join(folder, path))
+    for (const value of Object.values(exported)) {
+      if (!isDataset(value) || seen.has(value)) continue
+      seen.set(value, { dataset: value, file: path, query: await readQuery(folder, path, value) })
+    }
+  }
+  if (seen.size === 0) {
+    throw new LimnError('config/invalid', {
+      message: 'The lake has no datasets.',
+      remedy: 'Export a model(…) or ingest(…) from a file in datasets/.',
+    })
+  }
+  return [...seen.values()]
+}
+
+async function readQuery(folder: string, file: string, dataset: Dataset): Promise<LoadedDataset['query']> {
+  const query = queryOf(dataset.producer)
+  if (!query) return null
+  if (query.kind === 'sql') {
+    const at = query.at
+    const inLake = at ? relative(folder, at.file).replaceAll('\\', '/') : file
+    return { text: query.text, origin: { file: inLake, line: at?.line ?? 1, column: at?.column ?? 1 } }
+  }
+  const path = join(dirname(file), query.path).replaceAll('\\', '/')
+  try {
+    return { text: await readFile(join(folder, path), 'utf8'), origin: { file: path, line: 1, column: 1 } }
+  } catch (cause) {
+    throw new LimnError('dataset/invalid', {
+      message: `${dataset.id} names the SQL file ${query.path}, which cannot be read.`,
+      notDone: 'Nothing was run.',
+      remedy: `Create ${path}, or correct the path: it is relative to ${basename(file)}.`,
+      location: { file },
+      cause,
+    })
+  }
+}
+
+async function importFile(folder: string, file: string): Promise<Readonly<Record<string, unknown>>> {
+  const name = relative(folder, file)
+  try {
+    return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw explainImport(folder, name, cause)
+  }
+}
+
+/** Says in limn's words what Node said of a project file. */
+function explainImport(folder: string, name: string, cause: unknown): LimnError {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  const location = locate(folder, name, cause)
+  if (/before initialization/.test(text)) {
+    return new LimnError('dataset/cycle', {
+      message: `The files of datasets import each other in a cycle, and one is used before it is defined: ${text}.`,
+      notDone: 'Nothing was run.',
+      remedy: "Use the other dataset inside the build's callback, or name it: ref('namespace.name').",
+      location,
+      cause,
+    })
+  }
+  return new LimnError('config/load', {
+    message: `${name} could not be loaded: ${text.split('\n')[0]}`,
+    notDone: 'Nothing was run.',
+    remedy: 'Correct the file; `limn check` also checks its types.',
+    location,
+    cause,
+  })
+}
+
+function locate(folder: string, name: string, cause: unknown): { file: string; line?: number; column?: number } {
+  const stack = cause instanceof Error ? (cause.stack ?? '') : ''
+  for (const line of stack.split('\n')) {
+    const match = /(file:\/\/[^\s)]+?):(\d+)(?::(\d+))?\)?$/.exec(line.trim())
+    const url = match?.[1]
+    if (!match || !url) continue
+    const file = fileURLToPath(url)
+    if (relative(folder, file).startsWith('..') || file.includes('node_modules')) continue
+    return {
+      file: relative(folder, file),
+      line: Number(match[2]),
+      ...(match[3] === undefined ? {} : { column: Number(match[3]) }),
+    }
+  }
+  return { file: name }
+}

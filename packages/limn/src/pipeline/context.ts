@@ -1,0 +1,29 @@
+import type { Progress, TableId } from '../base/index.ts'
+import type { Catalog } from '../iceberg/index.ts'
+import type { StateDatabase } from '../state/index.ts'
+import type { TableContext } from '../table/index.ts'
+import type { Project } from './node.ts'
+import type { RunState } from './run-state.ts'
+
+/** Everything planning and running needs; composed once by `lake`. */
+export interface PipelineContext extends TableContext {
+  /** The lake's folder: sources' globs are relative to it. */
+  readonly folder: string
+  readonly state: StateDatabase
+  readonly runs: RunState
+  readonly project: Project
+  readonly progress: Progress
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+}
+
+/** Where a dataset's table lives in the warehouse. */
+export function tableLocation(context: PipelineContext, id: TableId): string {
+  return `${context.store.root}/${id.replace('.', '/')}`
+}
+
+/** The context with tables served by another catalog (staged ones over the real one). */
+export function withCatalog(context: PipelineContext, catalog: Catalog): PipelineContext {
+  return { ...context, catalog }
+}

@@ -1,0 +1,374 @@
+import { LimnError, type RunId, type TableId } from '../base/index.ts'
+import { StagedCatalog } from '../catalog/index.ts'
+import { IntervalSet } from '../dataset/index.ts'
+import type { Lease } from '../state/index.ts'
+import type { PinnedTable } from '../table/index.ts'
+import { type PipelineContext, withCatalog } from './context.ts'
+import { FactBook, type RunRequest } from './fact-book.ts'
+import { type Judgement, judge, refusals } from './gate.ts'
+import type { LedgerRow } from './ledger.ts'
+import { commitRecord, type RunRecordRows } from './ledger-store.ts'
+import type { Node } from './node.ts'
+import type { Plan, PlanItem } from './plan.ts'
+import { publish } from './publish.ts'
+import { rebase } from './rebase.ts'
+import { type Recovery, runRow } from './recover.ts'
+import { inputSnapshots, type RangeResult, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
+import { stageModel } from './stage-model.ts'
+import { stageSource } from './stage-source.ts'
+import { pinRefName, type StagedTable, targetOf } from './staged-table.ts'
+
+/** A run gives up after main was moved under it this often. */
+const rebasesMax = 3
+
+/** One dataset's part in a run. */
+export interface DatasetReport {
+  readonly dataset: TableId
+  readonly ranges: readonly RangeResult[]
+  /** The staged snapshot, or null when nothing was written. */
+  readonly snapshotId: bigint | null
+  readonly scans: readonly ScanReport[]
+}
+
+export interface RunReport {
+  /** Null when the run had nothing to do. */
+  readonly run: RunId | null
+  readonly outcome: 'published' | 'refused' | 'idle'
+  /** The plan before anything was staged, and as it was carried out. */
+  readonly planned: Plan
+  readonly carriedOut: Plan
+  readonly datasets: readonly DatasetReport[]
+  readonly judgements: readonly Judgement[]
+  readonly recovery: Recovery
+  readonly rebases: number
+  readonly seconds: number
+}
+
+interface ExecutionOptions {
+  readonly context: PipelineContext
+  readonly lease: Lease
+  readonly run: RunId
+  readonly startedAtMs: number
+  readonly recovery: Recovery
+  readonly request: RunRequest
+}
+
+/** What the ledger will say of intervals whose inputs moved without touching them. */
+interface Carried {
+  readonly node: Node
+  readonly intervals: readonly { readonly interval: LedgerRow['interval'] }[]
+  readonly inputs: Readonly<Record<string, bigint>>
+}
+
+/** The state of one run while it goes on. */
+export class Execution implements StageInputs {
+  readonly run: RunId
+  private readonly options: ExecutionOptions
+  /** Registered tables only: what publishes. */
+  private readonly registered: PipelineContext
+  /** This run's unregistered tables over the registered ones: what stages. */
+  private readonly context: PipelineContext
+  private readonly staged = new Map<TableId, StagedDataset>()
+  private readonly carried: Carried[] = []
+  private readonly checksChanged = new Set<TableId>()
+  private readonly carriedOut: PlanItem[] = []
+  private readonly pinned = new Set<TableId>()
+  private book: FactBook | null = null
+  private begun = false
+
+  constructor(options: ExecutionOptions) {
+    const { context, run } = options
+    this.options = options
+    this.run = run
+    this.registered = context
+    this.context = withCatalog(context, stagedCatalog(context, run))
+  }
+
+  async execute(): Promise<RunReport> {
+    try {
+      const book = await FactBook.open(this.context, this.options.request)
+      this.book = book
+      const planned = book.plan()
+      await this.stageAll(book)
+      if (this.staged.size === 0 && this.checksChanged.size === 0 && this.carried.length === 0) return await this.endIdle(planned)
+      await this.begin()
+      const judgements = await judge(this.context, this, this.staged, this.checksChanged)
+      if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
+      return await this.publishAll(planned, judgements)
+    } catch (error) {
+      await this.endFailed(error)
+      throw error
+    }
+  }
+
+  /** Main as pinned at the start, or what this run staged. Registered tables are pinned by a ref at first use. */
+  async pinOf(id: TableId): Promise<PinnedTable | null> {
+    const book = this.requireBook()
+    const pin = book.pinOf(id)
+    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table && !this.pinned.has(id)) {
+      await this.begin()
+      this.pinned.add(id)
+      const ref = pinRefName(this.run)
+      await this.context.runs.noteRef(this.run, id, ref, pin.snapshotId)
+      await this.registered.catalog.commit(
+        [{ table: id, requirements: [], updates: [{ action: 'set-snapshot-ref', ref, to: { type: 'tag', snapshotId: pin.snapshotId, maxRefAgeMs: pinAgeMaxMs } }] }],
+        { timestampMs: this.context.clock.nowMs(), signal: this.context.signal },
+      )
+    }
+    return pin
+  }
+
+  private requireBook(): FactBook {
+    if (!this.book) throw new LimnError('internal', { message: 'A run reads before it has opened its facts.' })
+    return this.book
+  }
+
+  private async begin(): Promise<void> {
+    if (this.begun) return
+    this.begun = true
+    const { host, pid } = this.context
+    await this.context.runs.begin({ id: this.run, host, pid, startedAtMs: this.options.startedAtMs })
+  }
+
+  private async stageAll(book: FactBook): Promise<void> {
+    for (const id of this.context.project.order) {
+      this.context.signal.throwIfAborted()
+      const node = this.context.project.nodes.get(id)
+      if (!node || !this.options.request.selected.has(id)) continue
+      await book.gather(node)
+      const items = book.plan().items.filter((item) => item.dataset === id)
+      if (items.some((item) => item.reason === 'checks-changed')) this.checksChanged.add(id)
+      const builds = items.filter((item) => item.reason !== 'checks-changed')
+      const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
+      if (staged) {
+        this.staged.set(id, staged)
+        this.carriedOut.push(...items)
+      }
+      book.settle(id, staged?.table?.pin ?? null)
+      await this.noteCarried(book, node, staged)
+    }
+  }
+
+  private async stageOne(book: FactBook, node: Node, items: readonly PlanItem[]): Promise<StagedDataset | null> {
+    await this.begin()
+    const base = book.mains.get(node.id) ?? null
+    const target = targetOf(this.context, node.contract, base)
+    if (node.producer.kind === 'model') return stageModel(this.context, this, node, items, target, null)
+    return stageSource(this.context, this, node, items, target, { ledger: book.ledger.get(node.id), probe: book.probes.get(node.id) })
+  }
+
+  private async noteCarried(book: FactBook, node: Node, staged: StagedDataset | null): Promise<void> {
+    if (node.producer.kind === 'source') return
+    const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
+    if (staged && node.shape.kind !== 'interval') return
+    const open = new Set(book.plan().items.map((item) => item.dataset))
+    if (open.has(node.id)) return
+    const stillStale = this.leftStale(book, node, rebuilt)
+    const intervals = book.carriedOf(node, rebuilt.union(stillStale))
+    if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
+  }
+
+  /** Intervals a narrower request left out: they stay stale and must not be recorded as seen. */
+  private leftStale(book: FactBook, node: Node, rebuilt: IntervalSet): IntervalSet {
+    if (this.options.request.range === null || node.shape.kind !== 'interval') return IntervalSet.empty
+    return book.staleWithoutRange(node).minus(rebuilt)
+  }
+
+  private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
+    let judgements = first
+    for (let rebases = 0; ; rebases++) {
+      const outcome = await publish(this.registered, this.options.lease, {
+        run: this.run,
+        tables: this.tables(),
+        pinned: [...this.pinned],
+        record: this.record(judgements),
+      })
+      if (outcome.kind === 'published') {
+        await this.context.runs.end(this.run, 'published', { endedAtMs: this.context.clock.nowMs(), message: '', recorded: true })
+        return this.report('published', planned, judgements, rebases)
+      }
+      if (rebases === rebasesMax) throw movedTooOften(outcome.table)
+      this.context.progress.note(`${outcome.table} was changed meanwhile: rebasing.`)
+      const rebased = await rebase(this.context, this.registered, this, this.requireBook(), this.staged)
+      const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
+      judgements = await judge(this.context, this, this.staged, this.checksChanged, kept)
+      if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
+    }
+  }
+
+  /** Tables to publish, in graph order, quarantines beside their datasets. */
+  private tables(): readonly StagedTable[] {
+    return this.context.project.order.flatMap((id) => {
+      const staged = this.staged.get(id)
+      return [staged?.table, staged?.quarantine].filter((table): table is StagedTable => table !== null && table !== undefined)
+    })
+  }
+
+  private record(judgements: readonly Judgement[], refused?: string): RunRecordRows {
+    const judgedAtMs = this.context.clock.nowMs()
+    const rows: Omit<LedgerRow, 'seq'>[] = []
+    const common = { run: this.run, judgedAtMs, version: this.context.version, host: this.context.host, message: refused ?? '' }
+    for (const staged of this.staged.values()) {
+      const { node, table } = staged
+      for (const range of staged.ranges) {
+        rows.push({
+          ...common,
+          dataset: node.id,
+          outcome: refused === undefined ? range.outcome : 'refused',
+          reason: `${range.reason}: ${range.because}`,
+          interval: range.interval,
+          fingerprint: node.fingerprint,
+          checksHash: node.checksHash,
+          deliveries: range.deliveries,
+          inputs: staged.inputs,
+          baseSnapshot: (table?.target.base ?? this.requireBook().mains.get(node.id))?.metadata.currentSnapshotId ?? null,
+          outputSnapshot: table?.snapshotId ?? this.requireBook().pinOf(node.id)?.snapshotId ?? null,
+          rows: range.rows,
+          files: range.files,
+          bytes: range.bytes,
+          quarantined: range.quarantined,
+          startedAtMs: range.startedAtMs,
+          seconds: range.seconds,
+        })
+      }
+    }
+    if (refused === undefined) rows.push(...this.recordCarried(common), ...this.recordChecked(common))
+    if (rows.length === 0) rows.push(runRow(this.context, this.runRecord(refused ?? ''), 'refused', judgedAtMs))
+    return { run: this.run, rows, verdicts: judgements, judgedAtMs }
+  }
+
+  private recordCarried(common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>): Omit<LedgerRow, 'seq'>[] {
+    return this.carried.flatMap(({ node, intervals, inputs }) =>
+      intervals.map(({ interval }) => ({
+        ...runRow(this.context, this.runRecord(''), 'carried', common.judgedAtMs),
+        ...common,
+        dataset: node.id,
+        reason: 'input-changed: no row of it touches these',
+        interval,
+        fingerprint: node.fingerprint,
+        checksHash: node.checksHash,
+        inputs,
+        outputSnapshot: this.requireBook().pinOf(node.id)?.snapshotId ?? null,
+        seconds: 0,
+      })),
+    )
+  }
+
+  private recordChecked(common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>): Omit<LedgerRow, 'seq'>[] {
+    return [...this.checksChanged].flatMap((id) => {
+      const node = this.context.project.nodes.get(id)
+      if (!node || this.staged.has(id)) return []
+      return [
+        {
+          ...runRow(this.context, this.runRecord(''), 'checked', common.judgedAtMs),
+          ...common,
+          dataset: id,
+          reason: 'checks-changed: its checks',
+          fingerprint: node.fingerprint,
+          checksHash: node.checksHash,
+          outputSnapshot: this.requireBook().pinOf(id)?.snapshotId ?? null,
+          seconds: 0,
+        },
+      ]
+    })
+  }
+
+  private runRecord(message: string) {
+    return { id: this.run, startedAtMs: this.options.startedAtMs, host: this.context.host, message }
+  }
+
+  private async endIdle(planned: Plan): Promise<RunReport> {
+    await this.unpin()
+    if (this.begun) await this.context.runs.end(this.run, 'idle', { endedAtMs: this.context.clock.nowMs(), message: '', recorded: true })
+    return { ...this.report('idle', planned, [], 0), run: null }
+  }
+
+  private async endRefused(planned: Plan, judgements: readonly Judgement[]): Promise<RunReport> {
+    const message = refusals(judgements)
+      .map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`)
+      .join(' · ')
+    await this.unpin()
+    await commitRecord(this.registered, this.record(judgements, message))
+    await this.context.runs.end(this.run, 'refused', { endedAtMs: this.context.clock.nowMs(), message, recorded: true })
+    return this.report('refused', planned, judgements, 0)
+  }
+
+  /** Remembers a failure as well as the failure itself lets us; what cannot be written now, a later run records. */
+  private async endFailed(error: unknown): Promise<void> {
+    if (!this.begun || (error instanceof LimnError && error.kind === 'run/fenced')) return
+    const message = error instanceof Error ? error.message : String(error)
+    const context = { ...this.registered, signal: new AbortController().signal }
+    try {
+      await this.context.runs.end(this.run, 'failed', { endedAtMs: this.context.clock.nowMs(), message, recorded: false })
+      await this.unpin()
+      await commitRecord(context, {
+        run: this.run,
+        rows: [runRow(context, this.runRecord(message), 'failed', this.context.clock.nowMs())],
+        verdicts: [],
+        judgedAtMs: this.context.clock.nowMs(),
+      })
+      await this.context.runs.markRecorded([this.run])
+    } catch {
+      this.context.progress.note(`The failure of run ${this.run} could not be recorded; the next run will.`)
+    }
+  }
+
+  private async unpin(): Promise<void> {
+    const ref = pinRefName(this.run)
+    for (const id of this.pinned) {
+      await this.registered.catalog.commit([{ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }], {
+        timestampMs: this.context.clock.nowMs(),
+      })
+    }
+    this.pinned.clear()
+  }
+
+  private report(outcome: RunReport['outcome'], planned: Plan, judgements: readonly Judgement[], rebases: number): RunReport {
+    return {
+      run: this.run,
+      outcome,
+      planned,
+      carriedOut: { items: this.carriedOut },
+      datasets: [...this.staged.values()].map((staged) => ({
+        dataset: staged.node.id,
+        ranges: staged.ranges,
+        snapshotId: staged.table?.snapshotId ?? null,
+        scans: staged.scans,
+      })),
+      judgements,
+      recovery: this.options.recovery,
+      rebases,
+      seconds: (this.context.clock.nowMs() - this.options.startedAtMs) / 1000,
+    }
+  }
+}
+
+/** A pin outlives its run by at most this, should nobody find the run dead. */
+const pinAgeMaxMs = 24 * 3_600_000
+
+function movedTooOften(table: TableId): LimnError {
+  return new LimnError('run/conflict', {
+    message: `${table} was changed by others during each of ${rebasesMax + 1} attempts to publish.`,
+    notDone: 'Nothing was published.',
+    remedy: 'Run again when the other writer has finished.',
+    retryable: true,
+  })
+}
+
+function stagedCatalog(context: PipelineContext, run: RunId): StagedCatalog {
+  const { runs } = context
+  return new StagedCatalog({
+    catalog: context.catalog,
+    store: context.store,
+    steps: context.steps,
+    randomness: context.randomness,
+    pointers: {
+      get: async (table) => {
+        const metadataLocation = runs.pointer(run, table)
+        return metadataLocation === null ? null : { metadataLocation }
+      },
+      compareAndSet: (table, expected, next) => runs.swapPointer(run, table, expected, next),
+      list: async () => runs.pointers(run).map((one) => one.table),
+    },
+  })
+}

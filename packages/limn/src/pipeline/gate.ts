@@ -1,0 +1,125 @@
+import type { TableId } from '../base/index.ts'
+import { allChecks, type Check, scopeOf } from '../contract/index.ts'
+import { IntervalSet, splitBy } from '../dataset/index.ts'
+import type { BoundTable } from '../engine/index.ts'
+import { evaluateChecks, type Verdict } from '../quality/index.ts'
+import { bindFiles, type PinnedTable, readPinned } from '../table/index.ts'
+import type { PipelineContext } from './context.ts'
+import type { Node } from './node.ts'
+import type { StagedDataset, StageInputs } from './stage.ts'
+import { stagedRows, viewOf } from './view.ts'
+
+/** A verdict and the snapshot it holds for. */
+export interface Judgement extends Verdict {
+  readonly dataset: TableId
+  readonly snapshotId: bigint | null
+}
+
+/** What the gate judges of one dataset: everything, or (when only an input of its checks changed) the table-wide checks. */
+interface Case {
+  readonly node: Node
+  readonly staged: StagedDataset | null
+  readonly checks: readonly Check[]
+}
+
+/**
+ * Judges what a run staged: all checks of datasets that were written, and the table-wide checks of datasets whose check
+ * inputs were. `checksChanged` are judged on what is published. Verdicts in `carried` hold and are not judged again.
+ */
+export async function judge(
+  context: PipelineContext,
+  inputs: StageInputs,
+  staged: ReadonlyMap<TableId, StagedDataset>,
+  checksChanged: ReadonlySet<TableId>,
+  carried: readonly Judgement[] = [],
+): Promise<readonly Judgement[]> {
+  const held = new Set(carried.map((one) => `${one.dataset} ${one.check}`))
+  const out: Judgement[] = [...carried]
+  const cases = casesOf(context, staged, checksChanged)
+  const task = context.progress.begin('checks')
+  let count = 0
+  for (const one of cases) {
+    context.signal.throwIfAborted()
+    const checks = one.checks.filter((check) => !held.has(`${one.node.id} ${check.name}`))
+    if (checks.length === 0) continue
+    task.update(one.node.id)
+    out.push(...(await judgeDataset(context, inputs, { ...one, checks })))
+    count += checks.length
+  }
+  const failed = out.filter((one) => one.outcome === 'failed')
+  task.end(`${count} checks, ${failed.length === 0 ? 'all passed' : `${failed.length} failed`}`)
+  return out
+}
+
+function casesOf(
+  context: PipelineContext,
+  staged: ReadonlyMap<TableId, StagedDataset>,
+  checksChanged: ReadonlySet<TableId>,
+): readonly Case[] {
+  const written = new Set([...staged.values()].filter((one) => one.table !== null).map((one) => one.node.id))
+  const out: Case[] = []
+  for (const id of context.project.order) {
+    const node = context.project.nodes.get(id)
+    if (!node) continue
+    const own = staged.get(id) ?? null
+    const checks = allChecks(node.contract)
+    if (checksChanged.has(id) || written.has(id)) out.push({ node, staged: own, checks })
+    else if (node.checkInputs.some((input) => written.has(input))) {
+      out.push({ node, staged: own, checks: checks.filter((check) => scopeOf(check) === 'table' && check.kind !== 'unique') })
+    }
+  }
+  return out
+}
+
+async function judgeDataset(context: PipelineContext, inputs: StageInputs, one: Case): Promise<readonly Judgement[]> {
+  const { node, staged, checks } = one
+  const pin = await inputs.pinOf(node.id)
+  if (!pin || pin.snapshotId === null) return []
+  const stack = new AsyncDisposableStack()
+  await using _all = stack
+  const tables: BoundTable[] = []
+  for (const id of new Set([node.id, ...node.checkInputs])) {
+    const other = id === node.id ? pin : await inputs.pinOf(id)
+    if (!other) continue
+    const view = viewOf(context.project.nodes.get(id), other)
+    tables.push(stack.use(await readPinned(context, other, { keep: view.keep })).bound)
+  }
+  tables.push(await stagedTable(context, stack, pin, staged))
+  const session = stack.use(await context.engine.session(tables, { signal: context.signal }))
+  const verdicts = await evaluateChecks(session, {
+    contract: node.contract,
+    checks,
+    table: node.id,
+    staged: {
+      view: staged?.table ? stagedRows : node.id,
+      ...(node.shape.kind === 'interval' ? { interval: { column: node.shape.column, unit: node.shape.unit } } : {}),
+    },
+    stagedIntervals: stagedIntervals(node, staged),
+  })
+  return verdicts.map((verdict) => ({ ...verdict, dataset: node.id, snapshotId: pin.snapshotId }))
+}
+
+/** The rows a run wrote to a dataset, under their own name. */
+async function stagedTable(
+  context: PipelineContext,
+  stack: AsyncDisposableStack,
+  pin: PinnedTable,
+  staged: StagedDataset | null,
+): Promise<BoundTable> {
+  const files = staged?.table?.added ?? []
+  const lease = stack.use(await context.store.lease(files.map((file) => file.path), { signal: context.signal }))
+  return { ...bindFiles(pin, files, lease), id: stagedRows }
+}
+
+function stagedIntervals(node: Node, staged: StagedDataset | null) {
+  const { shape } = node
+  if (shape.kind !== 'interval' || !staged) return []
+  const built = staged.ranges.flatMap((range) => (range.outcome === 'built' && range.interval ? [range.interval] : []))
+  return IntervalSet.of(built).intervals.flatMap((interval) => splitBy(shape.unit, interval))
+}
+
+/** What stops a publish. */
+export function refusals(judgements: readonly Judgement[]): readonly Judgement[] {
+  return judgements.filter((one) => one.outcome === 'failed' && one.severity === 'hard')
+}
+

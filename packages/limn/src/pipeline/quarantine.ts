@@ -1,0 +1,72 @@
+import { type TableId, tableId } from '../base/index.ts'
+import type { Session, WrittenFile } from '../engine/index.ts'
+import type { DataFile } from '../iceberg/index.ts'
+import { quarantineContractFor } from '../quality/index.ts'
+import { fieldByName } from '../schema/index.ts'
+import { pinRef, putFiles, writeLocal } from '../table/index.ts'
+import type { RunId } from '../base/index.ts'
+import type { PipelineContext } from './context.ts'
+import type { Node } from './node.ts'
+import { type StagedTable, stageTable, targetOf } from './staged-table.ts'
+import { filesOfView, viewOf } from './view.ts'
+
+/** A rejected row on its way to quarantine; `position` is its line or row number in the delivery, from 1. */
+export interface RejectedRow {
+  readonly delivery: number | null
+  readonly path: string | null
+  readonly position: number | null
+  readonly reason: string
+  readonly row: string
+}
+
+/**
+ * Collects the rejected rows of one dataset during a run and stages them beside it. Rows are kept by scope (a delivery,
+ * an interval); building a scope anew replaces its rows. The table comes into being with its first row.
+ */
+export interface QuarantineWriter {
+  /** Whether the quarantine table exists already. */
+  readonly exists: boolean
+  /** Replaces a scope by a query's rows (columns of the quarantine without `_scope` and `_run`); returns their number. */
+  replaceScope(session: Session, sql: string, scope: string, folder: string): Promise<number>
+  /** Removes what a scope held. */
+  clearScope(scope: string): Promise<void>
+  /** Stages what was collected, or returns null when nothing changed. */
+  stage(replaces: StagedTable | null): Promise<StagedTable | null>
+}
+
+export function quarantineOf(dataset: TableId): TableId {
+  return tableId(`${dataset}_quarantine`)
+}
+
+export async function quarantineWriter(context: PipelineContext, run: RunId, node: Node): Promise<QuarantineWriter> {
+  const contract = quarantineContractFor(node.contract)
+  const base = (await context.catalog.loadTables([contract.id], { signal: context.signal })).get(contract.id) ?? null
+  const registered = base && base.metadata.currentSnapshotId !== null ? base : null
+  const target = targetOf(context, contract, registered)
+  const pin = registered && pinRef(registered)
+  const old = pin ? await filesOfView(context, viewOf(undefined, pin)) : []
+  const added: DataFile[] = []
+  const removed: DataFile[] = []
+  const scopeField = fieldByName(target.layout.schema, '_scope')
+  const scopePosition = target.layout.spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
+  const drop = (scope: string) => {
+    removed.push(...old.filter((file) => file.partition[scopePosition] === scope && !removed.includes(file)))
+  }
+  return {
+    exists: registered !== null,
+    async replaceScope(session, sql, scope, folder) {
+      drop(scope)
+      const rows = `SELECT '${scope.replaceAll("'", "''")}' AS _scope, '${run}' AS _run, * FROM (${sql})`
+      const written: readonly WrittenFile[] = await writeLocal(session, rows, target.layout, `${folder}/quarantine`)
+      added.push(...(await putFiles(context, target.layout, written)))
+      return written.reduce((total, file) => total + Number(file.recordCount), 0)
+    },
+    async clearScope(scope) {
+      drop(scope)
+    },
+    async stage(replaces) {
+      if (added.length === 0 && removed.length === 0) return null
+      return stageTable(context, run, target, { added, removed, summary: {} }, replaces)
+    },
+  }
+}

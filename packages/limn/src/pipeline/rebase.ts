@@ -1,0 +1,158 @@
+import type { TableId } from '../base/index.ts'
+import { type Interval, IntervalSet } from '../dataset/index.ts'
+import { type DataFile, diffFiles, type LoadedTable } from '../iceberg/index.ts'
+import type { PipelineContext } from './context.ts'
+import type { FactBook } from './fact-book.ts'
+import { touchedBetween } from './facts.ts'
+import type { PlanItem } from './plan.ts'
+import type { StagedDataset, StageInputs } from './stage.ts'
+import { stageModel } from './stage-model.ts'
+import { type StagedTable, stageTable, targetOf } from './staged-table.ts'
+import { timesOfFiles } from './view.ts'
+
+/** What a rebase did. */
+export interface Rebased {
+  /** Datasets whose rows were built anew: their interval-scoped verdicts are void. */
+  readonly rebuilt: ReadonlySet<TableId>
+}
+
+/**
+ * Brings what a run staged onto the present main of its tables, in graph order. A staged change is applied again as it
+ * is when its preconditions still hold: no file came or went within its intervals, schema and spec are unchanged; else
+ * the intervals are rebuilt. If rows that others committed to an upstream output fall within what a staged dataset
+ * reads, those intervals are rebuilt too.
+ */
+export async function rebase(
+  context: PipelineContext,
+  registered: PipelineContext,
+  inputs: StageInputs,
+  book: FactBook,
+  staged: Map<TableId, StagedDataset>,
+): Promise<Rebased> {
+  const ids = [...staged.values()].flatMap((one) => [one.table, one.quarantine].flatMap((table) => (table ? [table.target.id] : [])))
+  const fresh = await registered.catalog.loadTables(ids, { signal: context.signal })
+  const rebuilt = new Set<TableId>()
+  /** Snapshot an upstream output had for its readers before it was rebased. */
+  const earlier = new Map<TableId, bigint>()
+  for (const id of context.project.order) {
+    const one = staged.get(id)
+    if (!one?.table) continue
+    const main = fresh.get(id) ?? null
+    const moved = hasMoved(one.table, main)
+    const touched = await touchedByUpstream(context, book, one, earlier)
+    const quarantine = one.quarantine && (await reapplyIfMoved(context, inputs, one.quarantine, fresh.get(one.quarantine.target.id) ?? null))
+    if (!moved && touched !== 'all' && touched.isEmpty) {
+      staged.set(id, { ...one, quarantine })
+      continue
+    }
+    const before = one.table.snapshotId
+    if (moved) book.mains.set(id, main)
+    const foreign = moved ? await foreignTimes(context, one, main) : IntervalSet.empty
+    const next =
+      one.node.producer.kind === 'source' || reapplies(one, foreign, touched)
+        ? { ...one, table: await reapply(context, inputs, one.table, main), quarantine }
+        : await rebuild(context, inputs, { ...one, quarantine }, main ?? one.table.target.base, touched)
+    if (next.table === null || next.ranges !== one.ranges) rebuilt.add(id)
+    staged.set(id, next)
+    earlier.set(id, before)
+    book.settle(id, next.table?.pin ?? null)
+  }
+  return { rebuilt }
+}
+
+function hasMoved(table: StagedTable, main: LoadedTable | null): boolean {
+  return (main?.metadata.currentSnapshotId ?? null) !== (table.target.base?.metadata.currentSnapshotId ?? null) || (main === null) !== (table.target.base === null)
+}
+
+/** Output times of a staged dataset that rows committed by others to its inputs reach. */
+async function touchedByUpstream(
+  context: PipelineContext,
+  book: FactBook,
+  one: StagedDataset,
+  earlier: ReadonlyMap<TableId, bigint>,
+): Promise<IntervalSet | 'all'> {
+  let times = IntervalSet.empty
+  for (const input of one.node.edges.keys()) {
+    const from = earlier.get(input)
+    const pin = book.pinOf(input)
+    if (from === undefined || !pin) continue
+    const touched = await touchedBetween(context, one.node, input, from, pin)
+    if (touched.kind === 'all') return 'all'
+    times = times.union(touched.times)
+  }
+  return times
+}
+
+/** Times of files that others added or removed since the run pinned main; `all` when they cannot be placed. */
+async function foreignTimes(context: PipelineContext, one: StagedDataset, main: LoadedTable | null): Promise<IntervalSet | 'all'> {
+  const base = one.table?.target.base
+  if (!base || !main || one.node.shape.kind !== 'interval') return 'all'
+  const current = main.metadata.currentSnapshotId
+  if (current === null || main.metadata.currentSchemaId !== base.metadata.currentSchemaId) return 'all'
+  if (main.metadata.defaultSpecId !== base.metadata.defaultSpecId) return 'all'
+  const { added, removed } = await diffFiles({
+    manifests: context.manifests,
+    metadata: main.metadata,
+    from: base.metadata.currentSnapshotId,
+    to: current,
+    signal: context.signal,
+  })
+  const files: readonly DataFile[] = [...added, ...removed]
+  const schema = main.metadata.schemas.find((each) => each.schemaId === main.metadata.currentSchemaId)
+  return (schema && timesOfFiles(files, main.metadata, schema, one.node.shape)) ?? 'all'
+}
+
+function reapplies(one: StagedDataset, foreign: IntervalSet | 'all', touched: IntervalSet | 'all'): boolean {
+  if (foreign === 'all' || touched === 'all' || !touched.isEmpty) return false
+  return foreign.intersect(stagedTimes(one)).isEmpty
+}
+
+function stagedTimes(one: StagedDataset): IntervalSet {
+  return IntervalSet.of(one.items.flatMap((item) => (item.interval ? [item.interval] : [])))
+}
+
+/** The same files on a newer main. */
+async function reapply(context: PipelineContext, inputs: StageInputs, table: StagedTable, main: LoadedTable | null): Promise<StagedTable> {
+  const { target, added, removed, summary } = table
+  const contract = context.project.nodes.get(target.id)?.contract
+  const next = contract && main !== null ? targetOf(context, contract, main) : { ...target, base: main }
+  return stageTable(context, inputs.run, next, { added, removed, summary }, table)
+}
+
+async function reapplyIfMoved(
+  context: PipelineContext,
+  inputs: StageInputs,
+  table: StagedTable,
+  main: LoadedTable | null,
+): Promise<StagedTable> {
+  if (!hasMoved(table, main)) return table
+  const next = main === null ? table.target : { ...table.target, base: main, evolved: main.metadata }
+  return stageTable(context, inputs.run, next, { added: table.added, removed: table.removed, summary: table.summary }, table)
+}
+
+/** The staged intervals, and those that others' rows reach, built anew on a newer main. */
+async function rebuild(
+  context: PipelineContext,
+  inputs: StageInputs,
+  one: StagedDataset,
+  main: LoadedTable | null,
+  touched: IntervalSet | 'all',
+): Promise<StagedDataset> {
+  const shape = one.node.shape
+  const items: PlanItem[] = [...one.items]
+  if (shape.kind === 'interval' && touched !== 'all') {
+    for (const interval of touched.minus(stagedTimes(one)).intervals) items.push(itemFor(one, interval))
+  }
+  return stageModel(context, inputs, one.node, items, targetOf(context, one.node.contract, main), one)
+}
+
+function itemFor(one: StagedDataset, interval: Interval): PlanItem {
+  return {
+    dataset: one.node.id,
+    interval,
+    unit: one.node.shape.kind === 'interval' ? one.node.shape.unit : null,
+    reason: 'input-changed',
+    because: 'rows committed by others during the run',
+    atMost: false,
+  }
+}

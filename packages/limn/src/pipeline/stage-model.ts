@@ -1,0 +1,311 @@
+import { invariant, LimnError, type TableId } from '../base/index.ts'
+import { formatInterval, formatMicros, type Interval, IntervalSet, splitBy } from '../dataset/index.ts'
+import type { BoundTable, WrittenFile } from '../engine/index.ts'
+import { type DataFile, decodeSingleValue } from '../iceberg/index.ts'
+import { budgetAllows, rejectSql } from '../quality/index.ts'
+import { fieldByName, type Schema } from '../schema/index.ts'
+import { quoteIdentifier, substituteParameters } from '../sql/index.ts'
+import { bindFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../table/index.ts'
+import type { PipelineContext } from './context.ts'
+import type { Node } from './node.ts'
+import { batchesOf, type PlanItem } from './plan.ts'
+import { quarantineWriter, type QuarantineWriter } from './quarantine.ts'
+import { bindViews, inputSnapshots, type RangeResult, requireView, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
+import { type StagedTable, stageTable, type Target } from './staged-table.ts'
+import { addedRows, type DatasetView, filesOfView, intervalOfFile, removedRows, viewOf } from './view.ts'
+
+/** One build of a model: its files, still local, and what it means for each interval. */
+interface Built {
+  readonly interval: Interval | null
+  readonly keepOld: boolean
+  readonly changed: IntervalSet | 'all'
+  readonly files: readonly WrittenFile[]
+  readonly oldFiles: readonly DataFile[]
+  readonly scans: readonly ScanReport[]
+  readonly quarantined: number
+  readonly startedAtMs: number
+  readonly seconds: number
+}
+
+/**
+ * Builds the planned intervals of a model (or all of it) on the run's branch, in one snapshot. Where a rebuilt interval
+ * equals the old one its files are kept. A row outside its interval, or null in the interval column, fails the run.
+ */
+export async function stageModel(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+  items: readonly PlanItem[],
+  target: Target,
+  replaces: StagedDataset | null,
+): Promise<StagedDataset> {
+  const views = new Map<TableId, DatasetView>()
+  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  const old = await oldFilesOf(context, node, target)
+  const quarantine = await quarantineWriter(context, inputs.run, node)
+  const added: DataFile[] = []
+  const removed: DataFile[] = []
+  const ranges: RangeResult[] = []
+  const scans: ScanReport[] = []
+  const task = context.progress.begin(node.id)
+  const batches = batchesFor(node, items)
+  for (const [i, batch] of batches.entries()) {
+    context.signal.throwIfAborted()
+    task.update(describeBatch(node, batch, i, batches.length))
+    await using scratch = await context.store.scratch({ signal: context.signal })
+    const built = await buildBatch(context, node, views, batch, target, old, scratch.folder, quarantine)
+    scans.push(...built.scans)
+    const keep = await settleFiles(context, node, target, built, added, removed)
+    ranges.push(...rangesOf(node, items, target, built, keep))
+  }
+  const total = { rows: sum(ranges, 'rows'), files: added.length }
+  const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
+  const table: StagedTable | null = untouched
+    ? null
+    : await stageTable(context, inputs.run, target, { added, removed, summary: {} }, replaces?.table ?? null)
+  task.end(untouched ? 'rebuilt, equal to what is published' : `${total.rows.toLocaleString('en')} rows in ${total.files} files`)
+  return {
+    node,
+    items,
+    table,
+    quarantine: await quarantine.stage(replaces?.quarantine ?? null),
+    ranges,
+    inputs: await inputSnapshots(inputs, node),
+    scans,
+  }
+}
+
+function batchesFor(node: Node, items: readonly PlanItem[]): readonly (Interval | null)[] {
+  if (node.shape.kind !== 'interval') return [null]
+  const stale = IntervalSet.of(items.flatMap((item) => (item.interval ? [item.interval] : [])))
+  return batchesOf(stale, node.shape.batch)
+}
+
+function describeBatch(node: Node, batch: Interval | null, index: number, count: number): string {
+  if (batch === null || node.shape.kind !== 'interval') return 'building'
+  return `${formatInterval(node.shape.unit, batch)} (${index + 1} of ${count})`
+}
+
+/** Live files of the published table, if old and new can be compared and kept side by side. */
+async function oldFilesOf(context: PipelineContext, node: Node, target: Target): Promise<readonly DataFile[]> {
+  const pin = target.base && pinRef(target.base)
+  return pin ? filesOfView(context, viewOf(node, pin)) : []
+}
+
+/** The model's SQL for one build, parameters as literals. */
+export function boundSql(node: Node, interval: Interval | null): string {
+  invariant(node.query, `${node.id} is a model`)
+  if (node.shape.kind !== 'interval' || interval === null) return node.query.text
+  const type = node.shape.columnType === 'date' ? 'DATE' : node.shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+  const literal = (at: number) => {
+    const text = formatMicros(at).replace('T', ' ')
+    return type === 'DATE' ? `DATE '${text.slice(0, 10)}'` : `${type} '${text}${type === 'TIMESTAMPTZ' ? '+00' : ''}'`
+  }
+  return substituteParameters(node.query.text, {
+    interval_start: literal(interval.start),
+    interval_end: literal(interval.end),
+  })
+}
+
+async function buildBatch(
+  context: PipelineContext,
+  node: Node,
+  views: ReadonlyMap<TableId, DatasetView>,
+  interval: Interval | null,
+  target: Target,
+  old: readonly DataFile[],
+  folder: string,
+  quarantine: QuarantineWriter,
+): Promise<Built> {
+  const startedAtMs = context.clock.nowMs()
+  const sql = boundSql(node, interval)
+  await using bound = await bindViews(context, [...views.values()], sql)
+  const scans = bound.readings.map(({ id, reading }) => ({ dataset: node.id, interval, input: id, scan: reading.scan }))
+  await using session = await context.engine.session(
+    bound.readings.map(({ reading }) => reading.bound),
+    { signal: context.signal },
+  )
+  let rows = sql
+  let quarantined = 0
+  if (node.contract.rejects.length > 0) {
+    const split = rejectSql(sql, node.contract.rejects, node.contract)
+    rows = split.kept
+    quarantined = await quarantine.replaceScope(session, split.rejected, scopeName(node, interval), folder)
+  } else if (quarantine.exists) {
+    await quarantine.clearScope(scopeName(node, interval))
+  }
+  const files = await writeLocal(session, rows, target.layout, folder)
+  const written = files.reduce((total, file) => total + Number(file.recordCount), 0)
+  if (quarantined > 0 && !budgetAllows(node.contract.rejectBudget, { read: written + quarantined, rejected: quarantined })) {
+    throw new LimnError('source/over-reject-budget', {
+      message: `${node.id} rejects ${quarantined} of ${written + quarantined} rows, more than its contract allows.`,
+      notDone: 'Nothing was published.',
+      remedy: 'Correct the input or the reject rules, or raise rejectBudget.',
+    })
+  }
+  requireInside(node, interval, target.layout.schema, files)
+  const oldFiles = old.filter((file) => belongsTo(file, node, target, interval))
+  const changed = await changedIntervals(context, node, target, interval, files, oldFiles)
+  return {
+    interval,
+    keepOld: changed !== 'all' && changed.isEmpty,
+    changed,
+    files,
+    oldFiles,
+    scans,
+    quarantined,
+    startedAtMs,
+    seconds: (context.clock.nowMs() - startedAtMs) / 1000,
+  }
+}
+
+/** The quarantine scope of a build: the interval it covers, or the whole dataset. */
+function scopeName(node: Node, interval: Interval | null): string {
+  return interval === null || node.shape.kind !== 'interval' ? 'whole' : formatInterval(node.shape.unit, interval)
+}
+
+function requireInside(node: Node, interval: Interval | null, schema: Schema, files: readonly WrittenFile[]): void {
+  const shape = node.shape
+  if (shape.kind !== 'interval' || interval === null) return
+  const field = fieldByName(schema, shape.column)
+  invariant(field, `${node.id} has its interval column`)
+  const perDay = shape.columnType === 'date' ? 86_400_000_000 : 1
+  for (const file of files) {
+    const nulls = file.nullValueCounts.get(field.id) ?? 0n
+    const low = file.lowerBounds.get(field.id)
+    const high = file.upperBounds.get(field.id)
+    const micros = (bytes: Uint8Array) => Number(decodeSingleValue(shape.columnType, bytes)) * perDay
+    const first = low ? micros(low) : null
+    const last = high ? micros(high) : null
+    const outside = (at: number | null) => at !== null && (at < interval.start || at >= interval.end)
+    if (nulls === 0n && !outside(first) && !outside(last)) continue
+    const found =
+      nulls > 0n
+        ? `${nulls} rows have no ${shape.column}`
+        : `a row has ${shape.column} = ${formatMicros(outside(first) ? (first ?? 0) : (last ?? 0))}`
+    throw new LimnError('run/row-outside-interval', {
+      message: `${node.id}, built for ${formatInterval(shape.unit, interval)}: ${found}.`,
+      notDone: 'Nothing was published.',
+      remedy: `Make the query yield only rows with ${shape.column} in [$interval_start, $interval_end).`,
+      location: node.query?.origin ?? { file: node.file },
+      context: { dataset: node.id, interval },
+    })
+  }
+}
+
+function belongsTo(file: DataFile, node: Node, target: Target, interval: Interval | null): boolean {
+  if (node.shape.kind !== 'interval' || interval === null) return true
+  const own = intervalOfFile(file, target.evolved, target.layout.schema, node.shape)
+  return own !== null && own.start < interval.end && interval.start < own.end
+}
+
+/** Which intervals of a build differ from what is published. Files of another shape always differ. */
+async function changedIntervals(
+  context: PipelineContext,
+  node: Node,
+  target: Target,
+  interval: Interval | null,
+  files: readonly WrittenFile[],
+  oldFiles: readonly DataFile[],
+): Promise<IntervalSet | 'all'> {
+  const pin = target.base && pinRef(target.base)
+  if (!pin || target.reshaped) return 'all'
+  if (oldFiles.length === 0) {
+    if (files.length === 0) return IntervalSet.empty
+    if (node.shape.kind !== 'interval' || interval === null) return 'all'
+  }
+  await using lease = await context.store.lease(oldFiles.map((file) => file.path), { signal: context.signal })
+  const oldBound: BoundTable = { ...bindFiles(pin, oldFiles, lease), id: removedRows }
+  const newBound: BoundTable = {
+    id: addedRows,
+    schema: schemaOfPin(pin),
+    files: files.map((file) => ({ local: file.local })),
+  }
+  await using session = await context.engine.session([oldBound, newBound], { signal: context.signal })
+  const difference = `(SELECT * FROM ${addedRows} EXCEPT ALL SELECT * FROM ${removedRows})
+    UNION ALL (SELECT * FROM ${removedRows} EXCEPT ALL SELECT * FROM ${addedRows})`
+  if (node.shape.kind !== 'interval' || interval === null) {
+    const { rows } = await session.rows(`SELECT 1 FROM (${difference}) LIMIT 1`)
+    return rows.length > 0 ? 'all' : IntervalSet.empty
+  }
+  const { unit, column } = node.shape
+  const start = `epoch_us(date_trunc('${unit}', ${quoteIdentifier(column)})::TIMESTAMP)`
+  const { rows } = await session.rows(`SELECT DISTINCT ${start} FROM (${difference})`)
+  const starts = new Set(rows.map((row) => Number(row[0])))
+  return IntervalSet.of(splitBy(unit, interval).filter((part) => starts.has(part.start)))
+}
+
+interface Kept {
+  readonly added: readonly DataFile[]
+}
+
+/** Puts the files of changed intervals and marks the old ones removed; those of equal intervals stay as they are. */
+async function settleFiles(
+  context: PipelineContext,
+  node: Node,
+  target: Target,
+  built: Built,
+  added: DataFile[],
+  removed: DataFile[],
+): Promise<Kept> {
+  if (built.keepOld) return { added: [] }
+  const changed = built.changed
+  const shape = node.shape
+  const within = (file: DataFile | WrittenFile) => {
+    if (changed === 'all' || shape.kind !== 'interval') return true
+    const own = intervalOfFile({ ...file, specId: target.layout.spec.specId } as DataFile, target.evolved, target.layout.schema, shape)
+    return own === null || changed.overlaps(own)
+  }
+  const files = await putFiles(context, target.layout, built.files.filter(within))
+  added.push(...files)
+  removed.push(...built.oldFiles.filter(within))
+  return { added: files }
+}
+
+function rangesOf(node: Node, items: readonly PlanItem[], target: Target, built: Built, kept: Kept): readonly RangeResult[] {
+  const shape = node.shape
+  const [first] = items
+  invariant(first, 'a build has a reason')
+  const common = { deliveries: [], startedAtMs: built.startedAtMs, seconds: built.seconds }
+  const numbers = (files: readonly DataFile[]) => ({
+    rows: files.reduce((total, file) => total + Number(file.recordCount), 0),
+    files: files.length,
+    bytes: files.reduce((total, file) => total + Number(file.fileSizeInBytes), 0),
+  })
+  const interval = built.interval
+  if (shape.kind !== 'interval' || interval === null) {
+    return [
+      {
+        ...common,
+        outcome: built.keepOld ? 'kept' : 'built',
+        reason: first.reason,
+        because: first.because,
+        interval: null,
+        quarantined: built.quarantined,
+        ...numbers(kept.added),
+      },
+    ]
+  }
+  const whole = IntervalSet.of([interval])
+  const changed = built.changed === 'all' ? whole : built.changed
+  let quarantined = built.quarantined
+  const out: RangeResult[] = []
+  for (const [outcome, times] of [
+    ['built', changed],
+    ['kept', whole.minus(changed)],
+  ] as const) {
+    for (const item of items) {
+      if (!item.interval) continue
+      for (const part of times.intersect(IntervalSet.of([item.interval])).intervals) {
+        const files = outcome === 'kept' ? [] : kept.added.filter((file) => belongsTo(file, node, target, part))
+        out.push({ ...common, outcome, reason: item.reason, because: item.because, interval: part, quarantined, ...numbers(files) })
+        quarantined = 0
+      }
+    }
+  }
+  return out
+}
+
+function sum(ranges: readonly RangeResult[], key: 'rows'): number {
+  return ranges.reduce((total, range) => total + range[key], 0)
+}

@@ -1,0 +1,246 @@
+import { join } from 'node:path'
+import { invariant, LimnError, sha256, type TableId } from '../base/index.ts'
+import { deliveryColumns, type FileSource, type FunctionSource, type SourceRow } from '../dataset/index.ts'
+import type { Session } from '../engine/index.ts'
+import type { DataFile } from '../iceberg/index.ts'
+import { budgetAllows } from '../quality/index.ts'
+import { quoteIdentifier } from '../sql/index.ts'
+import { openDelivery, type SourceColumn } from '../connect/index.ts'
+import { putFiles, writeLocal } from '../table/index.ts'
+import type { PipelineContext } from './context.ts'
+import { type DatasetLedger, type Delivery, emptyLedger } from './ledger.ts'
+import type { Node } from './node.ts'
+import type { PlanItem, Probe } from './plan.ts'
+import { quarantineWriter } from './quarantine.ts'
+import { fileStamp } from './sources.ts'
+import type { RangeResult, StagedDataset, StageInputs } from './stage.ts'
+import { stageTable, type Target } from './staged-table.ts'
+import { formatOrdinals, supersededAt, supersededProperty } from './view.ts'
+
+interface Landing {
+  readonly files: readonly DataFile[]
+  readonly deliveries: readonly Delivery[]
+  /** Ordinals no reader sees any more after this. */
+  readonly superseded: readonly number[]
+}
+
+/** The columns a source hands over: the contract's, without those limn adds. */
+export function sourceColumns(node: Node): readonly SourceColumn[] {
+  return Object.entries(node.contract.columns)
+    .filter(([name]) => !(name in deliveryColumns))
+    .map(([name, column]) => ({ name, type: column.type, nullSentinels: column.nullSentinels ?? [] }))
+}
+
+/**
+ * Lands pending deliveries of a source on the run's branch: every row as delivered, append-only. Returns null when a
+ * function source had nothing new to hand over.
+ */
+export async function stageSource(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+  items: readonly PlanItem[],
+  target: Target,
+  found: { readonly ledger: DatasetLedger | undefined; readonly probe: Probe | undefined },
+): Promise<StagedDataset | null> {
+  invariant(node.producer.kind === 'source', 'a source')
+  const startedAtMs = context.clock.nowMs()
+  const ledger = found.ledger ?? emptyLedger
+  const source = node.producer.input
+  const quarantine = await quarantineWriter(context, inputs.run, node)
+  const task = context.progress.begin(node.id)
+  const landing =
+    source.kind === 'files'
+      ? await landFiles(context, inputs, node, source, ledger, found.probe, target, quarantine)
+      : await landBatches(context, inputs, node, source, ledger, target)
+  const base = target.base?.metadata
+  if (landing.deliveries.length === 0 && base && base.currentSnapshotId !== null) {
+    task.end('nothing new')
+    return null
+  }
+  const superseded = new Set([...(base ? supersededAt(base, base.currentSnapshotId) : []), ...landing.superseded])
+  const table = await stageTable(
+    context,
+    inputs.run,
+    target,
+    { added: landing.files, removed: [], summary: { [supersededProperty]: formatOrdinals(superseded) } },
+    null,
+  )
+  const [first] = items
+  invariant(first, 'a landing has a reason')
+  const range: RangeResult = {
+    outcome: 'landed',
+    reason: first.reason,
+    because: first.because,
+    interval: null,
+    rows: landing.files.reduce((total, file) => total + Number(file.recordCount), 0),
+    files: landing.files.length,
+    bytes: landing.files.reduce((total, file) => total + Number(file.fileSizeInBytes), 0),
+    quarantined: landing.deliveries.reduce((total, delivery) => total + delivery.quarantined, 0),
+    deliveries: landing.deliveries,
+    startedAtMs,
+    seconds: (context.clock.nowMs() - startedAtMs) / 1000,
+  }
+  task.end(`${range.rows.toLocaleString('en')} rows in ${landing.deliveries.length} deliveries`)
+  return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: {}, scans: [] }
+}
+
+type Quarantine = Awaited<ReturnType<typeof quarantineWriter>>
+
+async function landFiles(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+  source: FileSource,
+  ledger: DatasetLedger,
+  probe: Probe | undefined,
+  target: Target,
+  quarantine: Quarantine,
+): Promise<Landing> {
+  const files: DataFile[] = []
+  const deliveries: Delivery[] = []
+  const superseded: number[] = []
+  let ordinal = ledger.lastOrdinal
+  for (const candidate of probe?.candidates ?? []) {
+    context.signal.throwIfAborted()
+    ordinal++
+    const replaces = liveOrdinal(ledger, candidate.path)
+    if (replaces !== null) superseded.push(replaces)
+    const local = join(context.folder, candidate.path)
+    const before = await fileStamp(local)
+    await using scratch = await context.store.scratch({ signal: context.signal })
+    await using session = await context.engine.session([], { signal: context.signal })
+    const opened = await openDelivery(session, { source, local, path: candidate.path, dataset: node.id, columns: sourceColumns(node) })
+    const rows = withDelivery(opened.rows, ordinal, candidate.path, inputs.run)
+    const written = await writeLocal(session, rows, target.layout, scratch.folder)
+    const kept = written.reduce((total, file) => total + Number(file.recordCount), 0)
+    const rejected = opened.rejects
+      ? await quarantine.replaceScope(session, rejectsOf(opened.rejects, ordinal, candidate.path), `delivery ${ordinal}`, scratch.folder)
+      : 0
+    requireBudget(node, candidate.path, kept, rejected)
+    if ((await fileStamp(local)).stamp !== before.stamp) throw changedWhileRead(candidate.path)
+    files.push(...(await putFiles(context, target.layout, written)))
+    deliveries.push({
+      ordinal,
+      path: candidate.path,
+      sha256: candidate.sha256,
+      replaces,
+      read: kept + rejected,
+      kept,
+      quarantined: rejected,
+    })
+  }
+  for (const path of probe?.withdrawn ?? []) {
+    ordinal++
+    const replaces = liveOrdinal(ledger, path)
+    if (replaces !== null) superseded.push(replaces)
+    deliveries.push({ ordinal, path, sha256: null, replaces, read: 0, kept: 0, quarantined: 0 })
+  }
+  return { files, deliveries, superseded }
+}
+
+function liveOrdinal(ledger: DatasetLedger, path: string): number | null {
+  const latest = ledger.latest.get(path)
+  return latest && latest.sha256 !== null ? latest.ordinal : null
+}
+
+function withDelivery(rows: string, ordinal: number, path: string, run: string): string {
+  const text = (value: string) => `'${value.replaceAll("'", "''")}'`
+  return `SELECT *, ${ordinal}::INTEGER AS _delivery, ${text(path)} AS _path, ${text(run)} AS _run FROM (${rows})`
+}
+
+function rejectsOf(sql: string, ordinal: number, path: string): string {
+  return `SELECT ${ordinal}::INTEGER AS _delivery, '${path.replaceAll("'", "''")}' AS _path, position AS _position, reason, row FROM (${sql})`
+}
+
+function requireBudget(node: Node, path: string, kept: number, rejected: number): void {
+  if (rejected === 0 || budgetAllows(node.contract.rejectBudget, { read: kept + rejected, rejected })) return
+  throw new LimnError('source/over-reject-budget', {
+    message: `${path} has ${rejected} bad rows of ${kept + rejected}, more than the contract of ${node.id} allows.`,
+    notDone: 'Nothing was published; the file was not landed.',
+    remedy: 'Correct the file, or raise rejectBudget in the contract to quarantine its bad rows.',
+    context: { dataset: node.id, path, rejected, read: kept + rejected },
+  })
+}
+
+function changedWhileRead(path: string): LimnError {
+  return new LimnError('source/changed-while-read', {
+    message: `${path} changed while it was being read.`,
+    notDone: 'Nothing was published.',
+    remedy: 'Deliver files by renaming them into place, then run again.',
+    retryable: true,
+  })
+}
+
+async function landBatches(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+  source: FunctionSource,
+  ledger: DatasetLedger,
+  target: Target,
+): Promise<Landing> {
+  const files: DataFile[] = []
+  const deliveries: Delivery[] = []
+  let ordinal = ledger.lastOrdinal
+  const batches = source.read({ cursor: ledger.cursor, signal: context.signal })
+  for await (const batch of guarded(node.id, batches)) {
+    context.signal.throwIfAborted()
+    const rows = [...batch.rows]
+    const path = JSON.stringify(batch.cursor ?? null)
+    ordinal++
+    await using scratch = await context.store.scratch({ signal: context.signal })
+    await using session = await context.engine.session([], { signal: context.signal })
+    const sql = await ingestRows(session, node, rows)
+    const written = await writeLocal(session, withDelivery(sql, ordinal, path, inputs.run), target.layout, scratch.folder)
+    files.push(...(await putFiles(context, target.layout, written)))
+    deliveries.push({
+      ordinal,
+      path,
+      sha256: hashRows(rows),
+      replaces: null,
+      read: rows.length,
+      kept: rows.length,
+      quarantined: 0,
+    })
+  }
+  return { files, deliveries, superseded: [] }
+}
+
+/** Errors of the author's function carry the dataset's name. */
+async function* guarded<T>(id: TableId, batches: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* batches
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw new LimnError('source/failed', {
+      message: `The source of ${id} failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      notDone: 'Nothing was published; the cursor is where it was.',
+      remedy: 'Correct the source function or what it reads, then run again.',
+      cause,
+    })
+  }
+}
+
+async function ingestRows(session: Session, node: Node, rows: readonly SourceRow[]): Promise<string> {
+  const columns = sourceColumns(node)
+  const known = new Set(columns.map((column) => column.name))
+  for (const row of rows) {
+    const stranger = Object.keys(row).find((name) => !known.has(name))
+    if (stranger === undefined) continue
+    throw new LimnError('source/schema', {
+      message: `The source of ${node.id} yields a column "${stranger}" that its contract lacks.`,
+      notDone: 'Nothing was published.',
+      remedy: 'Add the column to the contract, or leave it out of the rows.',
+    })
+  }
+  const name = 'limn_batch'
+  await session.ingest(name, columns, rows.map((row) => columns.map((column) => row[column.name] ?? null)))
+  return `SELECT ${columns.map((column) => quoteIdentifier(column.name)).join(', ')} FROM ${name}`
+}
+
+function hashRows(rows: readonly SourceRow[]): string {
+  const plain = (_key: string, value: unknown) =>
+    typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+  return sha256(JSON.stringify(rows, plain))
+}

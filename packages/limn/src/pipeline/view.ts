@@ -1,0 +1,132 @@
+import { type TableId, tableId } from '../base/index.ts'
+import { addUnits, type Interval, IntervalSet } from '../dataset/index.ts'
+import {
+  ancestorsOf,
+  type DataFile,
+
+  liveFiles,
+  type PartitionSpec,
+  specById,
+  type TableMetadata,
+} from '../iceberg/index.ts'
+import { fieldByName, type Schema } from '../schema/index.ts'
+import { type PinnedTable, schemaOfPin, snapshotOfPin } from '../table/index.ts'
+import type { PipelineContext } from './context.ts'
+import type { Node, Shape } from './node.ts'
+
+/**
+ * What a dataset's readers see of its table. Bronze keeps all deliveries; readers get those that no later delivery of
+ * the same path has superseded. Which ones are superseded is written in the snapshot, so it holds for any snapshot.
+ */
+export interface DatasetView {
+  readonly pin: PinnedTable
+  readonly keep: (file: DataFile) => boolean
+}
+
+export const supersededProperty = 'limn.superseded-deliveries'
+
+/** Ordinals as text, runs joined: `1-5,8`. */
+export function formatOrdinals(ordinals: ReadonlySet<number>): string {
+  const sorted = [...ordinals].sort((a, b) => a - b)
+  const parts: { first: number; last: number }[] = []
+  for (const ordinal of sorted) {
+    const last = parts.at(-1)
+    if (last && ordinal === last.last + 1) last.last = ordinal
+    else parts.push({ first: ordinal, last: ordinal })
+  }
+  return parts.map((part) => (part.first === part.last ? `${part.first}` : `${part.first}-${part.last}`)).join(',')
+}
+
+export function parseOrdinals(text: string): ReadonlySet<number> {
+  const out = new Set<number>()
+  for (const part of text.split(',')) {
+    if (part === '') continue
+    const [first = 0, last = first] = part.split('-').map(Number)
+    for (let ordinal = first; ordinal <= last; ordinal++) out.add(ordinal)
+  }
+  return out
+}
+
+/** Deliveries superseded as of a snapshot: said by the nearest of it and its ancestors that says anything. */
+export function supersededAt(metadata: TableMetadata, snapshotId: bigint | null): ReadonlySet<number> {
+  if (snapshotId === null) return new Set()
+  for (const snapshot of ancestorsOf(metadata, snapshotId)) {
+    const text = snapshot.summary[supersededProperty]
+    if (text !== undefined) return parseOrdinals(text)
+  }
+  return new Set()
+}
+
+/** The rows of a pinned dataset that its readers see. */
+export function viewOf(node: Node | undefined, pin: PinnedTable): DatasetView {
+  if (node?.producer.kind !== 'source') return { pin, keep: () => true }
+  const superseded = supersededAt(pin.metadata, pin.snapshotId)
+  const positions = new Map<number, number>()
+  return {
+    pin,
+    keep: (file) => {
+      let position = positions.get(file.specId)
+      if (position === undefined) {
+        position = deliveryPosition(specById(pin.metadata, file.specId), schemaOfPin(pin))
+        positions.set(file.specId, position)
+      }
+      return !superseded.has(Number(file.partition[position] ?? -1))
+    },
+  }
+}
+
+function deliveryPosition(spec: PartitionSpec, schema: Schema): number {
+  const column = fieldByName(schema, '_delivery')
+  return spec.fields.findIndex((field) => field.sourceId === column?.id && field.transform.kind === 'identity')
+}
+
+/** The live files of a view, in order of paths. */
+export async function filesOfView(context: PipelineContext, view: DatasetView): Promise<readonly DataFile[]> {
+  const { pin } = view
+  if (pin.snapshotId === null || snapshotOfPin(pin) === null) return []
+  const files = await liveFiles({
+    manifests: context.manifests,
+    metadata: pin.metadata,
+    snapshotId: pin.snapshotId,
+    signal: context.signal,
+  })
+  return files.filter(view.keep)
+}
+
+type IntervalShape = Extract<Shape, { kind: 'interval' }>
+
+/** The time a data file of an interval dataset covers, from its partition; null when its partition says nothing of it. */
+export function intervalOfFile(file: DataFile, metadata: TableMetadata, schema: Schema, shape: IntervalShape): Interval | null {
+  const column = fieldByName(schema, shape.column)
+  const spec = specById(metadata, file.specId)
+  for (const [i, field] of spec.fields.entries()) {
+    const value = file.partition[i]
+    if (field.sourceId !== column?.id || value === null || value === undefined) continue
+    const { kind } = field.transform
+    if (kind !== 'year' && kind !== 'month' && kind !== 'day' && kind !== 'hour') continue
+    const start = addUnits(kind, 0, Number(value))
+    return { start, end: addUnits(kind, start, 1) }
+  }
+  return null
+}
+
+/** The times of files, or null when one of them cannot be placed. */
+export function timesOfFiles(
+  files: readonly DataFile[],
+  metadata: TableMetadata,
+  schema: Schema,
+  shape: IntervalShape,
+): IntervalSet | null {
+  const intervals: Interval[] = []
+  for (const file of files) {
+    const interval = intervalOfFile(file, metadata, schema, shape)
+    if (!interval) return null
+    intervals.push(interval)
+  }
+  return IntervalSet.of(intervals)
+}
+
+/** Names under which a run binds rows that are no table. */
+export const stagedRows: TableId = tableId('limn_staged.rows')
+export const addedRows: TableId = tableId('limn_diff.added')
+export const removedRows: TableId = tableId('limn_diff.removed')

@@ -1,0 +1,63 @@
+import type { Clock, Randomness, Steps, TableId } from '../base/index.ts'
+import type { FileEngine } from '../engine/index.ts'
+import {
+  type Catalog,
+  type LoadedTable,
+  type ManifestReader,
+  type Snapshot,
+  schemaById,
+  snapshotById,
+  type TableMetadata,
+} from '../iceberg/index.ts'
+import type { Schema } from '../schema/index.ts'
+import type { ObjectStore } from '../storage/index.ts'
+
+/** What rows need: a format (catalog, store, manifests) and an engine. */
+export interface TableContext {
+  readonly catalog: Catalog
+  readonly store: ObjectStore
+  readonly engine: FileEngine
+  readonly manifests: ManifestReader
+  readonly clock: Clock
+  readonly randomness: Randomness
+  readonly steps: Steps
+  readonly signal: AbortSignal
+}
+
+/** One table at one snapshot: a value that any number of readers share. `snapshotId` null: a table without rows. */
+export interface PinnedTable {
+  readonly id: TableId
+  readonly metadata: TableMetadata
+  readonly snapshotId: bigint | null
+  /** The schema to read with. */
+  readonly schemaId: number
+}
+
+/** Pins a table where a ref points. A ref other than `main` that does not exist gives null. */
+export function pinRef(loaded: LoadedTable, ref = 'main'): PinnedTable | null {
+  const { metadata } = loaded
+  if (ref === 'main') {
+    return { id: loaded.table, metadata, snapshotId: metadata.currentSnapshotId, schemaId: metadata.currentSchemaId }
+  }
+  const target = metadata.refs[ref]
+  return target ? pinSnapshot(loaded, target.snapshotId) : null
+}
+
+/** Pins a table at a snapshot, read with the schema that snapshot was written with. */
+export function pinSnapshot(loaded: LoadedTable, snapshotId: bigint): PinnedTable {
+  const snapshot = snapshotById(loaded.metadata, snapshotId)
+  return {
+    id: loaded.table,
+    metadata: loaded.metadata,
+    snapshotId,
+    schemaId: snapshot?.schemaId ?? loaded.metadata.currentSchemaId,
+  }
+}
+
+export function schemaOfPin(pin: PinnedTable): Schema {
+  return schemaById(pin.metadata, pin.schemaId)
+}
+
+export function snapshotOfPin(pin: PinnedTable): Snapshot | null {
+  return pin.snapshotId === null ? null : (snapshotById(pin.metadata, pin.snapshotId) ?? null)
+}
