@@ -24,7 +24,6 @@ const longType = avro.types.LongType.__with(
     isValid: (value: unknown) => typeof value === 'bigint',
     compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
   },
-  true,
 )
 
 const types = new Map<string, avro.Type>()

@@ -43,3 +43,6 @@ export function or(...of: readonly Predicate[]): Predicate {
   const [only] = parts
   return parts.length === 1 && only ? only : { kind: 'or', of: parts }
 }
+
+/** Stands for a bound that cannot be read: nothing is known. */
+export const unknownValue = null

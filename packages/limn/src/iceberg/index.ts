@@ -1,1 +1,7 @@
-export * from "./spec/types.ts"
+/**
+ * Row 4: the Iceberg table format, format version 2 (version 1 is read): metadata in and metadata out. Also published
+ * as `limn/iceberg`. Never touches a row; refuses what it would otherwise get wrong (`iceberg/unsupported`).
+ */
+export * from './commit/index.ts'
+export * from './scan/index.ts'
+export * from './spec/index.ts'

@@ -129,15 +129,15 @@ export class FactBook {
   }
 
   /** Intervals whose inputs moved without touching them, with the snapshots they are now known to equal. */
-  carriedOf(node: Node, rebuilt: IntervalSet): readonly { readonly interval: Interval | null; readonly fingerprint: string }[] {
+  carriedOf(node: Node, rebuilt: IntervalSet): readonly { readonly interval: Interval | null }[] {
     const now = (input: TableId) => this.heads.get(input)?.snapshotId ?? null
-    return (this.ledger.get(node.id)?.built ?? []).flatMap((entry) => {
+    return (this.ledger.get(node.id)?.built ?? []).flatMap((entry): { readonly interval: Interval | null }[] => {
       const moved = [...node.edges.keys()].some((input) => (entry.inputs[input] ?? null) !== now(input))
       if (!moved || entry.fingerprint !== node.fingerprint) return []
-      if (entry.interval === null) return [{ interval: null, fingerprint: entry.fingerprint }]
+      if (entry.interval === null) return [{ interval: null }]
       return IntervalSet.of([entry.interval])
         .minus(rebuilt)
-        .intervals.map((interval) => ({ interval, fingerprint: entry.fingerprint }))
+        .intervals.map((interval) => ({ interval }))
     })
   }
 

@@ -128,18 +128,18 @@ async function touchedTimes(
         : added.length === 0
           ? `SELECT ${columns} FROM ${removedRows}`
           : bothWays(columns)
-    return distinctUnits(session, await timesOf(session, touches, rows, addedRows), unit)
+    return distinctUnits(session, await timesOf(session, touches, rows), unit)
   })
 }
 
 /** A query of one column `t`: the times an expression gives for rows, a list of times unnested. */
-async function timesOf(session: Session, touches: string, rows: string, probe: TableId): Promise<string> {
-  const described = await session.rows(`DESCRIBE SELECT (${touches}) AS t FROM ${probe}`)
+export async function timesOf(session: Session, touches: string, rows: string): Promise<string> {
+  const described = await session.rows(`DESCRIBE SELECT (${touches}) AS t FROM (${rows})`)
   const type = String(described.rows[0]?.[1] ?? '')
   return `SELECT ${type.endsWith('[]') ? `unnest(${touches})` : `(${touches})`}::TIMESTAMP AS t FROM (${rows})`
 }
 
-async function distinctUnits(session: Session, times: string, unit: IntervalUnit): Promise<IntervalSet> {
+export async function distinctUnits(session: Session, times: string, unit: IntervalUnit): Promise<IntervalSet> {
   const { rows } = await session.rows(
     `SELECT DISTINCT epoch_us(date_trunc('${unit}', t)::TIMESTAMP) FROM (${times}) WHERE t IS NOT NULL`,
   )
@@ -186,7 +186,7 @@ async function reachOf(context: PipelineContext, node: Node, input: TableId, edg
   if (known !== null) return JSON.parse(known) as Interval | null
   const files = await filesOfView(context, viewOf(inputNode, pin))
   const reached = await withRows(context, pin, [{ name: addedRows, files }], async (session) => {
-    const times = await timesOf(session, touches, `SELECT * FROM ${addedRows}`, addedRows)
+    const times = await timesOf(session, touches, `SELECT * FROM ${addedRows}`)
     const { rows } = await session.rows(`SELECT epoch_us(min(t)), epoch_us(max(t)) FROM (${times})`)
     const [first, last] = rows[0] ?? []
     if (first === null || first === undefined) return null

@@ -73,6 +73,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const edges = edgesOf(one, inputs)
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
+    requireTimes(one, edges, loaded)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -209,6 +210,21 @@ function requireDomain(one: LoadedDataset, shape: Shape, edges: ReadonlyMap<Tabl
     remedy: 'Give one edge `touches` or `reads: same`, or state start and end of the domain.',
     location: { file: one.file },
   })
+}
+
+/** `same` and `shift` speak of the input's time: it has an interval column, or the edge says what a row touches. */
+function requireTimes(one: LoadedDataset, edges: ReadonlyMap<TableId, Edge>, loaded: readonly LoadedDataset[]): void {
+  for (const [input, edge] of edges) {
+    if (edge.reads.kind === 'all' || edge.touches !== null) continue
+    const producer = loaded.find((other) => other.dataset.id === input)?.dataset.producer
+    if (producer?.kind === 'model' && producer.build.kind === 'interval') continue
+    throw new LimnError('dataset/invalid', {
+      message: `The edge of ${one.dataset.id} to ${input} reads by time, but ${input} is not built by interval.`,
+      notDone: 'Nothing was run.',
+      remedy: 'Say with `touches` which time a row of it affects, or state reads: all.',
+      location: { file: one.file },
+    })
+  }
 }
 
 function fingerprintOf(

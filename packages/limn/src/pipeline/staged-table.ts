@@ -1,5 +1,6 @@
 import { invariant, randomPositiveLong, randomUuid, type RunId, type TableId } from '../base/index.ts'
-import { type Contract, partitionSpecOf, schemaOf, specEquals } from '../contract/index.ts'
+import type { Contract } from '../contract/index.ts'
+import { partitionSpecOf, schemaOf, specEquals } from '../dataset/index.ts'
 import {
   applyUpdates,
   createTableUpdates,

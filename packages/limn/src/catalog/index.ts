@@ -1,0 +1,3 @@
+/** Row 5: catalogs behind the port that `iceberg` defines: SQLite, and a run's staged view over another. */
+export * from './sqlite.ts'
+export * from './staged.ts'

@@ -1,0 +1,238 @@
+import type { TableId } from '../../base/index.ts'
+import { always, and, or, type ComparisonOperator, type Predicate } from '../../expr/index.ts'
+import { decimalOf, isPrimitive, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
+import { duckType } from '../../sql/index.ts'
+import type { ColumnShape } from '../engine.ts'
+
+/**
+ * Which rows of each table a query can use, read from DuckDB's optimised plan: it pushes filters through common table
+ * expressions, views and joins. A table scanned twice needs the rows of either scan. What is not understood is `true`.
+ */
+
+type Json = Readonly<Record<string, unknown>>
+type Tables = ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>
+
+const operators: Readonly<Record<string, ComparisonOperator>> = {
+  COMPARE_EQUAL: 'eq',
+  COMPARE_NOTEQUAL: 'ne',
+  COMPARE_LESSTHAN: 'lt',
+  COMPARE_LESSTHANOREQUALTO: 'le',
+  COMPARE_GREATERTHAN: 'gt',
+  COMPARE_GREATERTHANOREQUALTO: 'ge',
+}
+const flipped: Readonly<Record<ComparisonOperator, ComparisonOperator>> = { eq: 'eq', ne: 'ne', lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' }
+
+/** Rows for a stub table, wide enough that the optimiser's statistics fold no condition away. */
+export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
+  const row = (pick: 0 | 1) => `(${columns.map((column) => extremes(column.type)[pick]).join(', ')})`
+  return [row(0), row(1), `(${columns.map(() => 'NULL').join(', ')})`]
+}
+
+function extremes(type: Type): readonly [string, string] {
+  if (!isPrimitive(type)) return ['NULL', 'NULL']
+  const decimal = decimalOf(type)
+  if (decimal) {
+    const nines = `${'9'.repeat(decimal.precision - decimal.scale) || '0'}${decimal.scale > 0 ? `.${'9'.repeat(decimal.scale)}` : ''}`
+    return [`-${nines}`, nines]
+  }
+  switch (type) {
+    case 'boolean':
+      return ['FALSE', 'TRUE']
+    case 'int':
+      return ['-2147483648', '2147483647']
+    case 'long':
+      return ['-9223372036854775808', '9223372036854775807']
+    case 'float':
+    case 'double':
+      return [`'-infinity'::${duckType(type)}`, `'nan'::${duckType(type)}`]
+    case 'date':
+      return ["DATE '-infinity'", "DATE 'infinity'"]
+    case 'timestamp':
+      return ["TIMESTAMP '-infinity'", "TIMESTAMP 'infinity'"]
+    case 'timestamptz':
+      return ["TIMESTAMPTZ '-infinity'", "TIMESTAMPTZ 'infinity'"]
+    case 'time':
+      return ["TIME '00:00:00'", "TIME '23:59:59.999999'"]
+    case 'string':
+      return ["''", 'chr(1114111) || chr(1114111)']
+    case 'uuid':
+      return ["'00000000-0000-0000-0000-000000000000'::UUID", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::UUID"]
+    default:
+      return ["''::BLOB", "'\\xFF\\xFF'::BLOB"]
+  }
+}
+
+/** Collects the conditions of each table's scans from a serialised plan. */
+export function filtersOfPlan(plan: unknown, tables: Tables): ReadonlyMap<TableId, Predicate> {
+  const scans = new Map<TableId, Predicate[]>()
+  visit(plan, always, tables, scans)
+  return new Map([...scans].map(([id, predicates]) => [id, or(...predicates)]))
+}
+
+type ColumnAt = (index: number) => ColumnShape | null
+
+function visit(node: unknown, above: Predicate | ((columnAt: ColumnAt) => Predicate), tables: Tables, scans: Map<TableId, Predicate[]>): void {
+  if (Array.isArray(node)) {
+    for (const item of node) visit(item, always, tables, scans)
+    return
+  }
+  if (typeof node !== 'object' || node === null) return
+  const operator = node as Json
+  if (operator.type === 'LOGICAL_GET') {
+    const data = operator.function_data as Json | undefined
+    const id = `${data?.schema}.${data?.table}` as TableId
+    const table = tables.get(id)
+    if (table) {
+      const own = tableFilters(operator, table.columns)
+      const outer = typeof above === 'function' ? above(outputColumns(operator, table.columns)) : above
+      scans.set(id, [...(scans.get(id) ?? []), and(own, outer)])
+    }
+    return
+  }
+  const children = (operator.children ?? []) as readonly unknown[]
+  if (operator.type === 'LOGICAL_FILTER' && children.length === 1) {
+    const expressions = (operator.expressions ?? []) as readonly unknown[]
+    visit(children[0], (columnAt) => and(...expressions.map((one) => lower(one, columnAt))), tables, scans)
+    return
+  }
+  for (const [key, value] of Object.entries(operator)) if (key !== 'expressions') visit(value, always, tables, scans)
+}
+
+/** The columns a scan puts out, in order. */
+function outputColumns(get: Json, columns: readonly ColumnShape[]): ColumnAt {
+  const names = (get.names ?? []) as readonly string[]
+  const indexes = ((get.column_indexes ?? []) as readonly Json[]).map((one) => Number(one.index))
+  const projected = (get.projection_ids ?? []) as readonly number[]
+  const order = projected.length > 0 ? projected.map((at) => indexes[at]) : indexes
+  return (index) => {
+    const at = order[index]
+    return columns.find((column) => at !== undefined && column.name === names[at]) ?? null
+  }
+}
+
+function tableFilters(get: Json, columns: readonly ColumnShape[]): Predicate {
+  const names = (get.names ?? []) as readonly string[]
+  const filters = ((get.table_filters as Json | undefined)?.filters ?? []) as readonly Json[]
+  return and(
+    ...filters.map((entry) => {
+      const column = columns.find((one) => one.name === names[Number(entry.key)])
+      return column ? lowerFilter(entry.value, column) : always
+    }),
+  )
+}
+
+function lowerFilter(value: unknown, column: ColumnShape): Predicate {
+  const filter = value as Json
+  const children = (filter.child_filters ?? []) as readonly unknown[]
+  switch (filter.filter_type) {
+    case 'CONSTANT_COMPARISON':
+      return comparison(column, operators[String(filter.comparison_type)], constant(filter.constant, column.type))
+    case 'IS_NULL':
+      return { kind: 'isNull', column: column.name }
+    case 'IS_NOT_NULL':
+      return { kind: 'notNull', column: column.name }
+    case 'CONJUNCTION_AND':
+      return and(...children.map((one) => lowerFilter(one, column)))
+    case 'CONJUNCTION_OR':
+      return or(...children.map((one) => lowerFilter(one, column)))
+    case 'OPTIONAL_FILTER':
+      return lowerFilter(filter.child_filter, column)
+    case 'IN_FILTER': {
+      const values = ((filter.values ?? []) as readonly unknown[]).map((one) => constant(one, column.type))
+      return inList(column, values)
+    }
+    case 'EXPRESSION_FILTER':
+      return lower(filter.expr, () => column)
+    default:
+      return always
+  }
+}
+
+/** A bound expression as a predicate; a superset of it where it is not understood. */
+function lower(value: unknown, columnAt: ColumnAt): Predicate {
+  const expression = value as Json
+  const children = (expression.children ?? []) as readonly unknown[]
+  switch (expression.expression_class) {
+    case 'BOUND_CONJUNCTION': {
+      const parts = children.map((one) => lower(one, columnAt))
+      return expression.type === 'CONJUNCTION_OR' ? or(...parts) : and(...parts)
+    }
+    case 'BOUND_COMPARISON': {
+      const operator = operators[String(expression.type)]
+      const left = columnOf(expression.left, columnAt)
+      if (left) return comparison(left, operator, constantOf(expression.right, left.type))
+      const right = columnOf(expression.right, columnAt)
+      return right && operator ? comparison(right, flipped[operator], constantOf(expression.left, right.type)) : always
+    }
+    case 'BOUND_OPERATOR': {
+      const column = columnOf(children[0], columnAt)
+      if (!column) return always
+      if (expression.type === 'OPERATOR_IS_NULL') return { kind: 'isNull', column: column.name }
+      if (expression.type === 'OPERATOR_IS_NOT_NULL') return { kind: 'notNull', column: column.name }
+      if (expression.type === 'COMPARE_IN') return inList(column, children.slice(1).map((one) => constantOf(one, column.type)))
+      return always
+    }
+    case 'BOUND_BETWEEN': {
+      const column = columnOf(expression.input, columnAt)
+      if (!column) return always
+      const low = comparison(column, expression.lower_inclusive === false ? 'gt' : 'ge', constantOf(expression.lower, column.type))
+      const high = comparison(column, expression.upper_inclusive === false ? 'lt' : 'le', constantOf(expression.upper, column.type))
+      return and(low, high)
+    }
+    default:
+      return always
+  }
+}
+
+function columnOf(value: unknown, columnAt: ColumnAt): ColumnShape | null {
+  const expression = value as Json | undefined
+  return expression?.expression_class === 'BOUND_REF' ? columnAt(Number(expression.index)) : null
+}
+
+function constantOf(value: unknown, type: Type): Value | null {
+  const expression = value as Json | undefined
+  return expression?.expression_class === 'BOUND_CONSTANT' ? constant(expression.value, type) : null
+}
+
+function comparison(column: ColumnShape, operator: ComparisonOperator | undefined, value: Value | null): Predicate {
+  return operator === undefined || value === null ? always : { kind: 'compare', operator, column: column.name, value }
+}
+
+function inList(column: ColumnShape, values: readonly (Value | null)[]): Predicate {
+  const known = values.filter((value): value is Value => value !== null)
+  return known.length < values.length ? always : { kind: 'in', column: column.name, values: known }
+}
+
+const plainTypes: Readonly<Partial<Record<PrimitiveType, string>>> = {
+  boolean: 'BOOLEAN',
+  int: 'INTEGER',
+  long: 'BIGINT',
+  date: 'DATE',
+  timestamp: 'TIMESTAMP',
+  timestamptz: 'TIMESTAMP WITH TIME ZONE',
+  string: 'VARCHAR',
+}
+
+/** A constant of exactly the column's type, as a value; null when it is not understood. */
+function constant(value: unknown, type: Type): Value | null {
+  const json = value as { readonly type?: Json; readonly is_null?: boolean; readonly value?: unknown }
+  if (!isPrimitive(type) || json.is_null || json.value === undefined) return null
+  const decimal = decimalOf(type)
+  if (decimal) {
+    const info = json.type?.type_info as Json | undefined
+    const fits = json.type?.id === 'DECIMAL' && info?.scale === decimal.scale && (typeof json.value === 'number' || typeof json.value === 'bigint')
+    return fits ? BigInt(json.value as number | bigint) : null
+  }
+  if (json.type?.id !== plainTypes[type]) return null
+  switch (type) {
+    case 'boolean':
+      return typeof json.value === 'boolean' ? json.value : null
+    case 'int':
+    case 'date':
+      return typeof json.value === 'number' ? json.value : null
+    case 'string':
+      return typeof json.value === 'string' ? json.value : null
+    default:
+      return typeof json.value === 'number' || typeof json.value === 'bigint' ? BigInt(json.value) : null
+  }
+}

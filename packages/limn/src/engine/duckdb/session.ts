@@ -1,0 +1,129 @@
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import { LimnError } from '../../base/index.ts'
+import type { PrimitiveType, Value } from '../../schema/index.ts'
+import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
+import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
+import { explainRun } from './errors.ts'
+import { copySql, makeFolder, writtenFiles } from './write.ts'
+
+/** Rows sent per INSERT when JavaScript values are ingested. */
+const ingestRowsMax = 1000
+
+/** A connection with its own database of bound views. */
+export class DuckSession implements Session {
+  private readonly connection: DuckDBConnection
+  private readonly end: () => Promise<void>
+  private readonly signal: AbortSignal | undefined
+  private readonly interrupt: () => void
+
+  constructor(connection: DuckDBConnection, end: () => Promise<void>, signal: AbortSignal | undefined) {
+    this.connection = connection
+    this.end = end
+    this.signal = signal
+    this.interrupt = () => connection.interrupt()
+    signal?.addEventListener('abort', this.interrupt)
+  }
+
+  async rows(sql: string): Promise<ResultSet> {
+    return this.guarded(sql, async () => {
+      const reader = await this.connection.runAndReadAll(sql)
+      const types = reader.columnTypes()
+      return {
+        columns: reader.columnNames().map((name, i) => ({ name, type: String(types[i]) })),
+        rows: reader.getRows().map((row) => row.map(cellOf)),
+      }
+    })
+  }
+
+  async exec(sql: string): Promise<void> {
+    await this.guarded(sql, () => this.connection.run(sql))
+  }
+
+  async write(sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
+    await makeFolder(target.folder)
+    const copy = copySql(sql, target)
+    return this.guarded(copy, async () => {
+      const reader = await this.connection.runAndReadAll(copy)
+      return writtenFiles(reader.getRowsJson(), target)
+    })
+  }
+
+  async ingest(
+    name: string,
+    columns: readonly { readonly name: string; readonly type: PrimitiveType }[],
+    rows: readonly (readonly unknown[])[],
+  ): Promise<void> {
+    const list = columns.map((column) => `${quoteIdentifier(column.name)} ${duckType(column.type)}`).join(', ')
+    await this.exec(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(name)} (${list})`)
+    for (let at = 0; at < rows.length; at += ingestRowsMax) {
+      const part = rows.slice(at, at + ingestRowsMax)
+      const values = part.map((row, i) => `(${columns.map((column, j) => literalOf(column, row[j], at + i)).join(', ')})`)
+      await this.exec(`INSERT INTO ${quoteIdentifier(name)} VALUES ${values.join(', ')}`)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal?.removeEventListener('abort', this.interrupt)
+    await this.end()
+  }
+
+  private async guarded<T>(sql: string, body: () => Promise<T>): Promise<T> {
+    this.signal?.throwIfAborted()
+    try {
+      return await body()
+    } catch (error) {
+      this.signal?.throwIfAborted()
+      throw explainRun(error, sql)
+    }
+  }
+}
+
+/** A DuckDB value as plain JavaScript: wide integers as bigint, dates, times and decimals as ISO text. */
+function cellOf(value: DuckDBValue): Cell {
+  if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string') return value
+  if ('bytes' in value && value.bytes instanceof Uint8Array) return value.bytes
+  return String(value)
+}
+
+function literalOf(column: { readonly name: string; readonly type: PrimitiveType }, value: unknown, row: number): string {
+  if (value === null || value === undefined) return 'NULL'
+  const fitted = fit(column.type, value)
+  if (fitted === undefined) {
+    throw new LimnError('source/schema', {
+      message: `Row ${row + 1}: ${JSON.stringify(String(value))} is no ${column.type} for column ${column.name}.`,
+      notDone: 'Nothing was written.',
+      remedy: 'Correct the value, or the type in the contract.',
+    })
+  }
+  return sqlLiteral(column.type, fitted)
+}
+
+/** A JavaScript value as a value of a type, or undefined when it does not fit. Dates and ISO text are understood. */
+function fit(type: PrimitiveType, value: unknown): Value | undefined {
+  switch (type) {
+    case 'boolean':
+      return typeof value === 'boolean' ? value : undefined
+    case 'int':
+      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2_147_483_648 ? value : undefined
+    case 'long':
+      return typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined
+    case 'float':
+    case 'double':
+      return typeof value === 'number' ? value : undefined
+    case 'string':
+    case 'uuid':
+      return typeof value === 'string' ? value : undefined
+    case 'date': {
+      const at = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(`${value}T00:00:00Z`) : Number(value) * 86_400_000
+      return Number.isNaN(at) ? undefined : Math.floor(at / 86_400_000)
+    }
+    case 'timestamp':
+    case 'timestamptz': {
+      if (typeof value === 'bigint') return value
+      const at = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(/[Zz]|[+-]\d\d:?\d\d$/.test(value) ? value : `${value}Z`) : Number.NaN
+      return Number.isNaN(at) ? undefined : BigInt(at) * 1000n
+    }
+    default:
+      return typeof value === 'bigint' || value instanceof Uint8Array ? value : undefined
+  }
+}

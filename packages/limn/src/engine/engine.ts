@@ -1,0 +1,95 @@
+import type { TableId } from '../base/index.ts'
+import type { Predicate } from '../expr/index.ts'
+import type { PartitionSpec } from '../iceberg/index.ts'
+import type { PrimitiveType, Schema, Type, Value } from '../schema/index.ts'
+import type { TableReference } from '../sql/index.ts'
+
+/** Where SQL text stands in a file: the place of its first character, from 1. */
+export interface TextOrigin {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+export interface ParsedQuery {
+  /** The syntax tree without positions. */
+  readonly canonical: string
+  readonly tables: readonly TableReference[]
+  readonly parameters: readonly string[]
+}
+
+export interface ColumnShape {
+  readonly name: string
+  readonly type: Type
+}
+
+export interface OutputColumn {
+  readonly name: string
+  /** The engine's own type name. */
+  readonly type: string
+}
+
+/** A table under a name, at certain files. */
+export interface BoundTable {
+  readonly id: TableId
+  /** Read by field id: a renamed column keeps its values, one that a file lacks is null. */
+  readonly schema: Schema
+  readonly files: readonly { readonly local: string }[]
+}
+
+/** A Parquet file as written, before it has its final path. */
+export interface WrittenFile {
+  readonly local: string
+  readonly partition: readonly (Value | null)[]
+  readonly recordCount: bigint
+  readonly fileSizeInBytes: bigint
+  readonly columnSizes: ReadonlyMap<number, bigint>
+  readonly valueCounts: ReadonlyMap<number, bigint>
+  readonly nullValueCounts: ReadonlyMap<number, bigint>
+  readonly nanValueCounts: ReadonlyMap<number, bigint>
+  readonly lowerBounds: ReadonlyMap<number, Uint8Array>
+  readonly upperBounds: ReadonlyMap<number, Uint8Array>
+  readonly splitOffsets: readonly bigint[]
+}
+
+export interface WriteTarget {
+  readonly schema: Schema
+  readonly spec: PartitionSpec
+  /** A local folder; made if missing. */
+  readonly folder: string
+  readonly compression: 'zstd'
+  readonly rowGroupSize: number
+}
+
+/** A cell as JavaScript sees it: bigint for 64-bit and wider integers, ISO text for dates, times and decimals. */
+export type Cell = boolean | number | bigint | string | Uint8Array | null
+
+export interface ResultSet {
+  readonly columns: readonly OutputColumn[]
+  readonly rows: readonly (readonly Cell[])[]
+}
+
+/** Tables bound under their names, for queries. */
+export interface Session extends AsyncDisposable {
+  rows(sql: string): Promise<ResultSet>
+  /** Runs statements without a result. */
+  exec(sql: string): Promise<void>
+  /** Writes a query's rows as Parquet files, cast to the schema; one file per partition. No rows: no files. */
+  write(sql: string, target: WriteTarget): Promise<readonly WrittenFile[]>
+  /** Makes a temporary table of JavaScript values. Throws `source/schema` for a value that does not fit its column. */
+  ingest(name: string, columns: readonly { readonly name: string; readonly type: PrimitiveType }[], rows: readonly (readonly unknown[])[]): Promise<void>
+}
+
+/** A file engine takes pruned scans and returns data files for limn to commit. */
+export interface FileEngine {
+  /** Parses one SELECT. Throws `sql/syntax` with its place, `sql/not-read-only` for anything else. */
+  parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery>
+  /** Binds a query against empty tables: its columns, or `sql/unknown-column`, `sql/unknown-table`, `sql/invalid`. */
+  describe(sql: string, tables: ReadonlyMap<TableId, readonly ColumnShape[]>, origin?: TextOrigin, parameters?: Readonly<Record<string, string>>): Promise<readonly OutputColumn[]>
+  /** For each table, a condition that every row the query can use satisfies. What is not understood is `true`. */
+  filters(sql: string, tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>): Promise<ReadonlyMap<TableId, Predicate>>
+  session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
+  /** The statement that binds a table, as `session` runs it. */
+  viewSql(table: BoundTable): string
+  close(): void
+}

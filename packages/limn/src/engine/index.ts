@@ -1,0 +1,3 @@
+/** Row 5: where rows are computed: DuckDB, embedded. Takes pruned files, returns rows or new files; commits nothing. */
+export { type DuckDbOptions, openDuckDb } from './duckdb/duckdb.ts'
+export * from './engine.ts'

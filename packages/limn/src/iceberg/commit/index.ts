@@ -1,0 +1,2 @@
+/** Actions: new snapshots as requirements, updates and the paths written. Metadata in, metadata out; never a row. */
+export * from './stage-snapshot.ts'

@@ -1,0 +1,4 @@
+/** Pruning: which files of a snapshot may hold a wanted row. Errs towards reading. */
+export * from './manifests.ts'
+export * from './plan.ts'
+export * from './prune.ts'

@@ -1,0 +1,241 @@
+import { LimnError } from '../../base/index.ts'
+import { parseJson, stringifyJson } from '../../encoding/index.ts'
+import { schemaFromJson, schemaToJson } from '../../schema/index.ts'
+import { storePath } from '../../storage/index.ts'
+import { transformFromText, transformToText } from './transforms.ts'
+import type { PartitionSpec, Snapshot, SnapshotRef, SortOrder, TableMetadata } from './types.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Metadata as a file, in format version 2's spelling (appendix C). */
+export function encodeMetadata(metadata: TableMetadata): Uint8Array {
+  return Buffer.from(stringifyJson(metadataToJson(metadata)))
+}
+
+/** Reads a metadata file of version 1 or 2. Throws `iceberg/invalid-metadata`, or `iceberg/unsupported` for a later version. */
+export function decodeMetadata(bytes: Uint8Array): TableMetadata {
+  try {
+    return metadataFromJson(parseJson(Buffer.from(bytes).toString('utf8')))
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw invalid(cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+function invalid(why: string, cause?: unknown): LimnError {
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `The table's metadata is damaged: ${why}.`,
+    notDone: 'The table was not read.',
+    remedy: 'Restore the metadata file, or point the catalog at an earlier one (previous_metadata_location).',
+    cause,
+  })
+}
+
+function metadataToJson(metadata: TableMetadata): Json {
+  return {
+    'format-version': metadata.formatVersion,
+    'table-uuid': metadata.tableUuid,
+    location: metadata.location,
+    'last-sequence-number': metadata.lastSequenceNumber,
+    'last-updated-ms': metadata.lastUpdatedMs,
+    'last-column-id': metadata.lastColumnId,
+    schemas: metadata.schemas.map(schemaToJson),
+    'current-schema-id': metadata.currentSchemaId,
+    'partition-specs': metadata.partitionSpecs.map(specToJson),
+    'default-spec-id': metadata.defaultSpecId,
+    'last-partition-id': metadata.lastPartitionId,
+    'sort-orders': metadata.sortOrders.map(sortOrderToJson),
+    'default-sort-order-id': metadata.defaultSortOrderId,
+    properties: metadata.properties,
+    'current-snapshot-id': metadata.currentSnapshotId ?? -1,
+    snapshots: metadata.snapshots.map(snapshotToJson),
+    'snapshot-log': metadata.snapshotLog.map((entry) => ({ 'timestamp-ms': entry.timestampMs, 'snapshot-id': entry.snapshotId })),
+    'metadata-log': metadata.metadataLog.map((entry) => ({ 'timestamp-ms': entry.timestampMs, 'metadata-file': entry.metadataFile })),
+    refs: Object.fromEntries(Object.entries(metadata.refs).map(([name, ref]) => [name, refToJson(ref)])),
+  }
+}
+
+function metadataFromJson(value: unknown): TableMetadata {
+  const json = object(value, 'the file')
+  const version = number(json['format-version'], 'format-version')
+  if (version !== 1 && version !== 2) {
+    throw new LimnError('iceberg/unsupported', {
+      message: `The table has Iceberg format version ${version}; limn reads 1 and 2.`,
+      notDone: 'The table was not read.',
+    })
+  }
+  const schemas = (json.schemas === undefined ? [json.schema] : list(json.schemas, 'schemas')).map(schemaFromJson)
+  const specs =
+    json['partition-specs'] === undefined
+      ? [specFromJson({ 'spec-id': 0, fields: json['partition-spec'] ?? [] })]
+      : list(json['partition-specs'], 'partition-specs').map(specFromJson)
+  const current = idOrNull(json['current-snapshot-id'])
+  const refs: Record<string, SnapshotRef> = Object.fromEntries(
+    Object.entries(object(json.refs ?? {}, 'refs')).map(([name, ref]) => [name, refFromJson(ref)]),
+  )
+  if (current !== null && !refs.main) refs.main = { type: 'branch', snapshotId: current }
+  return {
+    formatVersion: version,
+    tableUuid: text(json['table-uuid'] ?? '', 'table-uuid'),
+    location: text(json.location, 'location'),
+    lastSequenceNumber: BigInt(String(json['last-sequence-number'] ?? 0)),
+    lastUpdatedMs: number(json['last-updated-ms'], 'last-updated-ms'),
+    lastColumnId: number(json['last-column-id'], 'last-column-id'),
+    schemas,
+    currentSchemaId: Number(json['current-schema-id'] ?? schemas[0]?.schemaId ?? 0),
+    partitionSpecs: specs,
+    defaultSpecId: Number(json['default-spec-id'] ?? specs[0]?.specId ?? 0),
+    lastPartitionId: Number(json['last-partition-id'] ?? Math.max(999, ...specs.flatMap((spec) => spec.fields.map((field) => field.fieldId)))),
+    sortOrders: json['sort-orders'] === undefined ? [{ orderId: 0, fields: [] }] : list(json['sort-orders'], 'sort-orders').map(sortOrderFromJson),
+    defaultSortOrderId: Number(json['default-sort-order-id'] ?? 0),
+    properties: object(json.properties ?? {}, 'properties') as Record<string, string>,
+    currentSnapshotId: current,
+    snapshots: list(json.snapshots ?? [], 'snapshots').map(snapshotFromJson),
+    snapshotLog: list(json['snapshot-log'] ?? [], 'snapshot-log').map((one) => {
+      const entry = object(one, 'snapshot-log')
+      return { timestampMs: Number(entry['timestamp-ms']), snapshotId: id(entry['snapshot-id']) }
+    }),
+    metadataLog: list(json['metadata-log'] ?? [], 'metadata-log').map((one) => {
+      const entry = object(one, 'metadata-log')
+      return { timestampMs: Number(entry['timestamp-ms']), metadataFile: text(entry['metadata-file'], 'metadata-file') }
+    }),
+    refs,
+  }
+}
+
+export function specToJson(spec: PartitionSpec): Json {
+  return { 'spec-id': spec.specId, fields: partitionFieldsToJson(spec) }
+}
+
+/** The list alone, as manifest headers carry it. */
+export function partitionFieldsToJson(spec: PartitionSpec): readonly Json[] {
+  return spec.fields.map((field) => ({
+    'source-id': field.sourceId,
+    'field-id': field.fieldId,
+    name: field.name,
+    transform: transformToText(field.transform),
+  }))
+}
+
+export function specFromJson(value: unknown): PartitionSpec {
+  const json = object(value, 'a partition spec')
+  return {
+    specId: Number(json['spec-id'] ?? 0),
+    fields: list(json.fields, 'partition fields').map((one, i) => {
+      const field = object(one, 'a partition field')
+      return {
+        sourceId: number(field['source-id'], 'source-id'),
+        fieldId: Number(field['field-id'] ?? 1000 + i),
+        name: text(field.name, 'name'),
+        transform: transformFromText(text(field.transform, 'transform')),
+      }
+    }),
+  }
+}
+
+function sortOrderToJson(order: SortOrder): Json {
+  return {
+    'order-id': order.orderId,
+    fields: order.fields.map((field) => ({
+      transform: transformToText(field.transform),
+      'source-id': field.sourceId,
+      direction: field.direction,
+      'null-order': field.nullOrder,
+    })),
+  }
+}
+
+function sortOrderFromJson(value: unknown): SortOrder {
+  const json = object(value, 'a sort order')
+  return {
+    orderId: number(json['order-id'], 'order-id'),
+    fields: list(json.fields, 'sort fields').map((one) => {
+      const field = object(one, 'a sort field')
+      return {
+        transform: transformFromText(text(field.transform, 'transform')),
+        sourceId: number(field['source-id'], 'source-id'),
+        direction: field.direction === 'desc' ? 'desc' : 'asc',
+        nullOrder: field['null-order'] === 'nulls-last' ? 'nulls-last' : 'nulls-first',
+      }
+    }),
+  }
+}
+
+function snapshotToJson(snapshot: Snapshot): Json {
+  return {
+    'snapshot-id': snapshot.snapshotId,
+    ...(snapshot.parentSnapshotId === null ? {} : { 'parent-snapshot-id': snapshot.parentSnapshotId }),
+    'sequence-number': snapshot.sequenceNumber,
+    'timestamp-ms': snapshot.timestampMs,
+    'manifest-list': snapshot.manifestList,
+    summary: { operation: snapshot.operation, ...snapshot.summary },
+    ...(snapshot.schemaId === null ? {} : { 'schema-id': snapshot.schemaId }),
+  }
+}
+
+function snapshotFromJson(value: unknown): Snapshot {
+  const json = object(value, 'a snapshot')
+  const { operation, ...summary } = object(json.summary ?? {}, 'a summary')
+  if (json['manifest-list'] === undefined) {
+    throw new LimnError('iceberg/unsupported', { message: 'A snapshot lists its manifests inline (format version 1 before lists).' })
+  }
+  return {
+    snapshotId: id(json['snapshot-id']),
+    parentSnapshotId: idOrNull(json['parent-snapshot-id']),
+    sequenceNumber: BigInt(String(json['sequence-number'] ?? 0)),
+    timestampMs: number(json['timestamp-ms'], 'timestamp-ms'),
+    manifestList: storePath(text(json['manifest-list'], 'manifest-list')),
+    operation: operation === 'replace' || operation === 'overwrite' || operation === 'delete' ? operation : 'append',
+    summary: Object.fromEntries(Object.entries(summary).map(([key, one]) => [key, String(one)])),
+    schemaId: json['schema-id'] === undefined ? null : Number(json['schema-id']),
+  }
+}
+
+function refToJson(ref: SnapshotRef): Json {
+  return {
+    'snapshot-id': ref.snapshotId,
+    type: ref.type,
+    ...(ref.minSnapshotsToKeep === undefined ? {} : { 'min-snapshots-to-keep': ref.minSnapshotsToKeep }),
+    ...(ref.maxSnapshotAgeMs === undefined ? {} : { 'max-snapshot-age-ms': ref.maxSnapshotAgeMs }),
+    ...(ref.maxRefAgeMs === undefined ? {} : { 'max-ref-age-ms': ref.maxRefAgeMs }),
+  }
+}
+
+function refFromJson(value: unknown): SnapshotRef {
+  const json = object(value, 'a ref')
+  const optional = (key: string, name: string) => (json[key] === undefined ? {} : { [name]: Number(json[key]) })
+  return {
+    snapshotId: id(json['snapshot-id']),
+    type: json.type === 'tag' ? 'tag' : 'branch',
+    ...optional('min-snapshots-to-keep', 'minSnapshotsToKeep'),
+    ...optional('max-snapshot-age-ms', 'maxSnapshotAgeMs'),
+    ...optional('max-ref-age-ms', 'maxRefAgeMs'),
+  }
+}
+
+function object(value: unknown, what: string): Json {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
+  throw invalid(`${what} is not an object`)
+}
+function list(value: unknown, what: string): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw invalid(`${what} is not a list`)
+}
+function number(value: unknown, what: string): number {
+  if (typeof value === 'number') return value
+  throw invalid(`${what} is not a number`)
+}
+function text(value: unknown, what: string): string {
+  if (typeof value === 'string') return value
+  throw invalid(`${what} is not text`)
+}
+function id(value: unknown): bigint {
+  if (typeof value === 'number' || typeof value === 'bigint') return BigInt(value)
+  throw invalid('a snapshot id is not a number')
+}
+function idOrNull(value: unknown): bigint | null {
+  if (value === undefined || value === null) return null
+  const found = id(value)
+  return found === -1n ? null : found
+}
+

@@ -1,0 +1,216 @@
+import { invariant, LimnError, unreachable } from '../../base/index.ts'
+import { highestFieldId, type Schema, sameFields } from '../../schema/index.ts'
+import { snapshotById, snapshotOfRef } from './lookup.ts'
+import type { PartitionSpec, Requirement, SnapshotRef, TableMetadata, Update } from './types.ts'
+
+/** The updates that make a new, empty table of format version 2. */
+export function createTableUpdates(table: {
+  readonly tableUuid: string
+  readonly location: string
+  readonly schema: Schema
+  readonly spec: PartitionSpec
+  readonly properties: Readonly<Record<string, string>>
+}): readonly Update[] {
+  return [
+    { action: 'assign-uuid', uuid: table.tableUuid },
+    { action: 'upgrade-format-version', formatVersion: 2 },
+    { action: 'set-location', location: table.location },
+    { action: 'add-schema', schema: table.schema },
+    { action: 'set-current-schema', schemaId: -1 },
+    { action: 'add-spec', spec: table.spec },
+    { action: 'set-default-spec', specId: -1 },
+    { action: 'add-sort-order', sortOrder: { orderId: 0, fields: [] } },
+    { action: 'set-default-sort-order', sortOrderId: -1 },
+    { action: 'set-properties', updates: table.properties },
+  ]
+}
+
+/** The first requirement that does not hold, or null. `base` is null for a table that does not exist. */
+export function checkRequirements(base: TableMetadata | null, requirements: readonly Requirement[]): Requirement | null {
+  return requirements.find((requirement) => !holds(base, requirement)) ?? null
+}
+
+function holds(base: TableMetadata | null, requirement: Requirement): boolean {
+  if (requirement.type === 'assert-create') return base === null
+  if (base === null) return false
+  switch (requirement.type) {
+    case 'assert-table-uuid':
+      return base.tableUuid === requirement.uuid
+    case 'assert-ref-snapshot-id':
+      return snapshotOfRef(base, requirement.ref) === requirement.snapshotId
+    case 'assert-last-assigned-field-id':
+      return base.lastColumnId === requirement.lastAssignedFieldId
+    case 'assert-current-schema-id':
+      return base.currentSchemaId === requirement.currentSchemaId
+    case 'assert-last-assigned-partition-id':
+      return base.lastPartitionId === requirement.lastAssignedPartitionId
+    case 'assert-default-spec-id':
+      return base.defaultSpecId === requirement.defaultSpecId
+    case 'assert-default-sort-order-id':
+      return base.defaultSortOrderId === requirement.defaultSortOrderId
+    default:
+      return unreachable(requirement)
+  }
+}
+
+const emptyMetadata: TableMetadata = {
+  formatVersion: 2,
+  tableUuid: '',
+  location: '',
+  lastSequenceNumber: 0n,
+  lastUpdatedMs: 0,
+  lastColumnId: 0,
+  schemas: [],
+  currentSchemaId: -1,
+  partitionSpecs: [],
+  defaultSpecId: -1,
+  lastPartitionId: 999,
+  sortOrders: [],
+  defaultSortOrderId: 0,
+  properties: {},
+  currentSnapshotId: null,
+  snapshots: [],
+  snapshotLog: [],
+  metadataLog: [],
+  refs: {},
+}
+
+/** Former metadata files a table remembers, unless its property says otherwise. */
+const metadataLogMax = 100
+
+export interface ApplyOptions {
+  /** When the commit happens: the time of the snapshot log and of `last-updated-ms`. */
+  readonly timestampMs: number
+  /** The metadata file that `base` was read from, to be remembered. */
+  readonly previousMetadataLocation?: string
+}
+
+/** Applies updates in order to metadata (null: a new table). Pure. An id of -1 is the one added last in this list. */
+export function applyUpdates(base: TableMetadata | null, updates: readonly Update[], options: ApplyOptions): TableMetadata {
+  const last = { schemaId: -1, specId: -1, orderId: 0 }
+  let metadata = base ?? emptyMetadata
+  for (const update of updates) metadata = applyOne(metadata, update, options.timestampMs, last)
+  const previous = options.previousMetadataLocation
+  const keep = Number(metadata.properties['write.metadata.previous-versions-max'] ?? metadataLogMax)
+  return {
+    ...metadata,
+    lastUpdatedMs: Math.max(options.timestampMs, metadata.lastUpdatedMs),
+    metadataLog:
+      base && previous !== undefined
+        ? [...metadata.metadataLog, { timestampMs: base.lastUpdatedMs, metadataFile: previous }].slice(-Math.max(1, keep))
+        : metadata.metadataLog,
+  }
+}
+
+function applyOne(
+  metadata: TableMetadata,
+  update: Update,
+  timestampMs: number,
+  last: { schemaId: number; specId: number; orderId: number },
+): TableMetadata {
+  switch (update.action) {
+    case 'assign-uuid':
+      return { ...metadata, tableUuid: update.uuid }
+    case 'upgrade-format-version':
+      return { ...metadata, formatVersion: update.formatVersion }
+    case 'set-location':
+      return { ...metadata, location: update.location }
+    case 'add-schema':
+      return addSchema(metadata, update.schema, last)
+    case 'set-current-schema': {
+      const schemaId = update.schemaId === -1 ? last.schemaId : update.schemaId
+      return { ...metadata, currentSchemaId: schemaId }
+    }
+    case 'add-spec':
+      return addSpec(metadata, update.spec, last)
+    case 'set-default-spec':
+      return { ...metadata, defaultSpecId: update.specId === -1 ? last.specId : update.specId }
+    case 'add-sort-order': {
+      last.orderId = update.sortOrder.orderId
+      if (metadata.sortOrders.some((order) => order.orderId === update.sortOrder.orderId)) return metadata
+      return { ...metadata, sortOrders: [...metadata.sortOrders, update.sortOrder] }
+    }
+    case 'set-default-sort-order':
+      return { ...metadata, defaultSortOrderId: update.sortOrderId === -1 ? last.orderId : update.sortOrderId }
+    case 'add-snapshot': {
+      const { snapshot } = update
+      invariant(!snapshotById(metadata, snapshot.snapshotId), `snapshot ${snapshot.snapshotId} is new`)
+      return {
+        ...metadata,
+        snapshots: [...metadata.snapshots, snapshot],
+        lastSequenceNumber: snapshot.sequenceNumber > metadata.lastSequenceNumber ? snapshot.sequenceNumber : metadata.lastSequenceNumber,
+        lastUpdatedMs: Math.max(metadata.lastUpdatedMs, snapshot.timestampMs),
+      }
+    }
+    case 'set-snapshot-ref':
+      return setRef(metadata, update.ref, update.to, timestampMs)
+    case 'remove-snapshot-ref': {
+      const { [update.ref]: _gone, ...refs } = metadata.refs
+      return update.ref === 'main' ? { ...metadata, refs, currentSnapshotId: null } : { ...metadata, refs }
+    }
+    case 'remove-snapshots': {
+      const gone = new Set(update.snapshotIds)
+      return {
+        ...metadata,
+        snapshots: metadata.snapshots.filter((snapshot) => !gone.has(snapshot.snapshotId)),
+        snapshotLog: metadata.snapshotLog.filter((entry) => !gone.has(entry.snapshotId)),
+      }
+    }
+    case 'set-properties':
+      return { ...metadata, properties: { ...metadata.properties, ...update.updates } }
+    case 'remove-properties': {
+      const gone = new Set(update.removals)
+      return { ...metadata, properties: Object.fromEntries(Object.entries(metadata.properties).filter(([key]) => !gone.has(key))) }
+    }
+    default:
+      return unreachable(update)
+  }
+}
+
+function addSchema(metadata: TableMetadata, schema: Schema, last: { schemaId: number }): TableMetadata {
+  const known = metadata.schemas.find((one) => sameFields(one, schema))
+  if (known) {
+    last.schemaId = known.schemaId
+    return metadata
+  }
+  const taken = metadata.schemas.some((one) => one.schemaId === schema.schemaId)
+  const schemaId = taken ? Math.max(...metadata.schemas.map((one) => one.schemaId)) + 1 : schema.schemaId
+  last.schemaId = schemaId
+  return {
+    ...metadata,
+    schemas: [...metadata.schemas, { ...schema, schemaId }],
+    lastColumnId: Math.max(metadata.lastColumnId, highestFieldId(schema.fields)),
+  }
+}
+
+function addSpec(metadata: TableMetadata, spec: PartitionSpec, last: { specId: number }): TableMetadata {
+  const known = metadata.partitionSpecs.find((one) => JSON.stringify(one.fields) === JSON.stringify(spec.fields))
+  if (known) {
+    last.specId = known.specId
+    return metadata
+  }
+  const taken = metadata.partitionSpecs.some((one) => one.specId === spec.specId)
+  const specId = taken ? Math.max(...metadata.partitionSpecs.map((one) => one.specId)) + 1 : spec.specId
+  last.specId = specId
+  return {
+    ...metadata,
+    partitionSpecs: [...metadata.partitionSpecs, { ...spec, specId }],
+    lastPartitionId: Math.max(metadata.lastPartitionId, ...spec.fields.map((field) => field.fieldId)),
+  }
+}
+
+function setRef(metadata: TableMetadata, name: string, ref: SnapshotRef, timestampMs: number): TableMetadata {
+  if (!snapshotById(metadata, ref.snapshotId)) {
+    throw new LimnError('iceberg/invalid-metadata', { message: `A ref was to point at snapshot ${ref.snapshotId}, which the table does not have.` })
+  }
+  const refs = { ...metadata.refs, [name]: ref }
+  if (name !== 'main' || metadata.currentSnapshotId === ref.snapshotId) return { ...metadata, refs }
+  // The log's times never go back, whatever the clock does.
+  const at = Math.max(timestampMs, metadata.snapshotLog.at(-1)?.timestampMs ?? 0)
+  return {
+    ...metadata,
+    refs,
+    currentSnapshotId: ref.snapshotId,
+    snapshotLog: [...metadata.snapshotLog, { timestampMs: at, snapshotId: ref.snapshotId }],
+  }
+}

@@ -1,0 +1,6 @@
+/** Row 13: composition only: reads configuration, builds stores, catalog and engine, binds datasets to runs. */
+export * from './config.ts'
+export * from './lake.ts'
+export * from './load.ts'
+export * from './query.ts'
+export * from './tables.ts'

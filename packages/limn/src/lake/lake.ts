@@ -1,0 +1,188 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { availableParallelism, hostname } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import { LimnError, noSteps, type Progress, type Randomness, type Steps, systemClock, type Clock, silentProgress, systemRandomness, type TableId } from '../base/index.ts'
+import { SqliteCatalog } from '../catalog/index.ts'
+import { buildGraph, type Interval, select } from '../dataset/index.ts'
+import { type FileEngine, openDuckDb } from '../engine/index.ts'
+import { ManifestReader } from '../iceberg/index.ts'
+import {
+  analyse,
+  checkProject,
+  type Compiled,
+  compileModel,
+  type PipelineContext,
+  type PlanReport,
+  pipelineMigrations,
+  planRun,
+  type Project,
+  type RunReport,
+  RunState,
+  run,
+} from '../pipeline/index.ts'
+import { StateDatabase } from '../state/index.ts'
+import { LocalStore } from '../storage/index.ts'
+import type { LakeConfig } from './config.ts'
+import { findLake, loadConfig, loadDatasets } from './load.ts'
+
+export interface OpenLakeOptions {
+  /** Where to look for the lake, upward. Default: the working directory. */
+  readonly cwd?: string
+  readonly progress?: Progress
+  readonly signal?: AbortSignal
+  readonly clock?: Clock
+  readonly randomness?: Randomness
+  /** Named steps, for fault simulation. */
+  readonly steps?: Steps
+}
+
+export interface RunOptions {
+  /** Which datasets; none: all. */
+  readonly select?: readonly string[]
+  readonly range?: Interval | null
+  readonly full?: boolean
+  readonly waitMs?: number
+}
+
+/** A lake opened: its parts composed once. Dispose it to close its databases and engine. */
+export class Lake implements AsyncDisposable {
+  readonly folder: string
+  readonly name: string
+  readonly config: LakeConfig
+  private readonly options: OpenLakeOptions
+  private readonly parts: Parts
+  private project: Promise<Project> | null = null
+
+  private constructor(folder: string, config: LakeConfig, options: OpenLakeOptions, parts: Parts) {
+    this.folder = folder
+    this.name = config.name ?? basename(folder)
+    this.config = config
+    this.options = options
+    this.parts = parts
+  }
+
+  /** Opens the lake at or above `cwd`. Throws `usage/no-lake`, `config/…`, `storage/…`, `catalog/corrupt`. */
+  static async open(options: OpenLakeOptions = {}): Promise<Lake> {
+    const folder = findLake(options.cwd ?? process.cwd())
+    const config = await loadConfig(folder)
+    return new Lake(folder, config, options, await composeParts(folder, config, options))
+  }
+
+  get catalog(): SqliteCatalog {
+    return this.parts.catalog
+  }
+
+  get engine(): FileEngine {
+    return this.parts.engine
+  }
+
+  /** The datasets, loaded and analysed. Throws the first problem found in them. */
+  loadProject(): Promise<Project> {
+    this.project ??= loadDatasets(this.folder).then((loaded) => analyse(loaded, this.parts.engine))
+    return this.project
+  }
+
+  /** What planning and running need; tables can be read through it without a project too. */
+  async context(project?: Project): Promise<PipelineContext> {
+    const { signal, progress, clock, randomness, steps } = this.options
+    return {
+      ...this.parts,
+      clock: clock ?? systemClock,
+      randomness: randomness ?? systemRandomness,
+      steps: steps ?? noSteps,
+      signal: signal ?? new AbortController().signal,
+      folder: this.folder,
+      project: project ?? emptyProject,
+      progress: progress ?? silentProgress,
+      host: hostname(),
+      pid: process.pid,
+      version: limnVersion(),
+    }
+  }
+
+  /** Resolves a selection. Throws `usage/unknown-dataset`. */
+  async select(patterns: readonly string[]): Promise<ReadonlySet<TableId>> {
+    const project = await this.loadProject()
+    const graph = buildGraph([...project.nodes.values()].map((node) => ({ id: node.id, inputs: [...node.edges.keys()], file: node.file })))
+    return new Set(select(graph, (id) => project.nodes.get(id)?.contract.tags ?? [], patterns))
+  }
+
+  async plan(options: RunOptions = {}): Promise<PlanReport> {
+    const request = await this.request(options)
+    return planRun(await this.context(await this.loadProject()), request)
+  }
+
+  async run(options: RunOptions = {}): Promise<RunReport> {
+    const request = await this.request(options)
+    const project = await this.loadProject()
+    const [problem] = await checkProject(project, this.parts.engine, request.selected)
+    if (problem) throw problem
+    await this.parts.store.sweepScratch()
+    return run(await this.context(project), request, { waitMs: options.waitMs ?? 0 })
+  }
+
+  async compile(id: TableId, range: Interval | null): Promise<Compiled> {
+    return compileModel(await this.context(await this.loadProject()), id, range)
+  }
+
+  /** Problems of all datasets, without running anything. Throws when they cannot even be loaded. */
+  async check(): Promise<readonly LimnError[]> {
+    return checkProject(await this.loadProject(), this.parts.engine)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.parts.engine.close()
+    this.parts.catalog.close()
+    this.parts.state.close()
+  }
+
+  private async request(options: RunOptions) {
+    return { selected: await this.select(options.select ?? []), full: options.full ?? false, range: options.range ?? null }
+  }
+}
+
+interface Parts {
+  readonly store: LocalStore
+  readonly catalog: SqliteCatalog
+  readonly state: StateDatabase
+  readonly runs: RunState
+  readonly engine: FileEngine
+  readonly manifests: ManifestReader
+}
+
+const emptyProject: Project = { order: [], nodes: new Map() }
+
+async function composeParts(folder: string, config: LakeConfig, options: OpenLakeOptions): Promise<Parts> {
+  const steps = options.steps ?? noSteps
+  const randomness = options.randomness ?? systemRandomness
+  const store = new LocalStore(resolve(folder, config.warehouse ?? 'warehouse'), { steps })
+  const state = new StateDatabase({
+    path: resolve(folder, config.state ?? '.limn/state.db'),
+    migrations: pipelineMigrations,
+    steps,
+    ...(options.clock ? { clock: options.clock } : {}),
+  })
+  const catalog = new SqliteCatalog({
+    path: resolve(folder, config.catalog ?? '.limn/catalog.db'),
+    name: config.name ?? basename(folder),
+    store,
+    steps,
+    randomness,
+  })
+  const cache = join(folder, '.limn', 'cache')
+  mkdirSync(cache, { recursive: true })
+  const engine = await openDuckDb({
+    threads: config.engine?.threads ?? availableParallelism(),
+    memoryLimit: config.engine?.memoryLimit ?? '1GB',
+    temporaryFolder: cache,
+  })
+  return { store, catalog, state, runs: new RunState(state), engine, manifests: new ManifestReader(store) }
+}
+
+let version: string | null = null
+
+/** The version of this limn, from its package file. */
+export function limnVersion(): string {
+  version ??= (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  return version
+}

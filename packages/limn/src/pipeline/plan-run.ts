@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { openDelivery } from '../connect/index.ts'
+import { IntervalSet, type IntervalUnit } from '../dataset/index.ts'
+import { bindFiles } from '../table/index.ts'
+import type { PipelineContext } from './context.ts'
+import { FactBook, type RunRequest } from './fact-book.ts'
+import { distinctUnits, timesOf } from './facts.ts'
+import type { Node } from './node.ts'
+import { boundKey, type Plan } from './plan.ts'
+import { runsInDoubt } from './recover.ts'
+import type { RunRecord } from './run-state.ts'
+import { sourceColumns } from './stage-source.ts'
+import { filesOfView, viewOf } from './view.ts'
+
+/** What `plan` shows: the plan, and runs that died and are waiting for a run to settle them. */
+export interface PlanReport {
+  readonly plan: Plan
+  readonly inDoubt: readonly RunRecord[]
+}
+
+/** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
+export async function planRun(context: PipelineContext, request: RunRequest): Promise<PlanReport> {
+  const book = await FactBook.open(context, request)
+  await boundPending(context, book)
+  return { plan: await book.gatherSettled(), inDoubt: runsInDoubt(context) }
+}
+
+/**
+ * Bounds what pending deliveries touch, by evaluating `touches` on the delivered files and on the rows they replace:
+ * a superset, because rows that are equal in both are not told apart.
+ */
+async function boundPending(context: PipelineContext, book: FactBook): Promise<void> {
+  for (const id of context.project.order) {
+    const node = context.project.nodes.get(id)
+    if (!node || node.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
+    for (const [input, edge] of node.edges) {
+      const source = context.project.nodes.get(input)
+      const probe = book.probes.get(input)
+      if (edge.touches === null || !source || !probe || probe.candidates.length + probe.withdrawn.length === 0) continue
+      const bound = await deliveryBound(context, book, source, edge.touches, node.shape.unit)
+      if (bound) book.bounds.set(boundKey(id, input), bound)
+    }
+  }
+}
+
+async function deliveryBound(
+  context: PipelineContext,
+  book: FactBook,
+  source: Node,
+  touches: string,
+  unit: IntervalUnit,
+): Promise<IntervalSet | null> {
+  const probe = book.probes.get(source.id)
+  if (!probe || source.producer.kind !== 'source' || source.producer.input.kind !== 'files') return null
+  let times = IntervalSet.empty
+  for (const candidate of probe.candidates) {
+    await using session = await context.engine.session([], { signal: context.signal })
+    const opened = await openDelivery(session, {
+      source: source.producer.input,
+      local: join(context.folder, candidate.path),
+      path: candidate.path,
+      dataset: source.id,
+      columns: sourceColumns(source),
+    })
+    times = times.union(await distinctUnits(session, await timesOf(session, touches, opened.rows), unit))
+  }
+  const ledger = book.ledger.get(source.id)
+  const paths = [...probe.candidates.map((one) => one.path), ...probe.withdrawn]
+  const ordinals = new Set(paths.flatMap((path) => ledger?.latest.get(path)?.ordinal ?? []))
+  const pin = book.pinOf(source.id)
+  if (pin && ordinals.size > 0) {
+    const files = (await filesOfView(context, viewOf(source, pin))).filter((file) => ordinals.has(Number(file.partition[0])))
+    await using lease = await context.store.lease(files.map((file) => file.path))
+    await using session = await context.engine.session([bindFiles(pin, files, lease)], { signal: context.signal })
+    times = times.union(await distinctUnits(session, await timesOf(session, touches, `SELECT * FROM ${source.id}`), unit))
+  }
+  return times
+}

@@ -1,0 +1,217 @@
+import { LimnError, type TableId } from '../base/index.ts'
+import type { Check, Contract, Severity } from '../contract/index.ts'
+import { scopeOf } from '../contract/index.ts'
+import { quoteIdentifier as q } from '../sql/index.ts'
+
+/** What checks ask questions of. */
+export interface Queryable {
+  rows(sql: string): Promise<{ readonly columns: readonly { readonly name: string }[]; readonly rows: readonly (readonly unknown[])[] }>
+}
+
+export interface Sample {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly unknown[])[]
+}
+
+/** What a check found. `failures` and `judged` count rows, or groups and intervals where the check is about those. */
+export interface Verdict {
+  readonly check: string
+  readonly kind: Check['kind']
+  readonly severity: Severity
+  readonly scope: 'interval' | 'table'
+  readonly outcome: 'passed' | 'failed'
+  readonly failures: number
+  readonly judged: number
+  /** One sentence with figures. */
+  readonly explanation: string
+  /** Some of the rows at fault; JSON-safe. */
+  readonly sample: Sample
+}
+
+export interface EvaluateInput {
+  readonly contract: Contract
+  readonly checks: readonly Check[]
+  /** The whole staged table, by its name. */
+  readonly table: TableId
+  /** The rows staged now, and the column and unit they are divided by. */
+  readonly staged: { readonly view: TableId; readonly interval?: { readonly column: string; readonly unit: string } }
+  /** Intervals staged, in microseconds: all of them are judged, empty ones too. */
+  readonly stagedIntervals: readonly { readonly start: number; readonly end: number }[]
+}
+
+const sampleMax = 10
+const noSample: Sample = { columns: [], rows: [] }
+
+/** Evaluates checks against bound tables. Verdicts come in the order of `checks`. An SQL error in a check is `sql/invalid`. */
+export async function evaluateChecks(query: Queryable, input: EvaluateInput): Promise<readonly Verdict[]> {
+  const verdicts = new Map<Check, Verdict>()
+  const perRow = input.checks.filter((check) => check.kind === 'notNull' || check.kind === 'between')
+  for (const [check, verdict] of await judgeRows(query, input, perRow)) verdicts.set(check, verdict)
+  for (const check of input.checks) {
+    if (!verdicts.has(check)) verdicts.set(check, await guarded(input, check, () => judgeOne(query, input, check)))
+  }
+  return input.checks.flatMap((check) => verdicts.get(check) ?? [])
+}
+
+function verdict(check: Check, failures: number, judged: number, explanation: string, sample: Sample): Verdict {
+  return {
+    check: check.name,
+    kind: check.kind,
+    severity: check.severity,
+    scope: scopeOf(check),
+    outcome: failures > 0 ? 'failed' : 'passed',
+    failures,
+    judged,
+    explanation,
+    sample,
+  }
+}
+
+/** All conditions on single rows in one scan. */
+async function judgeRows(query: Queryable, input: EvaluateInput, checks: readonly Check[]): Promise<ReadonlyMap<Check, Verdict>> {
+  const out = new Map<Check, Verdict>()
+  if (checks.length === 0) return out
+  const view = input.staged.view
+  const counts = checks.map((check) => `count(*) FILTER (${failing(check, input.contract)})`)
+  const [first] = checks
+  const { rows } = await guarded(input, first, () => query.rows(`SELECT count(*), ${counts.join(', ')} FROM ${view}`))
+  const row = rows[0] ?? []
+  const judged = Number(row[0] ?? 0)
+  for (const [i, check] of checks.entries()) {
+    const failures = Number(row[i + 1] ?? 0)
+    const where = failing(check, input.contract)
+    const sample = failures > 0 ? await take(query, `SELECT * FROM ${view} WHERE ${where}`) : noSample
+    const what = check.kind === 'notNull' ? `null in ${check.column}` : check.kind === 'between' ? `${check.column} outside ${check.min} … ${check.max}` : ''
+    const text = failures > 0 ? `${count(failures)} of ${count(judged)} rows have ${what}` : `none of ${count(judged)} rows has ${what}`
+    out.set(check, verdict(check, failures, judged, text, sample))
+  }
+  return out
+}
+
+function failing(check: Check, contract: Contract): string {
+  if (check.kind === 'notNull') return `${q(check.column)} IS NULL`
+  if (check.kind !== 'between') return 'FALSE'
+  const type = contract.columns[check.column]?.type
+  const bound = (value: number | string) => {
+    if (typeof value === 'number') return String(value)
+    const quoted = `'${value.replaceAll("'", "''")}'`
+    return type === 'timestamp' || type === 'date' || type === 'timestamptz' || type === 'time' ? `${quoted}::${type}` : quoted
+  }
+  return `${q(check.column)} < ${bound(check.min)} OR ${q(check.column)} > ${bound(check.max)}`
+}
+
+async function judgeOne(query: Queryable, input: EvaluateInput, check: Check): Promise<Verdict> {
+  switch (check.kind) {
+    case 'unique':
+      return judgeUnique(query, input, check)
+    case 'reference':
+      return judgeReference(query, input, check)
+    case 'reconcile':
+      return judgeReconcile(query, input, check)
+    case 'volume':
+      return judgeVolume(query, input, check)
+    case 'sql': {
+      const { rows } = await query.rows(`SELECT count(*) FROM (${check.sql}\n)`)
+      const failures = Number(rows[0]?.[0] ?? 0)
+      const sample = failures > 0 ? await take(query, check.sql) : noSample
+      return verdict(check, failures, failures, failures > 0 ? `the query found ${count(failures)} rows` : 'the query found no row', sample)
+    }
+    default:
+      throw new LimnError('internal', { message: `The check ${check.kind} is judged with the rows.` })
+  }
+}
+
+async function judgeUnique(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'unique' }>): Promise<Verdict> {
+  const columns = check.columns.map(q).join(', ')
+  const single = check.columns.length === 1
+  // Counting distinct values first is much cheaper than grouping; only a failure needs the groups.
+  const distinct = single ? `count(DISTINCT ${columns}) + count(DISTINCT CASE WHEN ${columns} IS NULL THEN 1 END)` : `count(DISTINCT row(${columns}))`
+  const { rows } = await query.rows(`SELECT count(*), ${distinct} FROM ${input.table}`)
+  const judged = Number(rows[0]?.[0] ?? 0)
+  if (judged === Number(rows[0]?.[1] ?? 0)) return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
+  const repeated = `SELECT ${columns} FROM ${input.table} GROUP BY ${columns} HAVING count(*) > 1`
+  const found = await query.rows(`SELECT count(*) FROM (${repeated})`)
+  const on = check.columns.map((column) => `t.${q(column)} IS NOT DISTINCT FROM d.${q(column)}`).join(' AND ')
+  const sample = await take(query, `SELECT t.* FROM ${input.table} t JOIN (${repeated} ORDER BY ALL LIMIT 5) d ON ${on} ORDER BY ${check.columns.map((column) => `t.${q(column)}`).join(', ')}`)
+  const groups = Number(found.rows[0]?.[0] ?? 0)
+  return verdict(check, groups, judged, `${count(groups)} values of ${check.columns.join(', ')} occur more than once`, sample)
+}
+
+async function judgeReference(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'reference' }>): Promise<Verdict> {
+  const present = check.columns.map((column) => `${q(column)} IS NOT NULL`).join(' AND ')
+  const columns = check.columns.map(q).join(', ')
+  const on = check.columns.map((column, i) => `t.${q(column)} = r.${q(check.toColumns[i] ?? column)}`).join(' AND ')
+  const orphans = `SELECT ${check.columns.map((column) => `t.${q(column)}`).join(', ')}, t.n AS "rows" FROM (SELECT ${columns}, count(*) AS n FROM ${input.table} WHERE ${present} GROUP BY ${columns}) t ANTI JOIN ${check.to} r ON ${on}`
+  const { rows } = await query.rows(`SELECT coalesce(sum("rows"), 0), count(*) FROM (${orphans})`)
+  const failures = Number(rows[0]?.[0] ?? 0)
+  const total = await query.rows(`SELECT count(*) FROM ${input.table} WHERE ${present}`)
+  const judged = Number(total.rows[0]?.[0] ?? 0)
+  if (failures === 0) return verdict(check, 0, judged, `all ${count(judged)} rows are found in ${check.to}`, noSample)
+  const sample = await take(query, `${orphans} ORDER BY ALL`)
+  return verdict(check, failures, judged, `${count(failures)} rows refer to ${count(Number(rows[0]?.[1]))} values that ${check.to} lacks`, sample)
+}
+
+async function judgeReconcile(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'reconcile' }>): Promise<Verdict> {
+  const sides = check.by
+    ? `SELECT coalesce(l.g, r.g) AS "group", l.v AS "left", r.v AS "right"
+       FROM (SELECT ${check.by.left} AS g, ${check.left} AS v FROM ${input.table} GROUP BY ALL) l
+       FULL JOIN (SELECT ${check.by.right} AS g, ${check.right} AS v FROM ${check.with} GROUP BY ALL) r ON l.g IS NOT DISTINCT FROM r.g`
+    : `SELECT (SELECT ${check.left} FROM ${input.table}) AS "left", (SELECT ${check.right} FROM ${check.with}) AS "right"`
+  const differs = check.tolerance > 0 ? `coalesce(abs("left" - "right") > ${check.tolerance}, "left" IS DISTINCT FROM "right")` : '"left" IS DISTINCT FROM "right"'
+  const { rows } = await query.rows(`SELECT count(*), count(*) FILTER (${differs}), min("left")::VARCHAR, min("right")::VARCHAR FROM (${sides})`)
+  const judged = Number(rows[0]?.[0] ?? 0)
+  const failures = Number(rows[0]?.[1] ?? 0)
+  const sample = failures > 0 ? await take(query, `SELECT * FROM (${sides}) WHERE ${differs} ORDER BY ALL`) : noSample
+  const sums = check.by ? `${count(judged)} groups` : `${rows[0]?.[2]} against ${rows[0]?.[3]}`
+  return verdict(check, failures, judged, failures > 0 ? `${check.left} does not agree with ${check.with}: ${check.by ? `${count(failures)} of ${sums}` : sums}` : `agrees with ${check.with}: ${sums}`, sample)
+}
+
+async function judgeVolume(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'volume' }>): Promise<Verdict> {
+  const interval = input.staged.interval
+  const counts = new Map<number, number>()
+  if (interval) {
+    const start = `epoch_us(date_trunc('${interval.unit}', ${q(interval.column)})::TIMESTAMP)`
+    const { rows } = await query.rows(`SELECT ${start}, count(*) FROM ${input.staged.view} GROUP BY 1`)
+    for (const row of rows) counts.set(Number(row[0]), Number(row[1]))
+  } else {
+    const { rows } = await query.rows(`SELECT count(*) FROM ${input.staged.view}`)
+    counts.set(0, Number(rows[0]?.[0] ?? 0))
+  }
+  const starts = interval ? input.stagedIntervals.map((one) => one.start) : [0]
+  const iso = (start: number) => new Date(start / 1000).toISOString().slice(0, 10)
+  const partial = new Set(check.partial.map((text) => Date.parse(`${text.padEnd(10, '-01').slice(0, 10)}T00:00:00Z`) * 1000))
+  const bad = starts
+    .map((start) => ({ start, rows: counts.get(start) ?? 0 }))
+    .filter(({ start, rows }) => rows > check.max || (rows < check.min && !partial.has(start)))
+  const sample: Sample = { columns: ['interval', 'rows'], rows: bad.slice(0, sampleMax).map((one) => [iso(one.start), one.rows]) }
+  const text = bad.length > 0 ? `${bad.length} of ${starts.length} intervals have a row count outside ${count(check.min)} … ${count(check.max)}` : `${starts.length} intervals within ${count(check.min)} … ${count(check.max)} rows`
+  return verdict(check, bad.length, starts.length, text, bad.length > 0 ? sample : noSample)
+}
+
+async function take(query: Queryable, sql: string): Promise<Sample> {
+  const { columns, rows } = await query.rows(`SELECT * FROM (${sql}\n) LIMIT ${sampleMax}`)
+  return { columns: columns.map((column) => column.name), rows: rows.map((row) => row.map(jsonSafe)) }
+}
+
+function jsonSafe(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+async function guarded<T>(input: EvaluateInput, check: Check | undefined, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (cause) {
+    if (!(cause instanceof LimnError) || !cause.kind.startsWith('sql/')) throw cause
+    throw new LimnError('sql/invalid', {
+      message: `The check ${check?.name} of ${input.contract.id} cannot be evaluated: ${cause.message}`,
+      notDone: 'Nothing was published.',
+      remedy: 'Correct the SQL of the check.',
+      cause,
+    })
+  }
+}

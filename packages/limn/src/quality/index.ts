@@ -1,0 +1,3 @@
+/** Row 8: evaluates checks against bound tables, and describes quarantine. Decides nothing about publishing. */
+export * from './checks.ts'
+export * from './quarantine.ts'

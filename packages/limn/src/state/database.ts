@@ -1,0 +1,159 @@
+import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { type Clock, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
+import { explainSystemError } from '../base/index.ts'
+import { acquireLease, type AcquireOptions, type Lease, leaseTables } from './lease.ts'
+
+/** A change to the database's tables, applied once, in order of `id` (from 1). */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  readonly sql: string
+}
+
+/** Statements inside one transaction. The body that gets it never awaits. */
+export interface Tx {
+  run(sql: string, params?: readonly SQLInputValue[]): void
+  get<Row>(sql: string, params?: readonly SQLInputValue[]): Row | undefined
+  all<Row>(sql: string, params?: readonly SQLInputValue[]): Row[]
+}
+
+export interface StateOptions {
+  readonly path: string
+  readonly migrations: readonly Migration[]
+  readonly clock?: Clock
+  readonly steps?: Steps
+  readonly host?: string
+  /** A holder on another host, or a paused one, is dead when it was not heard of for this long. Default 60,000. */
+  readonly leaseDeadMs?: number
+}
+
+/** Transactions, leases and migrations on SQLite. Changes are durable when they return. */
+export class StateDatabase {
+  readonly clock: Clock
+  readonly host: string
+  readonly leaseDeadMs: number
+  private readonly database: DatabaseSync
+  private readonly steps: Steps
+
+  constructor(options: StateOptions) {
+    this.clock = options.clock ?? systemClock
+    this.steps = options.steps ?? noSteps
+    this.host = options.host ?? hostname()
+    this.leaseDeadMs = options.leaseDeadMs ?? 60_000
+    this.database = openSqlite(options.path, 'state')
+    this.migrate(options)
+  }
+
+  /** One immediate transaction: all of the body or nothing. */
+  transact<T>(body: (tx: Tx) => T): T {
+    return transact(this.database, body)
+  }
+
+  /** `transact` as a named step that fault simulation can interrupt before or after. */
+  change<T>(detail: string, body: (tx: Tx) => T): Promise<T> {
+    return step(this.steps, 'state.change', detail, () => this.transact(body))
+  }
+
+  read<T>(body: (tx: Tx) => T): T {
+    return body(txOf(this.database))
+  }
+
+  /** Takes a named lease, waiting up to `waitMs`. Throws `lease/held`. */
+  acquire(name: string, holder: string, options: AcquireOptions): Promise<Lease> {
+    return acquireLease(this, name, holder, options)
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  private migrate(options: StateOptions): void {
+    const all = [leaseTables, ...options.migrations.map((one) => ({ ...one, id: one.id + 1 }))]
+    this.transact((tx) => {
+      tx.run('CREATE TABLE IF NOT EXISTS state_version (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT')
+      const done = tx.get<{ id: number | null }>('SELECT max(id) AS id FROM state_version')?.id ?? 0
+      const newest = all.at(-1)?.id ?? 0
+      if (done > newest) {
+        throw new LimnError('config/newer-lake', {
+          message: `This lake was written by a newer limn (state version ${done}; this limn knows ${newest}).`,
+          notDone: 'Nothing was read or changed.',
+          remedy: 'Update limn: npm install limn@latest',
+        })
+      }
+      for (const migration of all) {
+        if (migration.id <= done) continue
+        for (const statement of migration.sql.split(';')) if (statement.trim() !== '') tx.run(statement)
+        tx.run('INSERT INTO state_version (id, name) VALUES (?, ?)', [migration.id, migration.name])
+      }
+    })
+  }
+}
+
+/** Opens a SQLite file durably (WAL, full sync), making its folder. Errors name the file and what it is for. */
+export function openSqlite(path: string, what: string): DatabaseSync {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    const database = new DatabaseSync(path, { timeout: 30_000 })
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+    return database
+  } catch (error) {
+    throw explainSqlite(error, path, what)
+  }
+}
+
+/** SQLite's errors in limn's words. */
+export function explainSqlite(error: unknown, path: string, what: string): unknown {
+  if (error instanceof LimnError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  if (/not a database|malformed/i.test(text)) {
+    return new LimnError(what === 'catalog' ? 'catalog/corrupt' : 'storage/corrupt', {
+      message: `The ${what} database ${path} is damaged: ${text}.`,
+      notDone: 'Nothing was read or changed.',
+      remedy: 'Restore it from a backup.',
+      cause: error,
+    })
+  }
+  if (/readonly|unable to open/i.test(text)) {
+    return new LimnError('storage/not-writable', {
+      message: `The ${what} database ${path} cannot be written: ${text}.`,
+      notDone: 'Nothing was changed.',
+      remedy: 'Let this user write the folder, or choose another place in limn.config.ts.',
+      cause: error,
+    })
+  }
+  if (/disk is full|disk I\/O/i.test(text)) {
+    return new LimnError('storage/full', {
+      message: `The ${what} database ${path} could not be written: ${text}.`,
+      notDone: 'The change was not made.',
+      remedy: 'Free space and run again.',
+      cause: error,
+    })
+  }
+  return explainSystemError(error, path, 'Nothing was changed.')
+}
+
+/** One immediate transaction on a database. */
+export function transact<T>(database: DatabaseSync, body: (tx: Tx) => T): T {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = body(txOf(database))
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function txOf(database: DatabaseSync): Tx {
+  return {
+    run: (sql, params = []) => {
+      database.prepare(sql).run(...params)
+    },
+    get: <Row>(sql: string, params: readonly SQLInputValue[] = []) => database.prepare(sql).get(...params) as Row | undefined,
+    all: <Row>(sql: string, params: readonly SQLInputValue[] = []) => database.prepare(sql).all(...params) as Row[],
+  }
+}

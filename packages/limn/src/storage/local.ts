@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { explainSystemError, LimnError, noSteps, processAlive, type Steps, step, systemCode } from '../base/index.ts'
+import { type ByteRange, type Cancel, type FileLease, type ObjectInfo, type ObjectStore, type StorePath, storePath } from './store.ts'
+
+const scheme = 'file://'
+const scratchName = '.scratch'
+
+/** The local file of a `file://` location. */
+export function localFile(path: StorePath): string {
+  if (path.startsWith(scheme)) return path.slice(scheme.length)
+  if (path.startsWith('file:/')) return path.slice('file:'.length)
+  if (path.startsWith('/')) return path
+  throw new LimnError('storage/failed', { message: `${path} is not a local file.`, remedy: 'This lake is on a local disk.' })
+}
+
+/** A folder as an object store. Files and their folders are synced before `write` and `putFiles` return. */
+export class LocalStore implements ObjectStore {
+  readonly root: StorePath
+  private readonly folder: string
+  private readonly steps: Steps
+  private readonly known = new Set<string>()
+
+  constructor(folder: string, options: { readonly steps?: Steps } = {}) {
+    this.folder = resolve(folder)
+    this.root = storePath(`${scheme}${this.folder}`)
+    this.steps = options.steps ?? noSteps
+  }
+
+  async read(path: StorePath, range?: ByteRange, options: Cancel = {}): Promise<Uint8Array> {
+    return guard(path, 'It was not read.', async () => {
+      if (!range) return await readFile(localFile(path), options.signal ? { signal: options.signal } : {})
+      await using file = await open(localFile(path), 'r')
+      const bytes = new Uint8Array(range.end - range.start)
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, range.start)
+      return bytes.subarray(0, bytesRead)
+    })
+  }
+
+  async write(path: StorePath, bytes: Uint8Array, options: Cancel & { ifAbsent?: boolean } = {}): Promise<'written' | 'exists'> {
+    options.signal?.throwIfAborted()
+    const target = this.inside(path)
+    return step(this.steps, 'file.write', path, () =>
+      guard(path, 'It was not written.', async () => {
+        await this.makeFolder(dirname(target))
+        const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`
+        try {
+          await writeSynced(temporary, bytes)
+          if (options.ifAbsent) {
+            try {
+              await link(temporary, target)
+            } catch (error) {
+              if (systemCode(error) === 'EEXIST') return 'exists'
+              throw error
+            } finally {
+              await unlink(temporary)
+            }
+          } else {
+            await rename(temporary, target)
+          }
+        } catch (error) {
+          await rm(temporary, { force: true })
+          throw error
+        }
+        await syncFolder(dirname(target))
+        return 'written'
+      }),
+    )
+  }
+
+  putFile(local: string, path: StorePath, options: Cancel = {}): Promise<void> {
+    return this.putFiles([{ local, path }], options)
+  }
+
+  async putFiles(files: readonly { readonly local: string; readonly path: StorePath }[], options: Cancel = {}): Promise<void> {
+    const folders = new Set<string>()
+    const targets = files.map((file) => ({ ...file, target: this.inside(file.path) }))
+    for (const { target, path } of targets) {
+      const folder = dirname(target)
+      if (!folders.has(folder)) await guard(path, 'It was not written.', () => this.makeFolder(folder))
+      folders.add(folder)
+    }
+    await inParallel(targets, 16, async ({ local, path, target }) => {
+      options.signal?.throwIfAborted()
+      await guard(path, 'It was not written.', async () => {
+        await syncFile(local)
+        await rename(local, target)
+      })
+    })
+    await inParallel([...folders], 16, (folder) => guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)))
+  }
+
+  async scratch(): Promise<AsyncDisposable & { readonly folder: string }> {
+    const parent = join(this.folder, scratchName)
+    const folder = await guard(storePath(parent), 'Nothing was written.', async () => {
+      await mkdir(parent, { recursive: true })
+      return await mkdtemp(join(parent, `${process.pid}-`))
+    })
+    return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+  }
+
+  /** Removes scratch folders left by processes that are gone. */
+  async sweepScratch(): Promise<void> {
+    const parent = join(this.folder, scratchName)
+    try {
+      for await (const entry of await opendir(parent)) {
+        const pid = Number(entry.name.split('-')[0])
+        if (pid !== process.pid && !processAlive(pid)) await rm(join(parent, entry.name), { recursive: true, force: true })
+      }
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
+  }
+
+  async lease(paths: readonly StorePath[]): Promise<FileLease> {
+    const names = new Map<string, StorePath>()
+    await inParallel([...paths], 32, async (path) => {
+      const local = localFile(path)
+      await guard(path, 'It was not read.', () => access(local, constants.R_OK))
+      names.set(local, path)
+    })
+    return {
+      localOf: (path) => localFile(path),
+      pathOf: (local) => names.get(local),
+      [Symbol.asyncDispose]: async () => undefined,
+    }
+  }
+
+  async stat(path: StorePath): Promise<ObjectInfo | null> {
+    try {
+      const info = await stat(localFile(path))
+      return { path, bytes: info.size, modifiedMs: info.mtimeMs }
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return null
+      throw explainSystemError(error, path, 'It was not read.')
+    }
+  }
+
+  async *list(prefix: StorePath): AsyncIterable<ObjectInfo> {
+    const found: string[] = []
+    const walk = async (folder: string): Promise<void> => {
+      try {
+        for await (const entry of await opendir(folder)) {
+          const path = join(folder, entry.name)
+          if (entry.isDirectory()) await walk(path)
+          else found.push(path)
+        }
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw explainSystemError(error, storePath(folder), 'It was not listed.')
+      }
+    }
+    await walk(localFile(prefix))
+    found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    for (const path of found) {
+      const info = await this.stat(storePath(`${scheme}${path}`))
+      if (info) yield info
+    }
+  }
+
+  async delete(paths: readonly StorePath[]): Promise<void> {
+    await inParallel([...paths], 16, (path) =>
+      guard(path, 'It was not deleted.', async () => {
+        await rm(this.inside(path), { force: true })
+      }),
+    )
+  }
+
+  private inside(path: StorePath): string {
+    const local = resolve(localFile(path))
+    if (local.startsWith(`${this.folder}/`)) return local
+    throw new LimnError('storage/failed', {
+      message: `${path} is outside the warehouse ${this.folder}.`,
+      notDone: 'Nothing was written or deleted.',
+      remedy: 'limn changes files of its own warehouse only.',
+    })
+  }
+
+  /** Makes a folder and syncs every parent that gained an entry. */
+  private async makeFolder(folder: string): Promise<void> {
+    if (this.known.has(folder)) return
+    const first = await mkdir(folder, { recursive: true })
+    if (first !== undefined) {
+      for (let at = folder; at.length >= dirname(first).length; at = dirname(at)) {
+        await syncFolder(at)
+        if (at === dirname(first) || at === dirname(at)) break
+      }
+    }
+    this.known.add(folder)
+  }
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  await using file = await open(path, 'w')
+  await file.writeFile(bytes)
+  await file.sync()
+}
+
+async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, 'r')
+  await file.sync()
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, 'r')
+  await folder.sync()
+}
+
+async function inParallel<T>(items: readonly T[], width: number, body: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items]
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await body(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+}
+
+async function guard<T>(path: StorePath, notDone: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (error) {
+    throw explainSystemError(error, path, notDone)
+  }
+}
