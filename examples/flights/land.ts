@@ -35,7 +35,8 @@ async function copyQuery(sql: string, target: string): Promise<void> {
   instance.closeSync()
 }
 
-const monthOf = (month: string) => `date >= TIMESTAMP '${month}-01' AND date < TIMESTAMP '${month}-01' + INTERVAL 1 MONTH`
+const monthOf = (month: string) =>
+  `date >= TIMESTAMP '${month}-01' AND date < TIMESTAMP '${month}-01' + INTERVAL 1 MONTH`
 
 export function flightPath(folder: string, month: string): string {
   return join(folder, 'inbox', 'flights', `${month}.parquet`)

@@ -12,7 +12,12 @@ export const airportDayByReport = model('gold.airport_day_by_report', {
   columns: {
     report_day: { type: 'timestamp', doc: 'Day the delay was known, local at the origin.' },
     origin: { type: 'string', doc: 'IATA code of the origin.' },
-    flights: { type: 'long', doc: 'Flights whose delay was known on this day.', unit: 'flight', additivity: 'additive' },
+    flights: {
+      type: 'long',
+      doc: 'Flights whose delay was known on this day.',
+      unit: 'flight',
+      additivity: 'additive',
+    },
     delayed: { type: 'long', doc: 'Flights 15 minutes late or more.', unit: 'flight', additivity: 'additive' },
     delay_sum: { type: 'long', doc: 'Sum of delays.', unit: 'min', additivity: 'additive' },
     delay_count: { type: 'long', doc: 'Flights with a delay stated.', unit: 'flight', additivity: 'additive' },

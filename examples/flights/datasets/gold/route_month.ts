@@ -11,7 +11,12 @@ export const routeMonth = model('gold.route_month', {
     origin: { type: 'string', doc: 'IATA code of the origin.' },
     destination: { type: 'string', doc: 'IATA code of the destination.' },
     flights: { type: 'long', doc: 'Flights scheduled.', unit: 'flight', additivity: 'additive' },
-    delayed: { type: 'long', doc: 'Flights 15 minutes late or more; numerator over flights.', unit: 'flight', additivity: 'additive' },
+    delayed: {
+      type: 'long',
+      doc: 'Flights 15 minutes late or more; numerator over flights.',
+      unit: 'flight',
+      additivity: 'additive',
+    },
     delay_sum: { type: 'long', doc: 'Sum of delays.', unit: 'min', additivity: 'additive' },
     distance_sum: { type: 'long', doc: 'Miles flown on the route.', unit: 'mi', additivity: 'additive' },
   },
@@ -19,6 +24,10 @@ export const routeMonth = model('gold.route_month', {
   build: byInterval('month', 'month', sqlFile('route_month.sql')),
   edges: { 'silver.flight': { reads: same } },
   checks: (check) => [
-    check.reconcile('sum(flights)', { with: flight, right: 'count(*)', by: { left: 'month', right: "date_trunc('month', scheduled_at)::TIMESTAMP" } }),
+    check.reconcile('sum(flights)', {
+      with: flight,
+      right: 'count(*)',
+      by: { left: 'month', right: "date_trunc('month', scheduled_at)::TIMESTAMP" },
+    }),
   ],
 })

@@ -12,8 +12,20 @@ export const dimAirport = model('silver.dim_airport', {
     city: { type: 'string', doc: 'City served.', nulls: 'not stated' },
     state: { type: 'string', doc: 'State or territory.', nulls: 'not in a state, or unknown' },
     country: { type: 'string', doc: 'Country.', nulls: 'unknown member' },
-    latitude: { type: 'double', doc: 'Degrees north.', unit: 'deg', nulls: 'unknown member', additivity: 'non-additive' },
-    longitude: { type: 'double', doc: 'Degrees east.', unit: 'deg', nulls: 'unknown member', additivity: 'non-additive' },
+    latitude: {
+      type: 'double',
+      doc: 'Degrees north.',
+      unit: 'deg',
+      nulls: 'unknown member',
+      additivity: 'non-additive',
+    },
+    longitude: {
+      type: 'double',
+      doc: 'Degrees east.',
+      unit: 'deg',
+      nulls: 'unknown member',
+      additivity: 'non-additive',
+    },
   },
   build: whole(
     () => sql`

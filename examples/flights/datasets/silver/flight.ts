@@ -14,7 +14,12 @@ export const flight = model('silver.flight', {
     distance_mi: { type: 'int', doc: 'Distance flown.', unit: 'mi', additivity: 'additive' },
     origin: { type: 'string', doc: 'IATA code of the origin.' },
     destination: { type: 'string', doc: 'IATA code of the destination.' },
-    copies: { type: 'int', doc: 'How often the record was delivered; all but one are duplicates.', unit: 'row', additivity: 'additive' },
+    copies: {
+      type: 'int',
+      doc: 'How often the record was delivered; all but one are duplicates.',
+      unit: 'row',
+      additivity: 'additive',
+    },
   },
   partition: ['month(scheduled_at)'],
   build: byInterval(

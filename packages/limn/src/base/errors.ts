@@ -59,8 +59,8 @@ export const errorKinds = {
   'iceberg/invalid-metadata': 1,
   'iceberg/unsupported': 1,
   'engine/failed': 1,
-  'interrupted': 130,
-  'internal': 1,
+  interrupted: 130,
+  internal: 1,
 } as const satisfies Record<string, ExitCode>
 
 export type ErrorKind = keyof typeof errorKinds

@@ -36,7 +36,6 @@ export function explainSystemError(error: unknown, path: string, notDone: string
   }
 }
 
-
 /** Whether a process of this host is there (signal 0). */
 export function processAlive(pid: number): boolean {
   try {

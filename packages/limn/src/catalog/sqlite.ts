@@ -1,5 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { LimnError, nameOf, namespaceOf, noSteps, type Randomness, randomUuid, type Steps, step, type TableId, isTableId } from '../base/index.ts'
+import {
+  isTableId,
+  LimnError,
+  nameOf,
+  namespaceOf,
+  noSteps,
+  type Randomness,
+  randomUuid,
+  type Steps,
+  step,
+  type TableId,
+} from '../base/index.ts'
 import {
   applyUpdates,
   type Catalog,
@@ -48,7 +59,9 @@ export class SqliteCatalog implements Catalog {
   async listTables(): Promise<readonly TableId[]> {
     const rows = this.guarded(() =>
       this.database
-        .prepare("SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)")
+        .prepare(
+          "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)",
+        )
         .all(this.options.name),
     )
     return rows
@@ -67,7 +80,10 @@ export class SqliteCatalog implements Catalog {
     return out
   }
 
-  async commit(changes: readonly TableCommit[], options: { readonly timestampMs: number; readonly signal?: AbortSignal }): Promise<CommitOutcome> {
+  async commit(
+    changes: readonly TableCommit[],
+    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
+  ): Promise<CommitOutcome> {
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted()
       const bases = await this.loadTables(changes.map((change) => change.table))
@@ -76,13 +92,15 @@ export class SqliteCatalog implements Catalog {
         if (failed) return { kind: 'conflict', table: change.table, requirement: failed }
       }
       const next: LoadedTable[] = []
-      for (const change of changes) next.push(await this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs))
+      for (const change of changes)
+        next.push(await this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs))
       const detail = changes.map((change) => change.table).join(' ')
       const moved = await step(this.steps, 'catalog.commit', detail, () => this.swap(next, bases))
       if (moved.kind === 'swapped') return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
       if (moved.kind === 'unknown') return this.settle(next, moved.cause)
       await this.options.store.delete(next.map((one) => one.metadataLocation))
-      if (attempt >= attemptsMax) return { kind: 'conflict', table: moved.table, requirement: { type: 'pointer-moved' } }
+      if (attempt >= attemptsMax)
+        return { kind: 'conflict', table: moved.table, requirement: { type: 'pointer-moved' } }
     }
   }
 
@@ -96,14 +114,19 @@ export class SqliteCatalog implements Catalog {
         .prepare('SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ?')
         .all(this.options.name),
     )
-    return new Map(rows.map((row) => [`${row.table_namespace}.${row.table_name}`, storePath(String(row.metadata_location))]))
+    return new Map(
+      rows.map((row) => [`${row.table_namespace}.${row.table_name}`, storePath(String(row.metadata_location))]),
+    )
   }
 
   /** Moves all pointers in one transaction if none has moved since the bases were read. */
   private swap(
     next: readonly LoadedTable[],
     bases: ReadonlyMap<TableId, LoadedTable | null>,
-  ): { readonly kind: 'swapped' } | { readonly kind: 'moved'; readonly table: TableId } | { readonly kind: 'unknown'; readonly cause: unknown } {
+  ):
+    | { readonly kind: 'swapped' }
+    | { readonly kind: 'moved'; readonly table: TableId }
+    | { readonly kind: 'unknown'; readonly cause: unknown } {
     const name = this.options.name
     let committing = false
     try {
@@ -117,10 +140,19 @@ export class SqliteCatalog implements Catalog {
           )
           if ((current?.metadata_location ?? null) !== base) throw new PointerMoved(table.table)
           if (base === null) {
-            tx.run('INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, ?)', [name, namespace, nameOf(table.table), table.metadataLocation, 'TABLE'])
-            tx.run("INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')", [name, namespace])
+            tx.run(
+              'INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, ?)',
+              [name, namespace, nameOf(table.table), table.metadataLocation, 'TABLE'],
+            )
+            tx.run(
+              "INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')",
+              [name, namespace],
+            )
           } else {
-            tx.run('UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?', [table.metadataLocation, base, name, namespace, nameOf(table.table)])
+            tx.run(
+              'UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?',
+              [table.metadataLocation, base, name, namespace, nameOf(table.table)],
+            )
           }
         }
         committing = true
@@ -210,7 +242,9 @@ export class MetadataFiles {
     const version = base ? versionOf(base.metadataLocation) + 1 : 0
     const name = `${String(version).padStart(5, '0')}-${randomUuid(this.randomness)}.metadata.json`
     const metadataLocation = storePath(`${metadata.location}/metadata/${name}`)
-    await step(this.steps, 'metadata.write', metadataLocation, () => this.store.write(metadataLocation, encodeMetadata(metadata)))
+    await step(this.steps, 'metadata.write', metadataLocation, () =>
+      this.store.write(metadataLocation, encodeMetadata(metadata)),
+    )
     this.remember(metadataLocation, metadata)
     return { table: change.table, metadataLocation, metadata }
   }
@@ -239,4 +273,3 @@ export class MetadataFiles {
 function versionOf(location: StorePath): number {
   return Number(/(\d+)-[^/]*$/.exec(location)?.[1] ?? 0)
 }
-

@@ -1,5 +1,11 @@
 import { LimnError, type Randomness, type Steps, step, type TableId } from '../base/index.ts'
-import { type Catalog, type CommitOutcome, checkRequirements, type LoadedTable, type TableCommit } from '../iceberg/index.ts'
+import {
+  type Catalog,
+  type CommitOutcome,
+  checkRequirements,
+  type LoadedTable,
+  type TableCommit,
+} from '../iceberg/index.ts'
 import type { ObjectStore, StorePath } from '../storage/index.ts'
 import { MetadataFiles } from './sqlite.ts'
 
@@ -40,7 +46,10 @@ export class StagedCatalog implements Catalog {
     return [...new Set([...(await this.real.listTables(options)), ...(await this.pointers.list())])].sort()
   }
 
-  async loadTables(ids: readonly TableId[], options: { readonly signal?: AbortSignal } = {}): Promise<ReadonlyMap<TableId, LoadedTable | null>> {
+  async loadTables(
+    ids: readonly TableId[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<ReadonlyMap<TableId, LoadedTable | null>> {
     const out = new Map(await this.real.loadTables(ids, options))
     for (const id of ids) {
       const pointer = out.get(id) ? null : await this.pointers.get(id)
@@ -49,8 +58,14 @@ export class StagedCatalog implements Catalog {
     return out
   }
 
-  async commit(changes: readonly TableCommit[], options: { readonly timestampMs: number; readonly signal?: AbortSignal }): Promise<CommitOutcome> {
-    const registered = await this.real.loadTables(changes.map((change) => change.table), options)
+  async commit(
+    changes: readonly TableCommit[],
+    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
+  ): Promise<CommitOutcome> {
+    const registered = await this.real.loadTables(
+      changes.map((change) => change.table),
+      options,
+    )
     const staged = changes.filter((change) => !registered.get(change.table))
     if (staged.length === 0) return this.real.commit(changes, options)
     const [change] = staged

@@ -62,14 +62,7 @@ export interface SqlCheck extends CheckBase {
   readonly sql: string
 }
 
-export type Check =
-  | UniqueCheck
-  | NotNullCheck
-  | BetweenCheck
-  | ReferenceCheck
-  | ReconcileCheck
-  | VolumeCheck
-  | SqlCheck
+export type Check = UniqueCheck | NotNullCheck | BetweenCheck | ReferenceCheck | ReconcileCheck | VolumeCheck | SqlCheck
 
 /** What a verdict holds for: the staged intervals only (it survives a rebase of others) or the whole table. */
 export function scopeOf(check: Check): 'interval' | 'table' {

@@ -6,10 +6,16 @@ export function impliedChecks(contract: Contract): readonly Check[] {
   const stated = new Set(contract.checks.map((check) => check.name))
   const implied: Check[] = []
   if (contract.keys.length > 0) {
-    implied.push({ kind: 'unique', columns: contract.keys, name: `unique(${contract.keys.join(', ')})`, severity: 'hard' })
+    implied.push({
+      kind: 'unique',
+      columns: contract.keys,
+      name: `unique(${contract.keys.join(', ')})`,
+      severity: 'hard',
+    })
   }
   for (const [name, column] of Object.entries(contract.columns)) {
-    if (column.nulls === undefined) implied.push({ kind: 'notNull', column: name, name: `not_null(${name})`, severity: 'hard' })
+    if (column.nulls === undefined)
+      implied.push({ kind: 'notNull', column: name, name: `not_null(${name})`, severity: 'hard' })
   }
   return implied.filter((check) => !stated.has(check.name))
 }
@@ -25,7 +31,12 @@ export function allChecks(contract: Contract): readonly Check[] {
  */
 export function fingerprintParts(contract: Contract): unknown {
   return {
-    columns: Object.entries(contract.columns).map(([name, column]) => [name, column.type, column.nulls !== undefined, column.nullSentinels ?? []]),
+    columns: Object.entries(contract.columns).map(([name, column]) => [
+      name,
+      column.type,
+      column.nulls !== undefined,
+      column.nullSentinels ?? [],
+    ]),
     keys: contract.keys,
     partition: contract.partition,
     rejects: contract.rejects.map((rule) => [rule.name, rule.when, rule.reason ?? rule.name]),
@@ -44,7 +55,9 @@ export function compareContracts(before: Contract, after: Contract): readonly Di
   const a = flatten(before)
   const b = flatten(after)
   const paths = [...new Set([...a.keys(), ...b.keys()])]
-  return paths.filter((path) => a.get(path) !== b.get(path)).map((path) => ({ path, before: a.get(path), after: b.get(path) }))
+  return paths
+    .filter((path) => a.get(path) !== b.get(path))
+    .map((path) => ({ path, before: a.get(path), after: b.get(path) }))
 }
 
 function flatten(contract: Contract): ReadonlyMap<string, string> {

@@ -12,7 +12,17 @@ export interface Problem {
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/
 const moneyUnits = /^(money|[A-Z]{3})$/
-const orderable = new Set<string>(['int', 'long', 'float', 'double', 'date', 'time', 'timestamp', 'timestamptz', 'string'])
+const orderable = new Set<string>([
+  'int',
+  'long',
+  'float',
+  'double',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+  'string',
+])
 
 /** Every problem of a contract, in order of its parts; empty when it is valid. */
 export function validateContract(contract: Contract): readonly Problem[] {
@@ -29,17 +39,25 @@ export function validateContract(contract: Contract): readonly Problem[] {
   for (const column of contract.grain) known('grain', column)
   for (const column of contract.keys) {
     known('keys', column)
-    if (contract.columns[column]?.nulls !== undefined) add('keys', `"${column}" may be null.`, 'A key is never null: remove its `nulls`, or the key.')
+    if (contract.columns[column]?.nulls !== undefined)
+      add('keys', `"${column}" may be null.`, 'A key is never null: remove its `nulls`, or the key.')
   }
   for (const term of contract.partition) {
     const parsed = parsePartitionTerm(term)
-    if (!parsed) add('partition', `"${term}" is not understood.`, 'Write a column, year(c), month(c), day(c), hour(c), truncate(n, c) or bucket(n, c).')
+    if (!parsed)
+      add(
+        'partition',
+        `"${term}" is not understood.`,
+        'Write a column, year(c), month(c), day(c), hour(c), truncate(n, c) or bucket(n, c).',
+      )
     else known('partition', parsed.column)
   }
   checkProblems(contract.checks, known, contract, add)
   const { rows, ratio } = contract.rejectBudget
-  if (rows !== undefined && (!Number.isInteger(rows) || rows < 0)) add('rejectBudget.rows', 'is not a count.', 'State a whole number of rows, 0 or more.')
-  if (ratio !== undefined && !(ratio >= 0 && ratio <= 1)) add('rejectBudget.ratio', 'is not a share.', 'State a number from 0 to 1.')
+  if (rows !== undefined && (!Number.isInteger(rows) || rows < 0))
+    add('rejectBudget.rows', 'is not a count.', 'State a whole number of rows, 0 or more.')
+  if (ratio !== undefined && !(ratio >= 0 && ratio <= 1))
+    add('rejectBudget.ratio', 'is not a share.', 'State a number from 0 to 1.')
   return problems
 }
 
@@ -49,11 +67,16 @@ function columnProblems(contract: Contract, name: string, add: Add): void {
   const column = contract.columns[name]
   const path = `columns.${name}`
   if (!column) return
-  if (!identifier.test(name) || name.startsWith('__limn')) add(path, 'is not a usable name.', 'Use letters, digits and underscores.')
+  if (!identifier.test(name) || name.startsWith('__limn'))
+    add(path, 'is not a usable name.', 'Use letters, digits and underscores.')
   try {
     primitiveFromText(column.type)
   } catch {
-    add(path, `has the unknown type ${column.type}.`, 'Types are boolean, int, long, float, double, decimal(p,s), date, time, timestamp, timestamptz, string, uuid, binary.')
+    add(
+      path,
+      `has the unknown type ${column.type}.`,
+      'Types are boolean, int, long, float, double, decimal(p,s), date, time, timestamp, timestamptz, string, uuid, binary.',
+    )
   }
   const decimal = decimalOf(column.type)
   if (decimal && (decimal.precision < 1 || decimal.precision > 38 || decimal.scale > decimal.precision)) {
@@ -62,12 +85,21 @@ function columnProblems(contract: Contract, name: string, add: Add): void {
   if (column.nullSentinels && column.nullSentinels.length > 0 && column.nulls === undefined) {
     add(path, 'has null sentinels, but does not say what null means.', 'State `nulls`.')
   }
-  if ((column.type === 'float' || column.type === 'double') && column.unit !== undefined && moneyUnits.test(column.unit)) {
+  if (
+    (column.type === 'float' || column.type === 'double') &&
+    column.unit !== undefined &&
+    moneyUnits.test(column.unit)
+  ) {
     add(path, `holds money (${column.unit}) as ${column.type}.`, 'Money is decimal: use decimal(18,2) or finer.')
   }
 }
 
-function checkProblems(checks: readonly Check[], known: (path: string, column: string) => void, contract: Contract, add: Add): void {
+function checkProblems(
+  checks: readonly Check[],
+  known: (path: string, column: string) => void,
+  contract: Contract,
+  add: Add,
+): void {
   const names = new Set<string>()
   for (const check of checks) {
     const path = `checks.${check.name}`
@@ -77,7 +109,8 @@ function checkProblems(checks: readonly Check[], known: (path: string, column: s
     if (check.kind === 'notNull' || check.kind === 'between') known(path, check.column)
     if (check.kind === 'between') {
       const type: PrimitiveType | undefined = contract.columns[check.column]?.type
-      if (type && !orderable.has(type) && !decimalOf(type)) add(path, `compares a ${type}.`, 'Only ordered types have a range.')
+      if (type && !orderable.has(type) && !decimalOf(type))
+        add(path, `compares a ${type}.`, 'Only ordered types have a range.')
     }
     if (check.kind === 'reference' && check.columns.length !== check.toColumns.length) {
       add(path, 'pairs different numbers of columns.', 'Name as many columns on both sides.')

@@ -57,11 +57,19 @@ export interface CheckBuilder<C> {
   /** An SQL aggregate over this dataset equals one over another, in all or group by group (`by`). */
   reconcile(
     left: string,
-    to: { readonly with: DatasetReference; readonly right: string; readonly by?: { readonly left: string; readonly right: string }; readonly tolerance?: number },
+    to: {
+      readonly with: DatasetReference
+      readonly right: string
+      readonly by?: { readonly left: string; readonly right: string }
+      readonly tolerance?: number
+    },
     options?: SeverityOption,
   ): Check
   /** Row count of each built interval within `[min, max]`; those in `partial` (ISO dates of starts) only need `≤ max`. */
-  volume(band: { readonly min: number; readonly max: number; readonly partial?: readonly string[] }, options?: SeverityOption): Check
+  volume(
+    band: { readonly min: number; readonly max: number; readonly partial?: readonly string[] },
+    options?: SeverityOption,
+  ): Check
   /** Rows of the query are failures. */
   sql(name: string, query: SqlText, options?: Omit<SeverityOption, 'name'>): Check
 }
@@ -112,7 +120,8 @@ export function model<const C extends ColumnsSpec>(name: string, spec: ModelSpec
   return brandDataset({
     id,
     columns: spec.columns,
-    contract: () => contractOf(id, spec, { keys: spec.keys, partition: spec.partition ?? [], rejects: spec.rejects ?? [] }),
+    contract: () =>
+      contractOf(id, spec, { keys: spec.keys, partition: spec.partition ?? [], rejects: spec.rejects ?? [] }),
     producer: { kind: 'model', build: spec.build, edges },
   })
 }
@@ -194,7 +203,11 @@ export const all: Edge['reads'] = { kind: 'all' }
 
 /** Reads input rows from `before` ahead of the interval to `after` behind it: `shift({ before: '2 days', after: '19 hours' })`. */
 export function shift(span: { readonly before?: string; readonly after?: string }): Edge['reads'] {
-  return { kind: 'shift', before: durationMicros(span.before ?? '0 days'), after: durationMicros(span.after ?? '0 days') }
+  return {
+    kind: 'shift',
+    before: durationMicros(span.before ?? '0 days'),
+    after: durationMicros(span.after ?? '0 days'),
+  }
 }
 
 const spanUnits: Readonly<Record<string, number>> = { minute: 60_000_000, hour: 3_600_000_000, day: 86_400_000_000 }
@@ -202,7 +215,8 @@ const spanUnits: Readonly<Record<string, number>> = { minute: 60_000_000, hour: 
 function durationMicros(text: string): number {
   const match = /^(\d+) (minute|hour|day)s?$/.exec(text.trim())
   const unit = spanUnits[match?.[2] ?? '']
-  if (!match || unit === undefined) throw new TypeError(`"${text}" is not a span; write "2 days", "19 hours" or "30 minutes".`)
+  if (!match || unit === undefined)
+    throw new TypeError(`"${text}" is not a span; write "2 days", "19 hours" or "30 minutes".`)
   return Number(match[1]) * unit
 }
 
@@ -250,7 +264,11 @@ interface ContractParts {
 function contractOf<C extends ColumnsSpec>(
   id: Dataset['id'],
   spec: ContractParts & { readonly checks?: (check: CheckBuilder<C>) => readonly Check[] },
-  rest: { readonly keys: readonly string[]; readonly partition: readonly string[]; readonly rejects: readonly RejectRule[] },
+  rest: {
+    readonly keys: readonly string[]
+    readonly partition: readonly string[]
+    readonly rejects: readonly RejectRule[]
+  },
 ): Contract {
   return {
     id,
@@ -277,7 +295,11 @@ function checkBuilder<C>(): CheckBuilder<C> {
     severity: options?.severity ?? 'hard',
   })
   return {
-    unique: (columns, options) => ({ kind: 'unique', columns: listOf(columns), ...base(`unique(${listOf(columns).join(', ')})`, options) }),
+    unique: (columns, options) => ({
+      kind: 'unique',
+      columns: listOf(columns),
+      ...base(`unique(${listOf(columns).join(', ')})`, options),
+    }),
     notNull: (column, options) => ({ kind: 'notNull', column, ...base(`not_null(${column})`, options) }),
     between: (column, min, max, options) => ({
       kind: 'between',
@@ -335,7 +357,11 @@ type ValueOf<T> = T extends 'boolean'
 /** The row type of a dataset: null where the contract says what null means. */
 export type Row<D> = D extends { readonly columns: infer C }
   ? {
-      readonly [K in keyof C]: C[K] extends { readonly type: infer T; readonly nulls: string } ? ValueOf<T> | null : C[K] extends { readonly type: infer T } ? ValueOf<T> : never
+      readonly [K in keyof C]: C[K] extends { readonly type: infer T; readonly nulls: string }
+        ? ValueOf<T> | null
+        : C[K] extends { readonly type: infer T }
+          ? ValueOf<T>
+          : never
     }
   : never
 

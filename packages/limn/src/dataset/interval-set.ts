@@ -15,7 +15,8 @@ export class IntervalSet {
     const merged: Interval[] = []
     for (const part of sorted) {
       const last = merged.at(-1)
-      if (last && part.start <= last.end) merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, part.end) }
+      if (last && part.start <= last.end)
+        merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, part.end) }
       else merged.push(part)
     }
     return new IntervalSet(merged)
@@ -73,7 +74,10 @@ export class IntervalSet {
   }
 
   covers(interval: Interval): boolean {
-    return interval.start >= interval.end || this.intervals.some((part) => part.start <= interval.start && interval.end <= part.end)
+    return (
+      interval.start >= interval.end ||
+      this.intervals.some((part) => part.start <= interval.start && interval.end <= part.end)
+    )
   }
 
   map(change: (interval: Interval) => Interval): IntervalSet {
@@ -83,7 +87,9 @@ export class IntervalSet {
   equals(other: IntervalSet): boolean {
     return (
       this.intervals.length === other.intervals.length &&
-      this.intervals.every((part, i) => part.start === other.intervals[i]?.start && part.end === other.intervals[i]?.end)
+      this.intervals.every(
+        (part, i) => part.start === other.intervals[i]?.start && part.end === other.intervals[i]?.end,
+      )
     )
   }
 }

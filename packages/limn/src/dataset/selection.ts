@@ -6,7 +6,11 @@ import { ancestors, descendants, type Graph } from './graph.ts'
  * depends on it, `gold.*`, `tag:daily`. No pattern selects all. A pattern that matches nothing throws
  * `usage/unknown-dataset` with the nearest name.
  */
-export function select(graph: Graph, tagsOf: (id: TableId) => readonly string[], patterns: readonly string[]): readonly TableId[] {
+export function select(
+  graph: Graph,
+  tagsOf: (id: TableId) => readonly string[],
+  patterns: readonly string[],
+): readonly TableId[] {
   if (patterns.length === 0) return graph.order
   const chosen = new Set<TableId>()
   for (const pattern of patterns) {
@@ -27,7 +31,13 @@ export function select(graph: Graph, tagsOf: (id: TableId) => readonly string[],
 function matcher(body: string, tagsOf: (id: TableId) => readonly string[]): (id: TableId) => boolean {
   if (body.startsWith('tag:')) return (id) => tagsOf(id).includes(body.slice(4))
   if (!body.includes('*')) return (id) => id === body
-  const form = new RegExp(`^${body.replaceAll(/[^a-z0-9_*.]/g, '').replaceAll('.', '\\.').split('*').join('[a-z0-9_]*')}$`)
+  const form = new RegExp(
+    `^${body
+      .replaceAll(/[^a-z0-9_*.]/g, '')
+      .replaceAll('.', '\\.')
+      .split('*')
+      .join('[a-z0-9_]*')}$`,
+  )
   return (id) => form.test(id)
 }
 

@@ -38,7 +38,16 @@ export interface DatasetReference {
   readonly id: TableId
 }
 
-export type SqlPart = DatasetReference | SqlParameter | SqlText | SqlIdentifier | string | number | bigint | boolean | null
+export type SqlPart =
+  | DatasetReference
+  | SqlParameter
+  | SqlText
+  | SqlIdentifier
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
 
 export interface SqlIdentifier {
   readonly kind: 'identifier'
@@ -88,7 +97,8 @@ function printPart(part: SqlPart): string {
     default:
       throw new LimnError('dataset/invalid', {
         message: `A value of type ${typeof part} stands in an sql template.`,
-        remedy: 'Interpolate datasets, interval.start, interval.end, other sql templates, or plain values. If it is undefined, the imports form a cycle.',
+        remedy:
+          'Interpolate datasets, interval.start, interval.end, other sql templates, or plain values. If it is undefined, the imports form a cycle.',
       })
   }
 }

@@ -14,7 +14,10 @@ export interface WantedSchema {
  * are optional on a table that has rows; removed ones go. A type changes only where old files can be read as the new
  * one (int → long, float → double, wider decimal); anything else throws `contract/breaking-change`.
  */
-export function schemaOf(contract: Contract, table: { readonly current?: Schema; readonly lastColumnId: number }): WantedSchema {
+export function schemaOf(
+  contract: Contract,
+  table: { readonly current?: Schema; readonly lastColumnId: number },
+): WantedSchema {
   let nextId = table.lastColumnId
   const fields = Object.entries(contract.columns).map(([name, column]): Field => {
     const before = table.current?.fields.find((field) => field.name === name)
@@ -45,7 +48,12 @@ export function schemaOf(contract: Contract, table: { readonly current?: Schema;
 }
 
 /** The partition spec a contract asks for, fields named as Iceberg does (`ts_month`). */
-export function partitionSpecOf(contract: Contract, schema: Schema, specId: number, firstFieldId: number): PartitionSpec {
+export function partitionSpecOf(
+  contract: Contract,
+  schema: Schema,
+  specId: number,
+  firstFieldId: number,
+): PartitionSpec {
   return {
     specId,
     fields: contract.partition.flatMap((term, i) => {
@@ -73,6 +81,7 @@ function transformOf(parts: PartitionTermParts): Transform {
 
 /** Whether two specs partition alike; ids of spec and fields aside. */
 export function specEquals(a: PartitionSpec, b: PartitionSpec): boolean {
-  const parts = (spec: PartitionSpec) => JSON.stringify(spec.fields.map((field) => [field.sourceId, field.transform, field.name]))
+  const parts = (spec: PartitionSpec) =>
+    JSON.stringify(spec.fields.map((field) => [field.sourceId, field.transform, field.name]))
   return parts(a) === parts(b)
 }

@@ -11,20 +11,18 @@ export type AvroSchema = string | { readonly [key: string]: unknown } | readonly
 
 const magic = Buffer.from([0x4f, 0x62, 0x6a, 0x01])
 
-const longType = avro.types.LongType.__with(
-  {
-    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-    toBuffer: (value: bigint) => {
-      const bytes = Buffer.alloc(8)
-      bytes.writeBigInt64LE(BigInt(value))
-      return bytes
-    },
-    fromJSON: BigInt,
-    toJSON: Number,
-    isValid: (value: unknown) => typeof value === 'bigint',
-    compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
+const longType = avro.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+  toBuffer: (value: bigint) => {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigInt64LE(BigInt(value))
+    return bytes
   },
-)
+  fromJSON: BigInt,
+  toJSON: Number,
+  isValid: (value: unknown) => typeof value === 'bigint',
+  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
+})
 
 const types = new Map<string, avro.Type>()
 
@@ -54,7 +52,11 @@ function stripLogical(schema: AvroSchema): AvroSchema {
 }
 
 /** Encodes rows as a container file with the given header entries. Deterministic but for the sync marker. */
-export function writeAvro(schema: AvroSchema, rows: readonly unknown[], metadata: Readonly<Record<string, string>>): Uint8Array {
+export function writeAvro(
+  schema: AvroSchema,
+  rows: readonly unknown[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   const type = typeOf(schema)
   const sync = randomFillSync(Buffer.alloc(16))
   const header: [string, Buffer][] = [
@@ -63,7 +65,8 @@ export function writeAvro(schema: AvroSchema, rows: readonly unknown[], metadata
     ['avro.schema', Buffer.from(JSON.stringify(schema))],
   ]
   const parts: Buffer[] = [magic, long(header.length)]
-  for (const [key, value] of header) parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
+  for (const [key, value] of header)
+    parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
   parts.push(long(0), sync)
   if (rows.length > 0) {
     const body = deflateRawSync(Buffer.concat(rows.map((row) => type.toBuffer(row))))
@@ -129,7 +132,9 @@ function inflate(codec: string, body: Buffer): Buffer {
     case 'zstandard':
       return zstdDecompressSync(body)
     default:
-      throw new LimnError('iceberg/unsupported', { message: `An Avro file is compressed with ${codec}, which limn does not read.` })
+      throw new LimnError('iceberg/unsupported', {
+        message: `An Avro file is compressed with ${codec}, which limn does not read.`,
+      })
   }
 }
 

@@ -77,7 +77,11 @@ export interface Session extends AsyncDisposable {
   /** Writes a query's rows as Parquet files, cast to the schema; one file per partition. No rows: no files. */
   write(sql: string, target: WriteTarget): Promise<readonly WrittenFile[]>
   /** Makes a temporary table of JavaScript values. Throws `source/schema` for a value that does not fit its column. */
-  ingest(name: string, columns: readonly { readonly name: string; readonly type: PrimitiveType }[], rows: readonly (readonly unknown[])[]): Promise<void>
+  ingest(
+    name: string,
+    columns: readonly { readonly name: string; readonly type: PrimitiveType }[],
+    rows: readonly (readonly unknown[])[],
+  ): Promise<void>
 }
 
 /** A file engine takes pruned scans and returns data files for limn to commit. */
@@ -85,9 +89,17 @@ export interface FileEngine {
   /** Parses one SELECT. Throws `sql/syntax` with its place, `sql/not-read-only` for anything else. */
   parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery>
   /** Binds a query against empty tables: its columns, or `sql/unknown-column`, `sql/unknown-table`, `sql/invalid`. */
-  describe(sql: string, tables: ReadonlyMap<TableId, readonly ColumnShape[]>, origin?: TextOrigin, parameters?: Readonly<Record<string, string>>): Promise<readonly OutputColumn[]>
+  describe(
+    sql: string,
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
+    origin?: TextOrigin,
+    parameters?: Readonly<Record<string, string>>,
+  ): Promise<readonly OutputColumn[]>
   /** For each table, a condition that every row the query can use satisfies. What is not understood is `true`. */
-  filters(sql: string, tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>): Promise<ReadonlyMap<TableId, Predicate>>
+  filters(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+  ): Promise<ReadonlyMap<TableId, Predicate>>
   session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
   /** The statement that binds a table, as `session` runs it. */
   viewSql(table: BoundTable): string

@@ -1,21 +1,32 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import { LimnError, noSteps, type Progress, type Randomness, type Steps, systemClock, type Clock, silentProgress, systemRandomness, type TableId } from '../base/index.ts'
+import {
+  type Clock,
+  type LimnError,
+  noSteps,
+  type Progress,
+  type Randomness,
+  type Steps,
+  silentProgress,
+  systemClock,
+  systemRandomness,
+  type TableId,
+} from '../base/index.ts'
 import { SqliteCatalog } from '../catalog/index.ts'
 import { buildGraph, type Interval, select } from '../dataset/index.ts'
 import { type FileEngine, openDuckDb } from '../engine/index.ts'
 import { ManifestReader } from '../iceberg/index.ts'
 import {
   analyse,
-  checkProject,
   type Compiled,
+  checkProject,
   compileModel,
   type PipelineContext,
   type PlanReport,
+  type Project,
   pipelineMigrations,
   planRun,
-  type Project,
   type RunReport,
   RunState,
   run,
@@ -103,7 +114,9 @@ export class Lake implements AsyncDisposable {
   /** Resolves a selection. Throws `usage/unknown-dataset`. */
   async select(patterns: readonly string[]): Promise<ReadonlySet<TableId>> {
     const project = await this.loadProject()
-    const graph = buildGraph([...project.nodes.values()].map((node) => ({ id: node.id, inputs: [...node.edges.keys()], file: node.file })))
+    const graph = buildGraph(
+      [...project.nodes.values()].map((node) => ({ id: node.id, inputs: [...node.edges.keys()], file: node.file })),
+    )
     return new Set(select(graph, (id) => project.nodes.get(id)?.contract.tags ?? [], patterns))
   }
 
@@ -137,7 +150,11 @@ export class Lake implements AsyncDisposable {
   }
 
   private async request(options: RunOptions) {
-    return { selected: await this.select(options.select ?? []), full: options.full ?? false, range: options.range ?? null }
+    return {
+      selected: await this.select(options.select ?? []),
+      full: options.full ?? false,
+      range: options.range ?? null,
+    }
   }
 }
 
@@ -183,6 +200,7 @@ let version: string | null = null
 
 /** The version of this limn, from its package file. */
 export function limnVersion(): string {
-  version ??= (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  version ??= (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+    .version
   return version
 }

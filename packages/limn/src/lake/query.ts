@@ -32,7 +32,9 @@ export async function query(lake: Lake, sql: string, at: At): Promise<ResultSet>
 
 /** Writes the result of one SELECT as a Parquet file. */
 export async function queryToParquet(lake: Lake, sql: string, at: At, file: string): Promise<void> {
-  await withTables(lake, sql, at, (session) => session.exec(`COPY (${sql}\n) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION zstd)`))
+  await withTables(lake, sql, at, (session) =>
+    session.exec(`COPY (${sql}\n) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION zstd)`),
+  )
 }
 
 type SessionOf = Awaited<ReturnType<Lake['engine']['session']>>
@@ -40,7 +42,13 @@ type SessionOf = Awaited<ReturnType<Lake['engine']['session']>>
 async function withTables<T>(lake: Lake, sql: string, at: At, body: (session: SessionOf) => Promise<T>): Promise<T> {
   const parsed = await lake.engine.parse(sql)
   const context = await lake.context()
-  const ids = [...new Set(parsed.tables.filter((table) => table.schema !== null && table.schema !== 'information_schema').map((table) => tableId(`${table.schema}.${table.name}`)))]
+  const ids = [
+    ...new Set(
+      parsed.tables
+        .filter((table) => table.schema !== null && table.schema !== 'information_schema')
+        .map((table) => tableId(`${table.schema}.${table.name}`)),
+    ),
+  ]
   if (at.kind === 'snapshot' && ids.length !== 1) {
     throw new LimnError('usage/argument', {
       message: `--at with a snapshot id needs a query over one table; this one reads ${ids.length}.`,
@@ -51,7 +59,12 @@ async function withTables<T>(lake: Lake, sql: string, at: At, body: (session: Se
   const pins = await pinAll(lake, context, ids, at)
   const predicates = await lake.engine.filters(
     sql,
-    new Map(pins.map((pin) => [pin.id, { columns: pin.metadata.schemas.find((one) => one.schemaId === pin.schemaId)?.fields ?? [] }])),
+    new Map(
+      pins.map((pin) => [
+        pin.id,
+        { columns: pin.metadata.schemas.find((one) => one.schemaId === pin.schemaId)?.fields ?? [] },
+      ]),
+    ),
   )
   const stack = new AsyncDisposableStack()
   await using _all = stack
@@ -64,7 +77,12 @@ async function withTables<T>(lake: Lake, sql: string, at: At, body: (session: Se
   return await body(session)
 }
 
-async function pinAll(lake: Lake, context: TableContext, ids: readonly TableId[], at: At): Promise<readonly PinnedTable[]> {
+async function pinAll(
+  lake: Lake,
+  _context: TableContext,
+  ids: readonly TableId[],
+  at: At,
+): Promise<readonly PinnedTable[]> {
   const catalog = at.kind === 'run' ? await runCatalog(lake, at.run) : lake.catalog
   const loaded = await catalog.loadTables(ids)
   const known = await catalog.listTables()
@@ -124,7 +142,10 @@ function describe(at: At): string {
 async function runCatalog(lake: Lake, run: RunId) {
   const { runs, store, steps, randomness, catalog } = await lake.context()
   if (!runs.runs().some((one) => one.id === run)) {
-    throw new LimnError('usage/unknown-run', { message: `There is no run ${run}.`, remedy: 'List the runs with: limn runs ls' })
+    throw new LimnError('usage/unknown-run', {
+      message: `There is no run ${run}.`,
+      remedy: 'List the runs with: limn runs ls',
+    })
   }
   const pointers = new Map(runs.pointers(run).map((one) => [one.table, one.metadataLocation]))
   return new StagedCatalog({

@@ -1,5 +1,13 @@
 import { LimnError, nearest, type TableId } from '../base/index.ts'
-import { currentSchema, type DataFile, type LoadedTable, type Snapshot, snapshotById, specById, partitionValueText } from '../iceberg/index.ts'
+import {
+  currentSchema,
+  type DataFile,
+  type LoadedTable,
+  partitionValueText,
+  type Snapshot,
+  snapshotById,
+  specById,
+} from '../iceberg/index.ts'
 import { type LedgerRow, ledgerTable, readLedger } from '../pipeline/index.ts'
 import { fieldById } from '../schema/index.ts'
 import { liveTableFiles } from '../table/index.ts'
@@ -51,7 +59,9 @@ export async function loadTable(lake: Lake, id: TableId): Promise<LoadedTable> {
 }
 
 /** Snapshots that main has had, latest first, with the time each was published. */
-export function historyOf(loaded: LoadedTable): readonly { readonly publishedMs: number; readonly snapshot: Snapshot | undefined; readonly snapshotId: bigint }[] {
+export function historyOf(
+  loaded: LoadedTable,
+): readonly { readonly publishedMs: number; readonly snapshot: Snapshot | undefined; readonly snapshotId: bigint }[] {
   return [...loaded.metadata.snapshotLog].reverse().map((entry) => ({
     publishedMs: entry.timestampMs,
     snapshotId: entry.snapshotId,
@@ -98,7 +108,12 @@ export async function partitionsOf(lake: Lake, id: TableId): Promise<readonly Pa
   const groups = Map.groupBy(await filesOf(lake, id), (file) => file.partition)
   const sum = (files: readonly FileRow[], key: 'rows' | 'bytes') => files.reduce((total, file) => total + file[key], 0)
   return [...groups]
-    .map(([partition, files]) => ({ partition, files: files.length, rows: sum(files, 'rows'), bytes: sum(files, 'bytes') }))
+    .map(([partition, files]) => ({
+      partition,
+      files: files.length,
+      rows: sum(files, 'rows'),
+      bytes: sum(files, 'bytes'),
+    }))
     .sort((a, b) => (a.partition < b.partition ? -1 : 1))
 }
 

@@ -25,7 +25,11 @@ export function shapesOf(project: Project): ReadonlyMap<TableId, readonly Column
  * order of datasets: SQL that does not bind, a column the contract lacks or the query does not give, a type that does
  * not fit.
  */
-export async function checkProject(project: Project, engine: FileEngine, only?: ReadonlySet<TableId>): Promise<readonly LimnError[]> {
+export async function checkProject(
+  project: Project,
+  engine: FileEngine,
+  only?: ReadonlySet<TableId>,
+): Promise<readonly LimnError[]> {
   const shapes = shapesOf(project)
   const problems: LimnError[] = []
   for (const id of project.order) {
@@ -56,21 +60,47 @@ async function checkQuery(node: Node, engine: FileEngine, shapes: Shapes): Promi
   const wanted = Object.entries(node.contract.columns)
   const location = node.query.origin
   const mismatch = (message: string, remedy: string) =>
-    new LimnError('contract/mismatch', { message: `${node.id}: ${message}`, notDone: 'Nothing was run.', remedy, location })
+    new LimnError('contract/mismatch', {
+      message: `${node.id}: ${message}`,
+      notDone: 'Nothing was run.',
+      remedy,
+      location,
+    })
   for (const column of given) {
     if (column.name in node.contract.columns) continue
-    throw mismatch(`the query yields a column "${column.name}" that the contract lacks.`, 'Add it to columns, or leave it out of the query.')
+    throw mismatch(
+      `the query yields a column "${column.name}" that the contract lacks.`,
+      'Add it to columns, or leave it out of the query.',
+    )
   }
   for (const [name, column] of wanted) {
     const found = given.find((one) => one.name === name)
-    if (!found) throw mismatch(`the query does not yield the column "${name}" of the contract.`, 'Select it, or remove it from columns.')
+    if (!found)
+      throw mismatch(
+        `the query does not yield the column "${name}" of the contract.`,
+        'Select it, or remove it from columns.',
+      )
     if (!converts(found.type, duckType(column.type))) {
-      throw mismatch(`column "${name}" is ${found.type} in the query and ${column.type} in the contract.`, 'Cast it in the query, or correct the contract.')
+      throw mismatch(
+        `column "${name}" is ${found.type} in the query and ${column.type} in the contract.`,
+        'Cast it in the query, or correct the contract.',
+      )
     }
   }
 }
 
-const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'UHUGEINT']
+const integers = [
+  'TINYINT',
+  'SMALLINT',
+  'INTEGER',
+  'BIGINT',
+  'HUGEINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
+  'UHUGEINT',
+]
 
 /** Whether a query's type goes into a contract's without changing what a value means; values out of range fail at run. */
 function converts(from: string, to: string): boolean {

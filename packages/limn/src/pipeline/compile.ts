@@ -2,8 +2,8 @@ import { LimnError, type TableId } from '../base/index.ts'
 import { addUnits, floorTo, type Interval } from '../dataset/index.ts'
 import type { PipelineContext } from './context.ts'
 import { FactBook } from './fact-book.ts'
-import { boundSql } from './stage-model.ts'
 import { bindViews } from './stage.ts'
+import { boundSql } from './stage-model.ts'
 import { viewOf } from './view.ts'
 
 export interface Compiled {
@@ -32,19 +32,31 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
     const { unit } = node.shape
     const at = range?.start ?? node.shape.start ?? book.ledger.get(id)?.built.at(-1)?.interval?.start ?? null
     if (at === null) {
-      throw new LimnError('usage/argument', { message: `${id} is built by ${unit}: say which.`, remedy: `limn compile ${id} --date 2001-01-01` })
+      throw new LimnError('usage/argument', {
+        message: `${id} is built by ${unit}: say which.`,
+        remedy: `limn compile ${id} --date 2001-01-01`,
+      })
     }
-    interval = { start: floorTo(unit, at), end: range ? Math.max(addUnits(unit, floorTo(unit, at), 1), range.end) : addUnits(unit, floorTo(unit, at), 1) }
+    interval = {
+      start: floorTo(unit, at),
+      end: range ? Math.max(addUnits(unit, floorTo(unit, at), 1), range.end) : addUnits(unit, floorTo(unit, at), 1),
+    }
   }
   const select = boundSql(node, interval)
   const views = [...node.edges.keys()].map((input) => {
     const pin = book.pinOf(input)
-    if (!pin) throw new LimnError('usage/unknown-table', { message: `${input} has not been built yet.`, remedy: `limn run +${id}` })
+    if (!pin)
+      throw new LimnError('usage/unknown-table', {
+        message: `${input} has not been built yet.`,
+        remedy: `limn run +${id}`,
+      })
     return viewOf(context.project.nodes.get(input), pin)
   })
   await using bound = await bindViews(context, views, select)
   const statements = bound.readings.map(({ reading }) => context.engine.viewSql(reading.bound))
-  const schemas = [...new Set(views.map((view) => view.pin.id.split('.')[0]))].map((name) => `CREATE SCHEMA IF NOT EXISTS "${name}"`)
+  const schemas = [...new Set(views.map((view) => view.pin.id.split('.')[0]))].map(
+    (name) => `CREATE SCHEMA IF NOT EXISTS "${name}"`,
+  )
   return {
     dataset: id,
     interval,
@@ -54,4 +66,3 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
     inputs: Object.fromEntries(views.map((view) => [view.pin.id, String(view.pin.snapshotId)])),
   }
 }
-

@@ -90,7 +90,8 @@ export class Execution implements StageInputs {
       this.book = book
       const planned = book.plan()
       await this.stageAll(book)
-      if (this.staged.size === 0 && this.checksChanged.size === 0 && this.carried.length === 0) return await this.endIdle(planned)
+      if (this.staged.size === 0 && this.checksChanged.size === 0 && this.carried.length === 0)
+        return await this.endIdle(planned)
       await this.begin()
       const judgements = await judge(this.context, this, this.staged, this.checksChanged)
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
@@ -111,7 +112,19 @@ export class Execution implements StageInputs {
       const ref = pinRefName(this.run)
       await this.context.runs.noteRef(this.run, id, ref, pin.snapshotId)
       await this.registered.catalog.commit(
-        [{ table: id, requirements: [], updates: [{ action: 'set-snapshot-ref', ref, to: { type: 'tag', snapshotId: pin.snapshotId, maxRefAgeMs: pinAgeMaxMs } }] }],
+        [
+          {
+            table: id,
+            requirements: [],
+            updates: [
+              {
+                action: 'set-snapshot-ref',
+                ref,
+                to: { type: 'tag', snapshotId: pin.snapshotId, maxRefAgeMs: pinAgeMaxMs },
+              },
+            ],
+          },
+        ],
         { timestampMs: this.context.clock.nowMs(), signal: this.context.signal },
       )
     }
@@ -154,7 +167,10 @@ export class Execution implements StageInputs {
     const base = book.mains.get(node.id) ?? null
     const target = targetOf(this.context, node.contract, base)
     if (node.producer.kind === 'model') return stageModel(this.context, this, node, items, target, null)
-    return stageSource(this.context, this, node, items, target, { ledger: book.ledger.get(node.id), probe: book.probes.get(node.id) })
+    return stageSource(this.context, this, node, items, target, {
+      ledger: book.ledger.get(node.id),
+      probe: book.probes.get(node.id),
+    })
   }
 
   private async noteCarried(book: FactBook, node: Node, staged: StagedDataset | null): Promise<void> {
@@ -184,7 +200,11 @@ export class Execution implements StageInputs {
         record: this.record(judgements),
       })
       if (outcome.kind === 'published') {
-        await this.context.runs.end(this.run, 'published', { endedAtMs: this.context.clock.nowMs(), message: '', recorded: true })
+        await this.context.runs.end(this.run, 'published', {
+          endedAtMs: this.context.clock.nowMs(),
+          message: '',
+          recorded: true,
+        })
         return this.report('published', planned, judgements, rebases)
       }
       if (rebases === rebasesMax) throw movedTooOften(outcome.table)
@@ -200,14 +220,22 @@ export class Execution implements StageInputs {
   private tables(): readonly StagedTable[] {
     return this.context.project.order.flatMap((id) => {
       const staged = this.staged.get(id)
-      return [staged?.table, staged?.quarantine].filter((table): table is StagedTable => table !== null && table !== undefined)
+      return [staged?.table, staged?.quarantine].filter(
+        (table): table is StagedTable => table !== null && table !== undefined,
+      )
     })
   }
 
   private record(judgements: readonly Judgement[], refused?: string): RunRecordRows {
     const judgedAtMs = this.context.clock.nowMs()
     const rows: Omit<LedgerRow, 'seq'>[] = []
-    const common = { run: this.run, judgedAtMs, version: this.context.version, host: this.context.host, message: refused ?? '' }
+    const common = {
+      run: this.run,
+      judgedAtMs,
+      version: this.context.version,
+      host: this.context.host,
+      message: refused ?? '',
+    }
     for (const staged of this.staged.values()) {
       const { node, table } = staged
       for (const range of staged.ranges) {
@@ -221,7 +249,8 @@ export class Execution implements StageInputs {
           checksHash: node.checksHash,
           deliveries: range.deliveries,
           inputs: staged.inputs,
-          baseSnapshot: (table?.target.base ?? this.requireBook().mains.get(node.id))?.metadata.currentSnapshotId ?? null,
+          baseSnapshot:
+            (table?.target.base ?? this.requireBook().mains.get(node.id))?.metadata.currentSnapshotId ?? null,
           outputSnapshot: table?.snapshotId ?? this.requireBook().pinOf(node.id)?.snapshotId ?? null,
           rows: range.rows,
           files: range.files,
@@ -237,7 +266,9 @@ export class Execution implements StageInputs {
     return { run: this.run, rows, verdicts: judgements, judgedAtMs }
   }
 
-  private recordCarried(common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>): Omit<LedgerRow, 'seq'>[] {
+  private recordCarried(
+    common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
+  ): Omit<LedgerRow, 'seq'>[] {
     return this.carried.flatMap(({ node, intervals, inputs }) =>
       intervals.map(({ interval }) => ({
         ...runRow(this.context, this.runRecord(''), 'carried', common.judgedAtMs),
@@ -254,7 +285,9 @@ export class Execution implements StageInputs {
     )
   }
 
-  private recordChecked(common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>): Omit<LedgerRow, 'seq'>[] {
+  private recordChecked(
+    common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
+  ): Omit<LedgerRow, 'seq'>[] {
     return [...this.checksChanged].flatMap((id) => {
       const node = this.context.project.nodes.get(id)
       if (!node || this.staged.has(id)) return []
@@ -279,7 +312,12 @@ export class Execution implements StageInputs {
 
   private async endIdle(planned: Plan): Promise<RunReport> {
     await this.unpin()
-    if (this.begun) await this.context.runs.end(this.run, 'idle', { endedAtMs: this.context.clock.nowMs(), message: '', recorded: true })
+    if (this.begun)
+      await this.context.runs.end(this.run, 'idle', {
+        endedAtMs: this.context.clock.nowMs(),
+        message: '',
+        recorded: true,
+      })
     return { ...this.report('idle', planned, [], 0), run: null }
   }
 
@@ -299,7 +337,11 @@ export class Execution implements StageInputs {
     const message = error instanceof Error ? error.message : String(error)
     const context = { ...this.registered, signal: new AbortController().signal }
     try {
-      await this.context.runs.end(this.run, 'failed', { endedAtMs: this.context.clock.nowMs(), message, recorded: false })
+      await this.context.runs.end(this.run, 'failed', {
+        endedAtMs: this.context.clock.nowMs(),
+        message,
+        recorded: false,
+      })
       await this.unpin()
       await commitRecord(context, {
         run: this.run,
@@ -316,14 +358,22 @@ export class Execution implements StageInputs {
   private async unpin(): Promise<void> {
     const ref = pinRefName(this.run)
     for (const id of this.pinned) {
-      await this.registered.catalog.commit([{ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }], {
-        timestampMs: this.context.clock.nowMs(),
-      })
+      await this.registered.catalog.commit(
+        [{ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }],
+        {
+          timestampMs: this.context.clock.nowMs(),
+        },
+      )
     }
     this.pinned.clear()
   }
 
-  private report(outcome: RunReport['outcome'], planned: Plan, judgements: readonly Judgement[], rebases: number): RunReport {
+  private report(
+    outcome: RunReport['outcome'],
+    planned: Plan,
+    judgements: readonly Judgement[],
+    rebases: number,
+  ): RunReport {
     return {
       run: this.run,
       outcome,

@@ -7,7 +7,7 @@ import { domainOf, touchedBetween } from './facts.ts'
 import { type DatasetLedger, emptyLedger, ledgerTable } from './ledger.ts'
 import { standing } from './ledger-store.ts'
 import type { Node } from './node.ts'
-import { type Head, type Plan, type PlanFacts, plan, type Probe, type Touched, touchedKey } from './plan.ts'
+import { type Head, type Plan, type PlanFacts, type Probe, plan, type Touched, touchedKey } from './plan.ts'
 import { probeFiles } from './sources.ts'
 
 /** What a person asked to run or plan. */
@@ -46,16 +46,20 @@ export class FactBook {
     this.mains = mains
     this.ledger = ledger
     this.probes = probes
-    for (const id of context.project.order) this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
+    for (const id of context.project.order)
+      this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
   }
 
   static async open(context: PipelineContext, request: RunRequest): Promise<FactBook> {
-    const mains = new Map(await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }))
+    const mains = new Map(
+      await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
+    )
     const ledger = await standing(context, mains.get(ledgerTable) ?? null)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
-      if (!request.selected.has(id) || node?.producer.kind !== 'source' || node.producer.input.kind !== 'files') continue
+      if (!request.selected.has(id) || node?.producer.kind !== 'source' || node.producer.input.kind !== 'files')
+        continue
       const own = ledger.get(id)
       probes.set(id, await probeFiles(context, id, node.producer.input, own ?? emptyLedger))
     }
@@ -94,7 +98,8 @@ export class FactBook {
         if (!this.touched.has(key)) this.touched.set(key, await touchedBetween(this.context, node, input, from, pin))
       }
     }
-    if (node.shape.kind === 'interval') this.domains.set(node.id, await domainOf(this.context, node, (input) => this.pinOf(input)))
+    if (node.shape.kind === 'interval')
+      this.domains.set(node.id, await domainOf(this.context, node, (input) => this.pinOf(input)))
   }
 
   facts(): PlanFacts {
@@ -121,7 +126,11 @@ export class FactBook {
     for (const id of this.context.project.order) {
       const node = this.context.project.nodes.get(id)
       if (!node || !this.request.selected.has(id) || node.producer.kind === 'source') continue
-      const pending = new Set(this.plan().items.filter((item) => item.reason !== 'checks-changed').map((item) => item.dataset))
+      const pending = new Set(
+        this.plan()
+          .items.filter((item) => item.reason !== 'checks-changed')
+          .map((item) => item.dataset),
+      )
       if ([...node.edges.keys()].some((input) => pending.has(input))) continue
       await this.gather(node)
     }

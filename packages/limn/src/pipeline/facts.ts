@@ -1,12 +1,5 @@
 import { invariant, type TableId } from '../base/index.ts'
-import {
-  alignTo,
-  deliveryColumns,
-  type Edge,
-  type Interval,
-  IntervalSet,
-  type IntervalUnit,
-} from '../dataset/index.ts'
+import { alignTo, deliveryColumns, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../dataset/index.ts'
 import type { BoundTable, Session } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { snapshotById } from '../iceberg/index.ts'
@@ -61,7 +54,8 @@ export async function touchedBetween(
 }
 
 function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, files: readonly DataFile[]): Touched {
-  if (edge.reads.kind === 'all' || input.shape.kind !== 'interval' || node.shape.kind !== 'interval') return { kind: 'all' }
+  if (edge.reads.kind === 'all' || input.shape.kind !== 'interval' || node.shape.kind !== 'interval')
+    return { kind: 'all' }
   const changed = timesOfFiles(files, to.metadata, schemaOfPin(to), input.shape)
   const implied = changed && impliedBy(edge, node.shape.unit, changed)
   return implied ? { kind: 'times', times: implied } : { kind: 'all' }
@@ -163,7 +157,8 @@ export async function domainOf(
     for (const [input, edge] of node.edges) {
       const pin = pinOf(input)
       const reached = pin && (await reachOf(context, node, input, edge, pin))
-      if (reached) hull = hull ? { start: Math.min(hull.start, reached.start), end: Math.max(hull.end, reached.end) } : reached
+      if (reached)
+        hull = hull ? { start: Math.min(hull.start, reached.start), end: Math.max(hull.end, reached.end) } : reached
     }
   }
   const start = shape.start ?? hull?.start
@@ -171,13 +166,24 @@ export async function domainOf(
   return start === undefined || end === undefined || start >= end ? null : { start, end }
 }
 
-async function reachOf(context: PipelineContext, node: Node, input: TableId, edge: Edge, pin: PinnedTable): Promise<Interval | null> {
+async function reachOf(
+  context: PipelineContext,
+  node: Node,
+  input: TableId,
+  edge: Edge,
+  pin: PinnedTable,
+): Promise<Interval | null> {
   const inputNode = context.project.nodes.get(input)
   invariant(inputNode && node.shape.kind === 'interval', `${node.id} reads ${input}`)
   const { unit } = node.shape
   if (edge.touches === null) {
     if (edge.reads.kind === 'all' || inputNode.shape.kind !== 'interval') return null
-    const times = timesOfFiles(await filesOfView(context, viewOf(inputNode, pin)), pin.metadata, schemaOfPin(pin), inputNode.shape)
+    const times = timesOfFiles(
+      await filesOfView(context, viewOf(inputNode, pin)),
+      pin.metadata,
+      schemaOfPin(pin),
+      inputNode.shape,
+    )
     return (times && impliedBy(edge, unit, times))?.hull ?? null
   }
   const { touches } = edge

@@ -65,7 +65,11 @@ function casesOf(
     const checks = allChecks(node.contract)
     if (checksChanged.has(id) || written.has(id)) out.push({ node, staged: own, checks })
     else if (node.checkInputs.some((input) => written.has(input))) {
-      out.push({ node, staged: own, checks: checks.filter((check) => scopeOf(check) === 'table' && check.kind !== 'unique') })
+      out.push({
+        node,
+        staged: own,
+        checks: checks.filter((check) => scopeOf(check) === 'table' && check.kind !== 'unique'),
+      })
     }
   }
   return out
@@ -107,7 +111,12 @@ async function stagedTable(
   staged: StagedDataset | null,
 ): Promise<BoundTable> {
   const files = staged?.table?.added ?? []
-  const lease = stack.use(await context.store.lease(files.map((file) => file.path), { signal: context.signal }))
+  const lease = stack.use(
+    await context.store.lease(
+      files.map((file) => file.path),
+      { signal: context.signal },
+    ),
+  )
   return { ...bindFiles(pin, files, lease), id: stagedRows }
 }
 
@@ -122,4 +131,3 @@ function stagedIntervals(node: Node, staged: StagedDataset | null) {
 export function refusals(judgements: readonly Judgement[]): readonly Judgement[] {
   return judgements.filter((one) => one.outcome === 'failed' && one.severity === 'hard')
 }
-

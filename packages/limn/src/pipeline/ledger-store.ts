@@ -11,7 +11,16 @@ import {
 import { bindFiles, liveTableFiles, pinRef, putFiles, readPinned, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Judgement } from './gate.ts'
-import { type Delivery, foldLedger, type LedgerRow, ledgerContract, ledgerTable, type Outcome, verdictContract, verdictTable } from './ledger.ts'
+import {
+  type Delivery,
+  foldLedger,
+  type LedgerRow,
+  ledgerContract,
+  ledgerTable,
+  type Outcome,
+  verdictContract,
+  verdictTable,
+} from './ledger.ts'
 import { targetOf } from './staged-table.ts'
 
 /** A month of a ledger table is rewritten into one file when it has more files than this. */
@@ -113,7 +122,15 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const ledger = tables.get(ledgerTable) ?? null
   const before = await readLedger(context, ledger)
   const first = before.reduce((max, row) => Math.max(max, row.seq), 0) + 1
-  const parts = [await prepareAppend(context, ledgerContract, ledger, record.rows.map((row, i) => ledgerCells({ ...row, seq: first + i })), 'started_at')]
+  const parts = [
+    await prepareAppend(
+      context,
+      ledgerContract,
+      ledger,
+      record.rows.map((row, i) => ledgerCells({ ...row, seq: first + i })),
+      'started_at',
+    ),
+  ]
   if (record.verdicts.length > 0) {
     const cells = record.verdicts.map((one) => verdictCells(one, record))
     parts.push(await prepareAppend(context, verdictContract, tables.get(verdictTable) ?? null, cells, 'judged_at'))
@@ -184,13 +201,21 @@ async function prepareAppend(
   await using scratch = await context.store.scratch({ signal: context.signal })
   const crowded = loaded ? await crowdedMonths(context, loaded) : []
   const pin = loaded && pinRef(loaded)
-  await using lease = await context.store.lease(crowded.map((file) => file.path), { signal: context.signal })
+  await using lease = await context.store.lease(
+    crowded.map((file) => file.path),
+    { signal: context.signal },
+  )
   const bound = pin && crowded.length > 0 ? [bindFiles(pin, crowded, lease)] : []
   await using session = await context.engine.session(bound, { signal: context.signal })
   await session.ingest('limn_rows', columns, rows)
   const names = columns.map((column) => `"${column.name}"`).join(', ')
   const old = bound.length > 0 ? ` UNION ALL SELECT ${names} FROM ${contract.id}` : ''
-  const written = await writeLocal(session, `SELECT ${names} FROM limn_rows${old} ORDER BY "${timeColumn}"`, target.layout, scratch.folder)
+  const written = await writeLocal(
+    session,
+    `SELECT ${names} FROM limn_rows${old} ORDER BY "${timeColumn}"`,
+    target.layout,
+    scratch.folder,
+  )
   const files = await putFiles(context, target.layout, written)
   const staged = await stageSnapshot({
     store: context.store,
@@ -229,7 +254,10 @@ async function crowdedMonths(context: PipelineContext, loaded: LoadedTable): Pro
 export async function commitRecord(context: PipelineContext, record: RunRecordRows): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const prepared = await prepareRecord(context, record)
-    const outcome = await context.catalog.commit(prepared.commits, { timestampMs: context.clock.nowMs(), signal: context.signal })
+    const outcome = await context.catalog.commit(prepared.commits, {
+      timestampMs: context.clock.nowMs(),
+      signal: context.signal,
+    })
     if (outcome.kind === 'committed') return
     if (outcome.kind === 'conflict' && attempt < 5) {
       await context.store.delete(prepared.files.map((file) => file.path))

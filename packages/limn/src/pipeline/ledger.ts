@@ -149,7 +149,10 @@ export const ledgerContract: Contract = {
     seq: { type: 'long', doc: 'Order of publication, from 1.' },
     run_id: { type: 'string', doc: 'The run.' },
     dataset: { type: 'string', doc: 'The dataset, or * for the run as a whole.' },
-    outcome: { type: 'string', doc: 'landed, built, kept, carried or checked when published; refused, failed or abandoned when not.' },
+    outcome: {
+      type: 'string',
+      doc: 'landed, built, kept, carried or checked when published; refused, failed or abandoned when not.',
+    },
     reason: { type: 'string', doc: 'Why it was planned.' },
     interval_start: { type: 'timestamp', doc: 'Start of the interval range, inclusive.', nulls: 'the whole dataset' },
     interval_end: { type: 'timestamp', doc: 'End of the interval range, exclusive.', nulls: 'the whole dataset' },

@@ -32,7 +32,7 @@ export async function planRun(context: PipelineContext, request: RunRequest): Pr
 async function boundPending(context: PipelineContext, book: FactBook): Promise<void> {
   for (const id of context.project.order) {
     const node = context.project.nodes.get(id)
-    if (!node || node.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
+    if (node?.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
     for (const [input, edge] of node.edges) {
       const source = context.project.nodes.get(input)
       const probe = book.probes.get(input)
@@ -69,10 +69,14 @@ async function deliveryBound(
   const ordinals = new Set(paths.flatMap((path) => ledger?.latest.get(path)?.ordinal ?? []))
   const pin = book.pinOf(source.id)
   if (pin && ordinals.size > 0) {
-    const files = (await filesOfView(context, viewOf(source, pin))).filter((file) => ordinals.has(Number(file.partition[0])))
+    const files = (await filesOfView(context, viewOf(source, pin))).filter((file) =>
+      ordinals.has(Number(file.partition[0])),
+    )
     await using lease = await context.store.lease(files.map((file) => file.path))
     await using session = await context.engine.session([bindFiles(pin, files, lease)], { signal: context.signal })
-    times = times.union(await distinctUnits(session, await timesOf(session, touches, `SELECT * FROM ${source.id}`), unit))
+    times = times.union(
+      await distinctUnits(session, await timesOf(session, touches, `SELECT * FROM ${source.id}`), unit),
+    )
   }
   return times
 }

@@ -3,10 +3,10 @@ import {
   addUnits,
   alignTo,
   type Edge,
+  floorTo,
   type Interval,
   IntervalSet,
   type IntervalUnit,
-  floorTo,
 } from '../dataset/index.ts'
 import type { DatasetLedger } from './ledger.ts'
 import type { Node } from './node.ts'
@@ -154,7 +154,12 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
 /** Stale times per reason, subtracted from one another so that each interval is named once. */
 class StaleSets {
   private covered = IntervalSet.empty
-  readonly found: { readonly times: IntervalSet; readonly reason: Reason; readonly because: string; readonly atMost: boolean }[] = []
+  readonly found: {
+    readonly times: IntervalSet
+    readonly reason: Reason
+    readonly because: string
+    readonly atMost: boolean
+  }[] = []
 
   add(times: IntervalSet, reason: Reason, because: string, atMost: boolean): void {
     const fresh = times.minus(this.covered)

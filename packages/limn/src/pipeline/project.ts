@@ -1,15 +1,15 @@
 import { LimnError, sha256, type TableId, tableId } from '../base/index.ts'
-import { allChecks, datasetsOf, fingerprintParts, type Contract, validateContract } from '../contract/index.ts'
+import { allChecks, type Contract, datasetsOf, fingerprintParts, validateContract } from '../contract/index.ts'
 import {
+  addUnits,
   buildGraph,
   type Dataset,
   type Edge,
+  floorTo,
   type IntervalBuild,
   intervalParameters,
   type Producer,
   type SqlQuery,
-  addUnits,
-  floorTo,
 } from '../dataset/index.ts'
 import type { FileEngine } from '../engine/index.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
@@ -29,7 +29,9 @@ export interface LoadedDataset {
 /** The query of a model with the interval ends as parameters, or null for a source. */
 export function queryOf(producer: Producer): SqlQuery | null {
   if (producer.kind === 'source') return null
-  return producer.build.kind === 'whole' ? producer.build.query() : producer.build.query({ interval: intervalParameters })
+  return producer.build.kind === 'whole'
+    ? producer.build.query()
+    : producer.build.query({ interval: intervalParameters })
 }
 
 /**
@@ -40,7 +42,10 @@ export function queryOf(producer: Producer): SqlQuery | null {
 export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngine): Promise<Project> {
   buildGraph(loaded.map((one) => ({ id: one.dataset.id, inputs: [], file: one.file })))
   const known = new Set(loaded.map((one) => one.dataset.id))
-  const parsed = new Map<TableId, { inputs: readonly TableId[]; query: ModelQuery | null; checkTables: readonly TableId[]; contract: Contract }>()
+  const parsed = new Map<
+    TableId,
+    { inputs: readonly TableId[]; query: ModelQuery | null; checkTables: readonly TableId[]; contract: Contract }
+  >()
   for (const one of loaded) {
     const contract = contractOf(one)
     const query = one.query
@@ -146,7 +151,11 @@ function datasetsIn(
 }
 
 function requireKnown(id: TableId, one: LoadedDataset, known: ReadonlySet<TableId>): TableId {
-  if (!known.has(id)) buildGraph([...[...known].map((other) => ({ id: other, inputs: [] })), { id: tableId('limn.unknown_reference'), inputs: [id], file: one.file }])
+  if (!known.has(id))
+    buildGraph([
+      ...[...known].map((other) => ({ id: other, inputs: [] })),
+      { id: tableId('limn.unknown_reference'), inputs: [id], file: one.file },
+    ])
   return id
 }
 
@@ -238,9 +247,16 @@ function fingerprintOf(
   const source = producer.kind === 'source' ? producer.input : null
   const made =
     source?.kind === 'files'
-      ? { glob: source.glob, format: source.format, withdrawn: source.withdrawn, csv: source.format === 'csv' ? source.csv : null }
+      ? {
+          glob: source.glob,
+          format: source.format,
+          withdrawn: source.withdrawn,
+          csv: source.format === 'csv' ? source.csv : null,
+        }
       : source
         ? { version: source.version }
         : { query: query?.canonical, edges: [...edges] }
-  return sha256(JSON.stringify({ semanticsVersion, id: one.dataset.id, contract: fingerprintParts(contract), shape, made })).slice(0, 32)
+  return sha256(
+    JSON.stringify({ semanticsVersion, id: one.dataset.id, contract: fingerprintParts(contract), shape, made }),
+  ).slice(0, 32)
 }

@@ -31,13 +31,18 @@ export interface Publication {
  * either this commit's base of `limn.run` is older than that (and the commit conflicts), or the lease check made after
  * that base was read sees the new epoch. Throws `run/fenced`.
  */
-export async function publish(context: PipelineContext, lease: Lease, publication: Publication): Promise<PublishOutcome> {
+export async function publish(
+  context: PipelineContext,
+  lease: Lease,
+  publication: Publication,
+): Promise<PublishOutcome> {
   const { run } = publication
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const prepared = await prepareRecord(context, publication.record)
     const expected = new Map(publication.tables.map((table) => [table.target.id, table.snapshotId]))
     for (const commit of prepared.commits) {
-      for (const update of commit.updates) if (update.action === 'add-snapshot') expected.set(commit.table, update.snapshot.snapshotId)
+      for (const update of commit.updates)
+        if (update.action === 'add-snapshot') expected.set(commit.table, update.snapshot.snapshotId)
     }
     requireLease(lease, run)
     await context.runs.publishing(run, expected)
@@ -92,7 +97,13 @@ function commitsOf(publication: Publication): readonly TableCommit[] {
     ...tables.map((table) => commitOf(run, table)),
     ...pinned
       .filter((id) => !staged.has(id))
-      .map((id): TableCommit => ({ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref: pinRefName(run) }] })),
+      .map(
+        (id): TableCommit => ({
+          table: id,
+          requirements: [],
+          updates: [{ action: 'remove-snapshot-ref', ref: pinRefName(run) }],
+        }),
+      ),
   ]
 }
 
@@ -104,7 +115,11 @@ function commitOf(run: RunId, staged: StagedTable): TableCommit {
     { action: 'set-default-spec', specId: target.layout.spec.specId },
   ]
   if (target.base === null) {
-    return { table: target.id, requirements: [{ type: 'assert-create' }], updates: [...staged.updates, ...current, toMain] }
+    return {
+      table: target.id,
+      requirements: [{ type: 'assert-create' }],
+      updates: [...staged.updates, ...current, toMain],
+    }
   }
   const base = target.base.metadata
   const requirements: Requirement[] = [

@@ -29,7 +29,9 @@ export async function rebase(
   book: FactBook,
   staged: Map<TableId, StagedDataset>,
 ): Promise<Rebased> {
-  const ids = [...staged.values()].flatMap((one) => [one.table, one.quarantine].flatMap((table) => (table ? [table.target.id] : [])))
+  const ids = [...staged.values()].flatMap((one) =>
+    [one.table, one.quarantine].flatMap((table) => (table ? [table.target.id] : [])),
+  )
   const fresh = await registered.catalog.loadTables(ids, { signal: context.signal })
   const rebuilt = new Set<TableId>()
   /** Snapshot an upstream output had for its readers before it was rebased. */
@@ -40,7 +42,9 @@ export async function rebase(
     const main = fresh.get(id) ?? null
     const moved = hasMoved(one.table, main)
     const touched = await touchedByUpstream(context, book, one, earlier)
-    const quarantine = one.quarantine && (await reapplyIfMoved(context, inputs, one.quarantine, fresh.get(one.quarantine.target.id) ?? null))
+    const quarantine =
+      one.quarantine &&
+      (await reapplyIfMoved(context, inputs, one.quarantine, fresh.get(one.quarantine.target.id) ?? null))
     if (!moved && touched !== 'all' && touched.isEmpty) {
       staged.set(id, { ...one, quarantine })
       continue
@@ -61,7 +65,10 @@ export async function rebase(
 }
 
 function hasMoved(table: StagedTable, main: LoadedTable | null): boolean {
-  return (main?.metadata.currentSnapshotId ?? null) !== (table.target.base?.metadata.currentSnapshotId ?? null) || (main === null) !== (table.target.base === null)
+  return (
+    (main?.metadata.currentSnapshotId ?? null) !== (table.target.base?.metadata.currentSnapshotId ?? null) ||
+    (main === null) !== (table.target.base === null)
+  )
 }
 
 /** Output times of a staged dataset that rows committed by others to its inputs reach. */
@@ -84,7 +91,11 @@ async function touchedByUpstream(
 }
 
 /** Times of files that others added or removed since the run pinned main; `all` when they cannot be placed. */
-async function foreignTimes(context: PipelineContext, one: StagedDataset, main: LoadedTable | null): Promise<IntervalSet | 'all'> {
+async function foreignTimes(
+  context: PipelineContext,
+  one: StagedDataset,
+  main: LoadedTable | null,
+): Promise<IntervalSet | 'all'> {
   const base = one.table?.target.base
   if (!base || !main || one.node.shape.kind !== 'interval') return 'all'
   const current = main.metadata.currentSnapshotId
@@ -112,7 +123,12 @@ function stagedTimes(one: StagedDataset): IntervalSet {
 }
 
 /** The same files on a newer main. */
-async function reapply(context: PipelineContext, inputs: StageInputs, table: StagedTable, main: LoadedTable | null): Promise<StagedTable> {
+async function reapply(
+  context: PipelineContext,
+  inputs: StageInputs,
+  table: StagedTable,
+  main: LoadedTable | null,
+): Promise<StagedTable> {
   const { target, added, removed, summary } = table
   const contract = context.project.nodes.get(target.id)?.contract
   const next = contract && main !== null ? targetOf(context, contract, main) : { ...target, base: main }
@@ -127,7 +143,13 @@ async function reapplyIfMoved(
 ): Promise<StagedTable> {
   if (!hasMoved(table, main)) return table
   const next = main === null ? table.target : { ...table.target, base: main, evolved: main.metadata }
-  return stageTable(context, inputs.run, next, { added: table.added, removed: table.removed, summary: table.summary }, table)
+  return stageTable(
+    context,
+    inputs.run,
+    next,
+    { added: table.added, removed: table.removed, summary: table.summary },
+    table,
+  )
 }
 
 /** The staged intervals, and those that others' rows reach, built anew on a newer main. */

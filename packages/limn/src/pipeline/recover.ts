@@ -115,7 +115,9 @@ async function dropRefs(context: PipelineContext, run: RunId, which: (ref: strin
     if (!loaded?.metadata.refs[one.ref]) continue
     const commit: TableCommit = {
       table: one.table,
-      requirements: [{ type: 'assert-ref-snapshot-id', ref: one.ref, snapshotId: loaded.metadata.refs[one.ref]?.snapshotId ?? null }],
+      requirements: [
+        { type: 'assert-ref-snapshot-id', ref: one.ref, snapshotId: loaded.metadata.refs[one.ref]?.snapshotId ?? null },
+      ],
       updates: [{ action: 'remove-snapshot-ref', ref: one.ref }],
     }
     await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })

@@ -75,7 +75,12 @@ export class RunState {
     this.state = state
   }
 
-  begin(run: { readonly id: RunId; readonly host: string; readonly pid: number; readonly startedAtMs: number }): Promise<void> {
+  begin(run: {
+    readonly id: RunId
+    readonly host: string
+    readonly pid: number
+    readonly startedAtMs: number
+  }): Promise<void> {
     return this.change(`run ${run.id} running`, (tx) => {
       tx.run('INSERT INTO run (id, phase, host, pid, started_ms) VALUES (?, ?, ?, ?, ?)', [
         run.id,
@@ -93,13 +98,21 @@ export class RunState {
       tx.run('UPDATE run SET phase = ? WHERE id = ?', ['publishing', id])
       tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
       for (const [table, snapshot] of expected) {
-        tx.run('INSERT INTO publish_intent (run, table_id, snapshot_id) VALUES (?, ?, ?)', [id, table, String(snapshot)])
+        tx.run('INSERT INTO publish_intent (run, table_id, snapshot_id) VALUES (?, ?, ?)', [
+          id,
+          table,
+          String(snapshot),
+        ])
       }
     })
   }
 
   /** Ends a run. A published run's staged pointers and refs went with the publish; others keep theirs for a week. */
-  end(id: RunId, phase: Phase, at: { readonly endedAtMs: number; readonly message: string; readonly recorded: boolean }): Promise<void> {
+  end(
+    id: RunId,
+    phase: Phase,
+    at: { readonly endedAtMs: number; readonly message: string; readonly recorded: boolean },
+  ): Promise<void> {
     return this.change(`run ${id} ${phase}`, (tx) => {
       tx.run('UPDATE run SET phase = ?, ended_ms = ?, message = ?, recorded = ? WHERE id = ?', [
         phase,
@@ -127,7 +140,10 @@ export class RunState {
 
   intent(id: RunId): ReadonlyMap<TableId, bigint> {
     const rows = this.state.read((tx) =>
-      tx.all<{ table_id: string; snapshot_id: string }>('SELECT table_id, snapshot_id FROM publish_intent WHERE run = ?', [id]),
+      tx.all<{ table_id: string; snapshot_id: string }>(
+        'SELECT table_id, snapshot_id FROM publish_intent WHERE run = ?',
+        [id],
+      ),
     )
     return new Map(rows.map((row) => [row.table_id as TableId, BigInt(row.snapshot_id)]))
   }
@@ -146,7 +162,10 @@ export class RunState {
 
   refs(run: RunId): readonly { readonly table: TableId; readonly ref: string; readonly snapshotId: bigint }[] {
     const rows = this.state.read((tx) =>
-      tx.all<{ table_id: string; ref: string; snapshot_id: string }>('SELECT * FROM run_ref WHERE run = ? ORDER BY table_id, ref', [run]),
+      tx.all<{ table_id: string; ref: string; snapshot_id: string }>(
+        'SELECT * FROM run_ref WHERE run = ? ORDER BY table_id, ref',
+        [run],
+      ),
     )
     return rows.map((row) => ({ table: row.table_id as TableId, ref: row.ref, snapshotId: BigInt(row.snapshot_id) }))
   }
@@ -157,7 +176,10 @@ export class RunState {
 
   pointer(run: RunId, table: TableId): StorePath | null {
     const row = this.state.read((tx) =>
-      tx.get<{ metadata_location: string }>('SELECT metadata_location FROM staged_pointer WHERE run = ? AND table_id = ?', [run, table]),
+      tx.get<{ metadata_location: string }>(
+        'SELECT metadata_location FROM staged_pointer WHERE run = ? AND table_id = ?',
+        [run, table],
+      ),
     )
     return row ? (row.metadata_location as StorePath) : null
   }
@@ -181,7 +203,11 @@ export class RunState {
         [run, table],
       )
       if ((row?.metadata_location ?? null) !== expected) return false
-      tx.run('INSERT OR REPLACE INTO staged_pointer (run, table_id, metadata_location) VALUES (?, ?, ?)', [run, table, next])
+      tx.run('INSERT OR REPLACE INTO staged_pointer (run, table_id, metadata_location) VALUES (?, ?, ?)', [
+        run,
+        table,
+        next,
+      ])
       return true
     })
   }
@@ -202,18 +228,26 @@ export class RunState {
   }
 
   /** Caches are not recovery state: no named step guards them. */
-  rememberFileHashes(entries: readonly { readonly path: string; readonly stamp: string; readonly sha256: string }[]): void {
+  rememberFileHashes(
+    entries: readonly { readonly path: string; readonly stamp: string; readonly sha256: string }[],
+  ): void {
     if (entries.length === 0) return
     this.state.transact((tx) => {
       for (const entry of entries) {
-        tx.run('INSERT OR REPLACE INTO file_hash (path, stamp, sha256) VALUES (?, ?, ?)', [entry.path, entry.stamp, entry.sha256])
+        tx.run('INSERT OR REPLACE INTO file_hash (path, stamp, sha256) VALUES (?, ?, ?)', [
+          entry.path,
+          entry.stamp,
+          entry.sha256,
+        ])
       }
     })
   }
 
   /** A fact about immutable snapshots, computed before. */
   fact(key: string): string | null {
-    return this.state.read((tx) => tx.get<{ value: string }>('SELECT value FROM fact WHERE key = ?', [key]))?.value ?? null
+    return (
+      this.state.read((tx) => tx.get<{ value: string }>('SELECT value FROM fact WHERE key = ?', [key]))?.value ?? null
+    )
   }
 
   rememberFact(key: string, value: string): void {

@@ -9,7 +9,11 @@ import { recover } from './recover.ts'
  * before the one commit that publishes all outputs and the record of them; when a gate refuses, or anything fails,
  * readers keep what they had and the ledger says what happened.
  */
-export async function run(context: PipelineContext, request: RunRequest, options: { readonly waitMs: number }): Promise<RunReport> {
+export async function run(
+  context: PipelineContext,
+  request: RunRequest,
+  options: { readonly waitMs: number },
+): Promise<RunReport> {
   const startedAtMs = context.clock.nowMs()
   const lease = await context.state.acquire('run', `limn run (process ${context.pid} on ${context.host})`, {
     waitMs: options.waitMs,

@@ -9,8 +9,16 @@ import { bindFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../table/i
 import type { PipelineContext } from './context.ts'
 import type { Node } from './node.ts'
 import { batchesOf, type PlanItem } from './plan.ts'
-import { quarantineWriter, type QuarantineWriter } from './quarantine.ts'
-import { bindViews, inputSnapshots, type RangeResult, requireView, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
+import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
+import {
+  bindViews,
+  inputSnapshots,
+  type RangeResult,
+  requireView,
+  type ScanReport,
+  type StagedDataset,
+  type StageInputs,
+} from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
 import { addedRows, type DatasetView, filesOfView, intervalOfFile, removedRows, viewOf } from './view.ts'
 
@@ -63,7 +71,11 @@ export async function stageModel(
   const table: StagedTable | null = untouched
     ? null
     : await stageTable(context, inputs.run, target, { added, removed, summary: {} }, replaces?.table ?? null)
-  task.end(untouched ? 'rebuilt, equal to what is published' : `${total.rows.toLocaleString('en')} rows in ${total.files} files`)
+  task.end(
+    untouched
+      ? 'rebuilt, equal to what is published'
+      : `${total.rows.toLocaleString('en')} rows in ${total.files} files`,
+  )
   return {
     node,
     items,
@@ -96,7 +108,8 @@ async function oldFilesOf(context: PipelineContext, node: Node, target: Target):
 export function boundSql(node: Node, interval: Interval | null): string {
   invariant(node.query, `${node.id} is a model`)
   if (node.shape.kind !== 'interval' || interval === null) return node.query.text
-  const type = node.shape.columnType === 'date' ? 'DATE' : node.shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+  const type =
+    node.shape.columnType === 'date' ? 'DATE' : node.shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
   const literal = (at: number) => {
     const text = formatMicros(at).replace('T', ' ')
     return type === 'DATE' ? `DATE '${text.slice(0, 10)}'` : `${type} '${text}${type === 'TIMESTAMPTZ' ? '+00' : ''}'`
@@ -136,7 +149,10 @@ async function buildBatch(
   }
   const files = await writeLocal(session, rows, target.layout, folder)
   const written = files.reduce((total, file) => total + Number(file.recordCount), 0)
-  if (quarantined > 0 && !budgetAllows(node.contract.rejectBudget, { read: written + quarantined, rejected: quarantined })) {
+  if (
+    quarantined > 0 &&
+    !budgetAllows(node.contract.rejectBudget, { read: written + quarantined, rejected: quarantined })
+  ) {
     throw new LimnError('source/over-reject-budget', {
       message: `${node.id} rejects ${quarantined} of ${written + quarantined} rows, more than its contract allows.`,
       notDone: 'Nothing was published.',
@@ -214,7 +230,10 @@ async function changedIntervals(
     if (files.length === 0) return IntervalSet.empty
     if (node.shape.kind !== 'interval' || interval === null) return 'all'
   }
-  await using lease = await context.store.lease(oldFiles.map((file) => file.path), { signal: context.signal })
+  await using lease = await context.store.lease(
+    oldFiles.map((file) => file.path),
+    { signal: context.signal },
+  )
   const oldBound: BoundTable = { ...bindFiles(pin, oldFiles, lease), id: removedRows }
   const newBound: BoundTable = {
     id: addedRows,
@@ -253,7 +272,12 @@ async function settleFiles(
   const shape = node.shape
   const within = (file: DataFile | WrittenFile) => {
     if (changed === 'all' || shape.kind !== 'interval') return true
-    const own = intervalOfFile({ ...file, specId: target.layout.spec.specId } as DataFile, target.evolved, target.layout.schema, shape)
+    const own = intervalOfFile(
+      { ...file, specId: target.layout.spec.specId } as DataFile,
+      target.evolved,
+      target.layout.schema,
+      shape,
+    )
     return own === null || changed.overlaps(own)
   }
   const files = await putFiles(context, target.layout, built.files.filter(within))
@@ -262,7 +286,13 @@ async function settleFiles(
   return { added: files }
 }
 
-function rangesOf(node: Node, items: readonly PlanItem[], target: Target, built: Built, kept: Kept): readonly RangeResult[] {
+function rangesOf(
+  node: Node,
+  items: readonly PlanItem[],
+  target: Target,
+  built: Built,
+  kept: Kept,
+): readonly RangeResult[] {
   const shape = node.shape
   const [first] = items
   invariant(first, 'a build has a reason')
@@ -298,7 +328,15 @@ function rangesOf(node: Node, items: readonly PlanItem[], target: Target, built:
       if (!item.interval) continue
       for (const part of times.intersect(IntervalSet.of([item.interval])).intervals) {
         const files = outcome === 'kept' ? [] : kept.added.filter((file) => belongsTo(file, node, target, part))
-        out.push({ ...common, outcome, reason: item.reason, because: item.because, interval: part, quarantined, ...numbers(files) })
+        out.push({
+          ...common,
+          outcome,
+          reason: item.reason,
+          because: item.because,
+          interval: part,
+          quarantined,
+          ...numbers(files),
+        })
         quarantined = 0
       }
     }

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { invariant, LimnError, sha256, type TableId } from '../base/index.ts'
+import { openDelivery, type SourceColumn } from '../connect/index.ts'
 import { deliveryColumns, type FileSource, type FunctionSource, type SourceRow } from '../dataset/index.ts'
 import type { Session } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { budgetAllows } from '../quality/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
-import { openDelivery, type SourceColumn } from '../connect/index.ts'
 import { putFiles, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import { type DatasetLedger, type Delivery, emptyLedger } from './ledger.ts'
@@ -110,12 +110,23 @@ async function landFiles(
     const before = await fileStamp(local)
     await using scratch = await context.store.scratch({ signal: context.signal })
     await using session = await context.engine.session([], { signal: context.signal })
-    const opened = await openDelivery(session, { source, local, path: candidate.path, dataset: node.id, columns: sourceColumns(node) })
+    const opened = await openDelivery(session, {
+      source,
+      local,
+      path: candidate.path,
+      dataset: node.id,
+      columns: sourceColumns(node),
+    })
     const rows = withDelivery(opened.rows, ordinal, candidate.path, inputs.run)
     const written = await writeLocal(session, rows, target.layout, scratch.folder)
     const kept = written.reduce((total, file) => total + Number(file.recordCount), 0)
     const rejected = opened.rejects
-      ? await quarantine.replaceScope(session, rejectsOf(opened.rejects, ordinal, candidate.path), `delivery ${ordinal}`, scratch.folder)
+      ? await quarantine.replaceScope(
+          session,
+          rejectsOf(opened.rejects, ordinal, candidate.path),
+          `delivery ${ordinal}`,
+          scratch.folder,
+        )
       : 0
     requireBudget(node, candidate.path, kept, rejected)
     if ((await fileStamp(local)).stamp !== before.stamp) throw changedWhileRead(candidate.path)
@@ -192,7 +203,12 @@ async function landBatches(
     await using scratch = await context.store.scratch({ signal: context.signal })
     await using session = await context.engine.session([], { signal: context.signal })
     const sql = await ingestRows(session, node, rows)
-    const written = await writeLocal(session, withDelivery(sql, ordinal, path, inputs.run), target.layout, scratch.folder)
+    const written = await writeLocal(
+      session,
+      withDelivery(sql, ordinal, path, inputs.run),
+      target.layout,
+      scratch.folder,
+    )
     files.push(...(await putFiles(context, target.layout, written)))
     deliveries.push({
       ordinal,
@@ -235,7 +251,11 @@ async function ingestRows(session: Session, node: Node, rows: readonly SourceRow
     })
   }
   const name = 'limn_batch'
-  await session.ingest(name, columns, rows.map((row) => columns.map((column) => row[column.name] ?? null)))
+  await session.ingest(
+    name,
+    columns,
+    rows.map((row) => columns.map((column) => row[column.name] ?? null)),
+  )
   return `SELECT ${columns.map((column) => quoteIdentifier(column.name)).join(', ')} FROM ${name}`
 }
 

@@ -53,7 +53,12 @@ export interface StageInputs {
 }
 
 /** The view of an input that must exist. */
-export async function requireView(context: PipelineContext, inputs: StageInputs, reader: TableId, id: TableId): Promise<DatasetView> {
+export async function requireView(
+  context: PipelineContext,
+  inputs: StageInputs,
+  reader: TableId,
+  id: TableId,
+): Promise<DatasetView> {
   const pin = await inputs.pinOf(id)
   if (!pin) {
     throw new LimnError('usage/empty-selection', {
@@ -80,7 +85,11 @@ export async function bindViews(
   context: PipelineContext,
   views: readonly DatasetView[],
   sql: string,
-): Promise<AsyncDisposable & { readonly readings: readonly { readonly id: TableId; readonly reading: Awaited<ReturnType<typeof readPinned>> }[] }> {
+): Promise<
+  AsyncDisposable & {
+    readonly readings: readonly { readonly id: TableId; readonly reading: Awaited<ReturnType<typeof readPinned>> }[]
+  }
+> {
   const tables = new Map(
     views.map((view) => {
       const schema = view.pin.metadata.schemas.find((one) => one.schemaId === view.pin.schemaId)

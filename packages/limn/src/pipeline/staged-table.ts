@@ -1,4 +1,4 @@
-import { invariant, randomPositiveLong, randomUuid, type RunId, type TableId } from '../base/index.ts'
+import { invariant, type RunId, randomPositiveLong, randomUuid, type TableId } from '../base/index.ts'
 import type { Contract } from '../contract/index.ts'
 import { partitionSpecOf, schemaOf, specEquals } from '../dataset/index.ts'
 import {
@@ -59,7 +59,14 @@ export function targetOf(context: PipelineContext, contract: Contract, base: Loa
       properties: newTableProperties,
     })
     const evolved = applyUpdates(null, updates, { timestampMs: context.clock.nowMs() })
-    return { id, base, evolved, layout: layoutAt(evolved, evolved.currentSchemaId, evolved.defaultSpecId), updates, reshaped: false }
+    return {
+      id,
+      base,
+      evolved,
+      layout: layoutAt(evolved, evolved.currentSchemaId, evolved.defaultSpecId),
+      updates,
+      reshaped: false,
+    }
   }
   const { metadata } = base
   const wanted = schemaOf(contract, {
@@ -82,7 +89,8 @@ export function targetOf(context: PipelineContext, contract: Contract, base: Loa
   } else {
     specId = equal.specId
   }
-  const evolved = updates.length === 0 ? metadata : applyUpdates(metadata, updates, { timestampMs: context.clock.nowMs() })
+  const evolved =
+    updates.length === 0 ? metadata : applyUpdates(metadata, updates, { timestampMs: context.clock.nowMs() })
   if (wanted.kind !== 'same') schemaId = evolved.schemas.at(-1)?.schemaId ?? schemaId
   const reshaped = schemaId !== metadata.currentSchemaId || specId !== metadata.defaultSpecId
   return { id, base, evolved, layout: layoutAt(evolved, schemaId, specId), updates, reshaped }
@@ -114,7 +122,11 @@ export async function stageTable(
   context: PipelineContext,
   run: RunId,
   target: Target,
-  files: { readonly added: readonly DataFile[]; readonly removed: readonly DataFile[]; readonly summary: Readonly<Record<string, string>> },
+  files: {
+    readonly added: readonly DataFile[]
+    readonly removed: readonly DataFile[]
+    readonly summary: Readonly<Record<string, string>>
+  },
   replaces: StagedTable | null,
 ): Promise<StagedTable> {
   const branch = runBranch(run)
@@ -142,7 +154,11 @@ export async function stageTable(
   const requirements: Requirement[] = target.base
     ? [
         { type: 'assert-table-uuid', uuid: target.base.metadata.tableUuid },
-        { type: 'assert-ref-snapshot-id', ref: branch, snapshotId: replaces && replaces.target.base ? replaces.snapshotId : null },
+        {
+          type: 'assert-ref-snapshot-id',
+          ref: branch,
+          snapshotId: replaces?.target.base ? replaces.snapshotId : null,
+        },
         ...shapeRequirements(target),
       ]
     : [{ type: 'assert-create' }]
@@ -154,7 +170,13 @@ export async function stageTable(
   })
   const loaded = committed(outcome, target.id).get(target.id)
   invariant(loaded, `${target.id} was staged`)
-  return { target, ...files, snapshotId, pin: { ...pinSnapshot(loaded, snapshotId), schemaId: target.layout.schema.schemaId }, updates }
+  return {
+    target,
+    ...files,
+    snapshotId,
+    pin: { ...pinSnapshot(loaded, snapshotId), schemaId: target.layout.schema.schemaId },
+    updates,
+  }
 }
 
 /** Staged shapes hold only while nobody else changed the table's shape. */

@@ -3,7 +3,6 @@ import { addUnits, type Interval, IntervalSet } from '../dataset/index.ts'
 import {
   ancestorsOf,
   type DataFile,
-
   liveFiles,
   type PartitionSpec,
   specById,
@@ -96,7 +95,12 @@ export async function filesOfView(context: PipelineContext, view: DatasetView): 
 type IntervalShape = Extract<Shape, { kind: 'interval' }>
 
 /** The time a data file of an interval dataset covers, from its partition; null when its partition says nothing of it. */
-export function intervalOfFile(file: DataFile, metadata: TableMetadata, schema: Schema, shape: IntervalShape): Interval | null {
+export function intervalOfFile(
+  file: DataFile,
+  metadata: TableMetadata,
+  schema: Schema,
+  shape: IntervalShape,
+): Interval | null {
   const column = fieldByName(schema, shape.column)
   const spec = specById(metadata, file.specId)
   for (const [i, field] of spec.fields.entries()) {

@@ -5,7 +5,9 @@ import { quoteIdentifier as q } from '../sql/index.ts'
 
 /** What checks ask questions of. */
 export interface Queryable {
-  rows(sql: string): Promise<{ readonly columns: readonly { readonly name: string }[]; readonly rows: readonly (readonly unknown[])[] }>
+  rows(
+    sql: string,
+  ): Promise<{ readonly columns: readonly { readonly name: string }[]; readonly rows: readonly (readonly unknown[])[] }>
 }
 
 export interface Sample {
@@ -68,7 +70,11 @@ function verdict(check: Check, failures: number, judged: number, explanation: st
 }
 
 /** All conditions on single rows in one scan. */
-async function judgeRows(query: Queryable, input: EvaluateInput, checks: readonly Check[]): Promise<ReadonlyMap<Check, Verdict>> {
+async function judgeRows(
+  query: Queryable,
+  input: EvaluateInput,
+  checks: readonly Check[],
+): Promise<ReadonlyMap<Check, Verdict>> {
   const out = new Map<Check, Verdict>()
   if (checks.length === 0) return out
   const view = input.staged.view
@@ -81,8 +87,16 @@ async function judgeRows(query: Queryable, input: EvaluateInput, checks: readonl
     const failures = Number(row[i + 1] ?? 0)
     const where = failing(check, input.contract)
     const sample = failures > 0 ? await take(query, `SELECT * FROM ${view} WHERE ${where}`) : noSample
-    const what = check.kind === 'notNull' ? `null in ${check.column}` : check.kind === 'between' ? `${check.column} outside ${check.min} … ${check.max}` : ''
-    const text = failures > 0 ? `${count(failures)} of ${count(judged)} rows have ${what}` : `none of ${count(judged)} rows has ${what}`
+    const what =
+      check.kind === 'notNull'
+        ? `null in ${check.column}`
+        : check.kind === 'between'
+          ? `${check.column} outside ${check.min} … ${check.max}`
+          : ''
+    const text =
+      failures > 0
+        ? `${count(failures)} of ${count(judged)} rows have ${what}`
+        : `none of ${count(judged)} rows has ${what}`
     out.set(check, verdict(check, failures, judged, text, sample))
   }
   return out
@@ -95,7 +109,9 @@ function failing(check: Check, contract: Contract): string {
   const bound = (value: number | string) => {
     if (typeof value === 'number') return String(value)
     const quoted = `'${value.replaceAll("'", "''")}'`
-    return type === 'timestamp' || type === 'date' || type === 'timestamptz' || type === 'time' ? `${quoted}::${type}` : quoted
+    return type === 'timestamp' || type === 'date' || type === 'timestamptz' || type === 'time'
+      ? `${quoted}::${type}`
+      : quoted
   }
   return `${q(check.column)} < ${bound(check.min)} OR ${q(check.column)} > ${bound(check.max)}`
 }
@@ -114,30 +130,56 @@ async function judgeOne(query: Queryable, input: EvaluateInput, check: Check): P
       const { rows } = await query.rows(`SELECT count(*) FROM (${check.sql}\n)`)
       const failures = Number(rows[0]?.[0] ?? 0)
       const sample = failures > 0 ? await take(query, check.sql) : noSample
-      return verdict(check, failures, failures, failures > 0 ? `the query found ${count(failures)} rows` : 'the query found no row', sample)
+      return verdict(
+        check,
+        failures,
+        failures,
+        failures > 0 ? `the query found ${count(failures)} rows` : 'the query found no row',
+        sample,
+      )
     }
     default:
       throw new LimnError('internal', { message: `The check ${check.kind} is judged with the rows.` })
   }
 }
 
-async function judgeUnique(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'unique' }>): Promise<Verdict> {
+async function judgeUnique(
+  query: Queryable,
+  input: EvaluateInput,
+  check: Extract<Check, { kind: 'unique' }>,
+): Promise<Verdict> {
   const columns = check.columns.map(q).join(', ')
   const single = check.columns.length === 1
   // Counting distinct values first is much cheaper than grouping; only a failure needs the groups.
-  const distinct = single ? `count(DISTINCT ${columns}) + count(DISTINCT CASE WHEN ${columns} IS NULL THEN 1 END)` : `count(DISTINCT row(${columns}))`
+  const distinct = single
+    ? `count(DISTINCT ${columns}) + count(DISTINCT CASE WHEN ${columns} IS NULL THEN 1 END)`
+    : `count(DISTINCT row(${columns}))`
   const { rows } = await query.rows(`SELECT count(*), ${distinct} FROM ${input.table}`)
   const judged = Number(rows[0]?.[0] ?? 0)
-  if (judged === Number(rows[0]?.[1] ?? 0)) return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
+  if (judged === Number(rows[0]?.[1] ?? 0))
+    return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
   const repeated = `SELECT ${columns} FROM ${input.table} GROUP BY ${columns} HAVING count(*) > 1`
   const found = await query.rows(`SELECT count(*) FROM (${repeated})`)
   const on = check.columns.map((column) => `t.${q(column)} IS NOT DISTINCT FROM d.${q(column)}`).join(' AND ')
-  const sample = await take(query, `SELECT t.* FROM ${input.table} t JOIN (${repeated} ORDER BY ALL LIMIT 5) d ON ${on} ORDER BY ${check.columns.map((column) => `t.${q(column)}`).join(', ')}`)
+  const sample = await take(
+    query,
+    `SELECT t.* FROM ${input.table} t JOIN (${repeated} ORDER BY ALL LIMIT 5) d ON ${on} ORDER BY ${check.columns.map((column) => `t.${q(column)}`).join(', ')}`,
+  )
   const groups = Number(found.rows[0]?.[0] ?? 0)
-  return verdict(check, groups, judged, `${count(groups)} values of ${check.columns.join(', ')} occur more than once`, sample)
+  return verdict(
+    check,
+    groups,
+    judged,
+    `${count(groups)} values of ${check.columns.join(', ')} occur more than once`,
+    sample,
+  )
 }
 
-async function judgeReference(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'reference' }>): Promise<Verdict> {
+async function judgeReference(
+  query: Queryable,
+  input: EvaluateInput,
+  check: Extract<Check, { kind: 'reference' }>,
+): Promise<Verdict> {
   const present = check.columns.map((column) => `${q(column)} IS NOT NULL`).join(' AND ')
   const columns = check.columns.map(q).join(', ')
   const on = check.columns.map((column, i) => `t.${q(column)} = r.${q(check.toColumns[i] ?? column)}`).join(' AND ')
@@ -148,25 +190,52 @@ async function judgeReference(query: Queryable, input: EvaluateInput, check: Ext
   const judged = Number(total.rows[0]?.[0] ?? 0)
   if (failures === 0) return verdict(check, 0, judged, `all ${count(judged)} rows are found in ${check.to}`, noSample)
   const sample = await take(query, `${orphans} ORDER BY ALL`)
-  return verdict(check, failures, judged, `${count(failures)} rows refer to ${count(Number(rows[0]?.[1]))} values that ${check.to} lacks`, sample)
+  return verdict(
+    check,
+    failures,
+    judged,
+    `${count(failures)} rows refer to ${count(Number(rows[0]?.[1]))} values that ${check.to} lacks`,
+    sample,
+  )
 }
 
-async function judgeReconcile(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'reconcile' }>): Promise<Verdict> {
+async function judgeReconcile(
+  query: Queryable,
+  input: EvaluateInput,
+  check: Extract<Check, { kind: 'reconcile' }>,
+): Promise<Verdict> {
   const sides = check.by
     ? `SELECT coalesce(l.g, r.g) AS "group", l.v AS "left", r.v AS "right"
        FROM (SELECT ${check.by.left} AS g, ${check.left} AS v FROM ${input.table} GROUP BY ALL) l
        FULL JOIN (SELECT ${check.by.right} AS g, ${check.right} AS v FROM ${check.with} GROUP BY ALL) r ON l.g IS NOT DISTINCT FROM r.g`
     : `SELECT (SELECT ${check.left} FROM ${input.table}) AS "left", (SELECT ${check.right} FROM ${check.with}) AS "right"`
-  const differs = check.tolerance > 0 ? `coalesce(abs("left" - "right") > ${check.tolerance}, "left" IS DISTINCT FROM "right")` : '"left" IS DISTINCT FROM "right"'
-  const { rows } = await query.rows(`SELECT count(*), count(*) FILTER (${differs}), min("left")::VARCHAR, min("right")::VARCHAR FROM (${sides})`)
+  const differs =
+    check.tolerance > 0
+      ? `coalesce(abs("left" - "right") > ${check.tolerance}, "left" IS DISTINCT FROM "right")`
+      : '"left" IS DISTINCT FROM "right"'
+  const { rows } = await query.rows(
+    `SELECT count(*), count(*) FILTER (${differs}), min("left")::VARCHAR, min("right")::VARCHAR FROM (${sides})`,
+  )
   const judged = Number(rows[0]?.[0] ?? 0)
   const failures = Number(rows[0]?.[1] ?? 0)
   const sample = failures > 0 ? await take(query, `SELECT * FROM (${sides}) WHERE ${differs} ORDER BY ALL`) : noSample
   const sums = check.by ? `${count(judged)} groups` : `${rows[0]?.[2]} against ${rows[0]?.[3]}`
-  return verdict(check, failures, judged, failures > 0 ? `${check.left} does not agree with ${check.with}: ${check.by ? `${count(failures)} of ${sums}` : sums}` : `agrees with ${check.with}: ${sums}`, sample)
+  return verdict(
+    check,
+    failures,
+    judged,
+    failures > 0
+      ? `${check.left} does not agree with ${check.with}: ${check.by ? `${count(failures)} of ${sums}` : sums}`
+      : `agrees with ${check.with}: ${sums}`,
+    sample,
+  )
 }
 
-async function judgeVolume(query: Queryable, input: EvaluateInput, check: Extract<Check, { kind: 'volume' }>): Promise<Verdict> {
+async function judgeVolume(
+  query: Queryable,
+  input: EvaluateInput,
+  check: Extract<Check, { kind: 'volume' }>,
+): Promise<Verdict> {
   const interval = input.staged.interval
   const counts = new Map<number, number>()
   if (interval) {
@@ -179,12 +248,20 @@ async function judgeVolume(query: Queryable, input: EvaluateInput, check: Extrac
   }
   const starts = interval ? input.stagedIntervals.map((one) => one.start) : [0]
   const iso = (start: number) => new Date(start / 1000).toISOString().slice(0, 10)
-  const partial = new Set(check.partial.map((text) => Date.parse(`${text.padEnd(10, '-01').slice(0, 10)}T00:00:00Z`) * 1000))
+  const partial = new Set(
+    check.partial.map((text) => Date.parse(`${text.padEnd(10, '-01').slice(0, 10)}T00:00:00Z`) * 1000),
+  )
   const bad = starts
     .map((start) => ({ start, rows: counts.get(start) ?? 0 }))
     .filter(({ start, rows }) => rows > check.max || (rows < check.min && !partial.has(start)))
-  const sample: Sample = { columns: ['interval', 'rows'], rows: bad.slice(0, sampleMax).map((one) => [iso(one.start), one.rows]) }
-  const text = bad.length > 0 ? `${bad.length} of ${starts.length} intervals have a row count outside ${count(check.min)} … ${count(check.max)}` : `${starts.length} intervals within ${count(check.min)} … ${count(check.max)} rows`
+  const sample: Sample = {
+    columns: ['interval', 'rows'],
+    rows: bad.slice(0, sampleMax).map((one) => [iso(one.start), one.rows]),
+  }
+  const text =
+    bad.length > 0
+      ? `${bad.length} of ${starts.length} intervals have a row count outside ${count(check.min)} … ${count(check.max)}`
+      : `${starts.length} intervals within ${count(check.min)} … ${count(check.max)} rows`
   return verdict(check, bad.length, starts.length, text, bad.length > 0 ? sample : noSample)
 }
 

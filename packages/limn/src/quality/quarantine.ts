@@ -31,19 +31,28 @@ export function quarantineContractFor(contract: Contract): Contract {
  * Splits a model's query by its reject rules: a row for which a rule's condition is true is rejected, once, with the
  * reason of the first such rule; a condition that is null rejects nothing. Every row goes to exactly one side.
  */
-export function rejectSql(sql: string, rules: readonly RejectRule[], contract: Contract): { readonly kept: string; readonly rejected: string } {
+export function rejectSql(
+  sql: string,
+  rules: readonly RejectRule[],
+  contract: Contract,
+): { readonly kept: string; readonly rejected: string } {
   const cases = rules.map((rule) => `WHEN (${rule.when}) THEN ${quoteText(rule.reason ?? rule.name)}`).join(' ')
   const judged = `SELECT *, CASE ${cases} END AS __limn_reason FROM (${sql}\n)`
   const columns = Object.keys(contract.columns).map((name) => `"${name.replaceAll('"', '""')}"`)
   return {
     kept: `SELECT ${columns.join(', ')} FROM (${judged}) WHERE __limn_reason IS NULL`,
     rejected: `SELECT NULL::INTEGER AS _delivery, NULL::VARCHAR AS _path, NULL::BIGINT AS _position, __limn_reason AS reason,
-      to_json({${Object.keys(contract.columns).map((name) => `${quoteText(name)}: "${name.replaceAll('"', '""')}"`).join(', ')}})::VARCHAR AS "row"
+      to_json({${Object.keys(contract.columns)
+        .map((name) => `${quoteText(name)}: "${name.replaceAll('"', '""')}"`)
+        .join(', ')}})::VARCHAR AS "row"
       FROM (${judged}) WHERE __limn_reason IS NOT NULL`,
   }
 }
 
 /** Whether so many rejected rows are tolerated: by count or by share, whichever allows more. */
-export function budgetAllows(budget: RejectBudget, counts: { readonly read: number; readonly rejected: number }): boolean {
+export function budgetAllows(
+  budget: RejectBudget,
+  counts: { readonly read: number; readonly rejected: number },
+): boolean {
   return counts.rejected <= Math.max(budget.rows ?? 0, Math.floor((budget.ratio ?? 0) * counts.read))
 }

@@ -3,7 +3,18 @@ import { decimalOf, fixedLengthOf } from './fields.ts'
 import type { Field, PrimitiveType, Schema, Type } from './types.ts'
 
 const primitives: ReadonlySet<string> = new Set([
-  'boolean', 'int', 'long', 'float', 'double', 'date', 'time', 'timestamp', 'timestamptz', 'string', 'uuid', 'binary',
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+  'string',
+  'uuid',
+  'binary',
 ])
 
 type Json = Readonly<Record<string, unknown>>
@@ -122,7 +133,10 @@ function objectOf(json: unknown, what: string): Json {
 }
 
 function invalid(why: string): LimnError {
-  return new LimnError('iceberg/invalid-metadata', { message: `The table's schema is damaged: ${why}.`, notDone: 'The table was not read.' })
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `The table's schema is damaged: ${why}.`,
+    notDone: 'The table was not read.',
+  })
 }
 
 function unsupported(type: string): LimnError {

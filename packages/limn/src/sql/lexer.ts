@@ -83,7 +83,9 @@ function endOfQuoted(text: string, start: number, quote: string, escapes: boolea
 
 /** Names of the `$name` parameters in SQL text, each once, in order. */
 export function parametersOf(text: string): readonly string[] {
-  const names = [...lexSql(text)].filter((token) => token.kind === 'parameter').map((token) => text.slice(token.start + 1, token.end))
+  const names = [...lexSql(text)]
+    .filter((token) => token.kind === 'parameter')
+    .map((token) => text.slice(token.start + 1, token.end))
   return [...new Set(names)]
 }
 

@@ -14,7 +14,8 @@ export function quoteText(text: string): string {
 export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   if (value === null) return 'NULL'
   const decimal = decimalOf(type)
-  if (decimal) return `${decimalText(BigInt(String(value)), decimal.scale)}::DECIMAL(${decimal.precision},${decimal.scale})`
+  if (decimal)
+    return `${decimalText(BigInt(String(value)), decimal.scale)}::DECIMAL(${decimal.precision},${decimal.scale})`
   switch (type) {
     case 'boolean':
       return value ? 'TRUE' : 'FALSE'
@@ -38,7 +39,9 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
     case 'string':
       return quoteText(String(value))
     default:
-      return value instanceof Uint8Array ? `from_hex('${Buffer.from(value).toString('hex')}')` : quoteText(String(value))
+      return value instanceof Uint8Array
+        ? `from_hex('${Buffer.from(value).toString('hex')}')`
+        : quoteText(String(value))
   }
 }
 

@@ -2,9 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
-import { type Clock, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
-import { explainSystemError } from '../base/index.ts'
-import { acquireLease, type AcquireOptions, type Lease, leaseTables } from './lease.ts'
+import { type Clock, explainSystemError, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
+import { type AcquireOptions, acquireLease, type Lease, leaseTables } from './lease.ts'
 
 /** A change to the database's tables, applied once, in order of `id` (from 1). */
 export interface Migration {
@@ -153,7 +152,8 @@ function txOf(database: DatabaseSync): Tx {
     run: (sql, params = []) => {
       database.prepare(sql).run(...params)
     },
-    get: <Row>(sql: string, params: readonly SQLInputValue[] = []) => database.prepare(sql).get(...params) as Row | undefined,
+    get: <Row>(sql: string, params: readonly SQLInputValue[] = []) =>
+      database.prepare(sql).get(...params) as Row | undefined,
     all: <Row>(sql: string, params: readonly SQLInputValue[] = []) => database.prepare(sql).all(...params) as Row[],
   }
 }

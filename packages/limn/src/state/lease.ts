@@ -54,7 +54,12 @@ interface Row {
 const heartbeatMs = 5_000
 const pollMs = 200
 
-export async function acquireLease(state: StateDatabase, name: string, holder: string, options: AcquireOptions): Promise<Lease> {
+export async function acquireLease(
+  state: StateDatabase,
+  name: string,
+  holder: string,
+  options: AcquireOptions,
+): Promise<Lease> {
   const deadline = state.clock.nowMs() + options.waitMs
   let told = false
   for (;;) {
@@ -83,16 +88,10 @@ function tryTake(
   }
   const epoch = (row?.epoch ?? 0) + 1
   const now = state.clock.nowMs()
-  tx.run('INSERT OR REPLACE INTO lease (name, holder, host, pid, pid_started, epoch, acquired_ms, heartbeat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)', [
-    name,
-    holder,
-    state.host,
-    process.pid,
-    processStart(process.pid),
-    epoch,
-    now,
-    now,
-  ])
+  tx.run(
+    'INSERT OR REPLACE INTO lease (name, holder, host, pid, pid_started, epoch, acquired_ms, heartbeat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    [name, holder, state.host, process.pid, processStart(process.pid), epoch, now, now],
+  )
   return { kind: 'taken', epoch }
 }
 
@@ -115,7 +114,9 @@ function processStart(pid: number): string {
 
 function heldLease(state: StateDatabase, name: string, epoch: number): Lease {
   const timer = setInterval(() => {
-    state.transact((tx) => tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [state.clock.nowMs(), name, epoch]))
+    state.transact((tx) =>
+      tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [state.clock.nowMs(), name, epoch]),
+    )
   }, heartbeatMs)
   timer.unref()
   return {
@@ -143,7 +144,8 @@ function held(name: string, by: LeaseHolder, waitMs: number): LimnError {
   const since = new Date(by.sinceMs).toISOString()
   return new LimnError('lease/held', {
     message: `${by.holder} holds the lease "${name}" since ${since}.`,
-    notDone: waitMs > 0 ? `Nothing was run; it was still held after ${Math.round(waitMs / 1000)} s.` : 'Nothing was run.',
+    notDone:
+      waitMs > 0 ? `Nothing was run; it was still held after ${Math.round(waitMs / 1000)} s.` : 'Nothing was run.',
     remedy: 'Wait for it: limn run --wait 10m',
     context: { ...by },
     retryable: true,

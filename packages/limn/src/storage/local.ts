@@ -3,7 +3,15 @@ import { constants } from 'node:fs'
 import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { explainSystemError, LimnError, noSteps, processAlive, type Steps, step, systemCode } from '../base/index.ts'
-import { type ByteRange, type Cancel, type FileLease, type ObjectInfo, type ObjectStore, type StorePath, storePath } from './store.ts'
+import {
+  type ByteRange,
+  type Cancel,
+  type FileLease,
+  type ObjectInfo,
+  type ObjectStore,
+  type StorePath,
+  storePath,
+} from './store.ts'
 
 const scheme = 'file://'
 const scratchName = '.scratch'
@@ -13,7 +21,10 @@ export function localFile(path: StorePath): string {
   if (path.startsWith(scheme)) return path.slice(scheme.length)
   if (path.startsWith('file:/')) return path.slice('file:'.length)
   if (path.startsWith('/')) return path
-  throw new LimnError('storage/failed', { message: `${path} is not a local file.`, remedy: 'This lake is on a local disk.' })
+  throw new LimnError('storage/failed', {
+    message: `${path} is not a local file.`,
+    remedy: 'This lake is on a local disk.',
+  })
 }
 
 /** A folder as an object store. Files and their folders are synced before `write` and `putFiles` return. */
@@ -39,7 +50,11 @@ export class LocalStore implements ObjectStore {
     })
   }
 
-  async write(path: StorePath, bytes: Uint8Array, options: Cancel & { ifAbsent?: boolean } = {}): Promise<'written' | 'exists'> {
+  async write(
+    path: StorePath,
+    bytes: Uint8Array,
+    options: Cancel & { ifAbsent?: boolean } = {},
+  ): Promise<'written' | 'exists'> {
     options.signal?.throwIfAborted()
     const target = this.inside(path)
     return step(this.steps, 'file.write', path, () =>
@@ -74,7 +89,10 @@ export class LocalStore implements ObjectStore {
     return this.putFiles([{ local, path }], options)
   }
 
-  async putFiles(files: readonly { readonly local: string; readonly path: StorePath }[], options: Cancel = {}): Promise<void> {
+  async putFiles(
+    files: readonly { readonly local: string; readonly path: StorePath }[],
+    options: Cancel = {},
+  ): Promise<void> {
     const folders = new Set<string>()
     const targets = files.map((file) => ({ ...file, target: this.inside(file.path) }))
     for (const { target, path } of targets) {
@@ -89,7 +107,9 @@ export class LocalStore implements ObjectStore {
         await rename(local, target)
       })
     })
-    await inParallel([...folders], 16, (folder) => guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)))
+    await inParallel([...folders], 16, (folder) =>
+      guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
+    )
   }
 
   async scratch(): Promise<AsyncDisposable & { readonly folder: string }> {
@@ -107,7 +127,8 @@ export class LocalStore implements ObjectStore {
     try {
       for await (const entry of await opendir(parent)) {
         const pid = Number(entry.name.split('-')[0])
-        if (pid !== process.pid && !processAlive(pid)) await rm(join(parent, entry.name), { recursive: true, force: true })
+        if (pid !== process.pid && !processAlive(pid))
+          await rm(join(parent, entry.name), { recursive: true, force: true })
       }
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error

@@ -54,7 +54,12 @@ export function layoutOf(metadata: TableMetadata): Layout {
 export async function createTable(
   context: TableContext,
   table: TableId,
-  shape: { readonly location: string; readonly schema: Schema; readonly spec: PartitionSpec; readonly properties?: Readonly<Record<string, string>> },
+  shape: {
+    readonly location: string
+    readonly schema: Schema
+    readonly spec: PartitionSpec
+    readonly properties?: Readonly<Record<string, string>>
+  },
 ): Promise<LoadedTable> {
   const updates = createTableUpdates({
     tableUuid: randomUuid(context.randomness),
@@ -73,11 +78,22 @@ export async function createTable(
 }
 
 /** Appends the rows of a query in one snapshot. Nothing is visible before the commit; a lost race is retried. */
-export function append(context: TableContext, table: TableId, rows: RowSource, options: ChangeOptions = {}): Promise<ChangeResult> {
-  return change(context, table, options, async (session, pin, layout, folder) => {
-    const written = await writeLocal(session, rows.sql, layout, folder)
-    return { operation: 'append', added: await putFiles(context, layout, written), removed: [] }
-  }, rows.tables ?? [])
+export function append(
+  context: TableContext,
+  table: TableId,
+  rows: RowSource,
+  options: ChangeOptions = {},
+): Promise<ChangeResult> {
+  return change(
+    context,
+    table,
+    options,
+    async (session, _pin, layout, folder) => {
+      const written = await writeLocal(session, rows.sql, layout, folder)
+      return { operation: 'append', added: await putFiles(context, layout, written), removed: [] }
+    },
+    rows.tables ?? [],
+  )
 }
 
 /**
@@ -92,12 +108,19 @@ export function overwrite(
   rows: RowSource,
   options: ChangeOptions = {},
 ): Promise<ChangeResult> {
-  return change(context, table, options, async (session, pin, layout, folder) => {
-    const { drop, rewrite } = await filesUnder(context, pin, filter)
-    const written = [...(await writeLocal(session, rows.sql, layout, `${folder}/new`))]
-    if (rewrite.length > 0) written.push(...(await survivors(context, pin, rewrite, filter, layout, `${folder}/kept`)))
-    return { operation: 'overwrite', added: await putFiles(context, layout, written), removed: [...drop, ...rewrite] }
-  }, rows.tables ?? [])
+  return change(
+    context,
+    table,
+    options,
+    async (session, pin, layout, folder) => {
+      const { drop, rewrite } = await filesUnder(context, pin, filter)
+      const written = [...(await writeLocal(session, rows.sql, layout, `${folder}/new`))]
+      if (rewrite.length > 0)
+        written.push(...(await survivors(context, pin, rewrite, filter, layout, `${folder}/kept`)))
+      return { operation: 'overwrite', added: await putFiles(context, layout, written), removed: [...drop, ...rewrite] }
+    },
+    rows.tables ?? [],
+  )
 }
 
 interface FileChange {
@@ -145,12 +168,17 @@ async function change(
       summary: options.summary ?? {},
       signal: context.signal,
     })
-    const outcome = await context.catalog.commit([{ table, requirements: staged.requirements, updates: staged.updates }], {
-      timestampMs: context.clock.nowMs(),
-      signal: context.signal,
-    })
+    const outcome = await context.catalog.commit(
+      [{ table, requirements: staged.requirements, updates: staged.updates }],
+      {
+        timestampMs: context.clock.nowMs(),
+        signal: context.signal,
+      },
+    )
     if (outcome.kind === 'conflict' && attempt < attempts) {
-      await context.store.delete([...staged.written, ...files.added.map((file) => file.path)], { signal: context.signal })
+      await context.store.delete([...staged.written, ...files.added.map((file) => file.path)], {
+        signal: context.signal,
+      })
       continue
     }
     committed(outcome, table)
@@ -197,7 +225,12 @@ async function filesUnder(
   const predicate = predicates.get(pin.id) ?? { kind: 'true' }
   const drop: DataFile[] = []
   const rewrite: DataFile[] = []
-  for (const file of await liveFiles({ manifests: context.manifests, metadata: pin.metadata, snapshotId: pin.snapshotId, signal: context.signal })) {
+  for (const file of await liveFiles({
+    manifests: context.manifests,
+    metadata: pin.metadata,
+    snapshotId: pin.snapshotId,
+    signal: context.signal,
+  })) {
     const spec = specById(pin.metadata, file.specId)
     if (!mightMatch(file, predicate, schema, spec)) continue
     const matching = await matchingRows(context, pin, file, filter)

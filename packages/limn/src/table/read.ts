@@ -25,7 +25,11 @@ export async function readPinned(context: TableContext, pin: PinnedTable, option
     plan.files.map((file) => file.path),
     { signal: context.signal },
   )
-  return { bound: bindFiles(pin, plan.files, lease), scan: plan, [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose]() }
+  return {
+    bound: bindFiles(pin, plan.files, lease),
+    scan: plan,
+    [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+  }
 }
 
 /** The files of a pinned table that may matter, without leasing them. */

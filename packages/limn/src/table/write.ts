@@ -16,7 +16,12 @@ export interface Layout {
 export const fileFormat = { compression: 'zstd', rowGroupSize: 122_880 } as const
 
 /** Runs a query and writes its rows as Parquet files in a local folder, one or more per partition. Nothing is put yet. */
-export function writeLocal(session: Session, sql: string, layout: Layout, folder: string): Promise<readonly WrittenFile[]> {
+export function writeLocal(
+  session: Session,
+  sql: string,
+  layout: Layout,
+  folder: string,
+): Promise<readonly WrittenFile[]> {
   return session.write(sql, { schema: optional(layout.schema), spec: layout.spec, folder, ...fileFormat })
 }
 

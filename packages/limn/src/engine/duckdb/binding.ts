@@ -27,7 +27,10 @@ export function viewSql(table: BoundTable): string {
     return `${head} SELECT ${columns.join(', ')} WHERE FALSE`
   }
   const files = table.files.map((file) => quoteText(file.local)).join(', ')
-  const columns = fields.map((field) => `${field.id}: {name: ${quoteText(field.name)}, type: ${quoteText(duckTypeOf(field.type))}, default_value: NULL}`)
+  const columns = fields.map(
+    (field) =>
+      `${field.id}: {name: ${quoteText(field.name)}, type: ${quoteText(duckTypeOf(field.type))}, default_value: NULL}`,
+  )
   return `${head} SELECT * FROM read_parquet([${files}], schema = MAP {${columns.join(', ')}})`
 }
 

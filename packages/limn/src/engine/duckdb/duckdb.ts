@@ -2,7 +2,15 @@ import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { LimnError, type TableId } from '../../base/index.ts'
 import { parseJson } from '../../encoding/index.ts'
 import type { Predicate } from '../../expr/index.ts'
-import { canonicalTree, originalOffset, parametersOf, quoteIdentifier, quoteText, substituteParameters, tablesOf } from '../../sql/index.ts'
+import {
+  canonicalTree,
+  originalOffset,
+  parametersOf,
+  quoteIdentifier,
+  quoteText,
+  substituteParameters,
+  tablesOf,
+} from '../../sql/index.ts'
 import type { BoundTable, ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { duckTypeOf, viewSql } from './binding.ts'
 import { explainQuery, explainRun } from './errors.ts'
@@ -43,13 +51,22 @@ class DuckDb implements FileEngine {
   async parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery> {
     const connection = await this.tool()
     const json = await scalar(connection, `SELECT json_serialize_sql(${quoteText(sql)})`)
-    const parsed = JSON.parse(json) as { error: boolean; error_type?: string; error_message?: string; statements?: unknown[] }
+    const parsed = JSON.parse(json) as {
+      error: boolean
+      error_type?: string
+      error_message?: string
+      statements?: unknown[]
+    }
     if (parsed.error) {
       if (parsed.error_type === 'parser') throw explainQuery(new Error(json), sql, { origin })
       throw notReadOnly(parsed.error_message ?? '', origin)
     }
     if (parsed.statements?.length !== 1) throw notReadOnly('There must be exactly one statement.', origin)
-    return { canonical: canonicalTree(parsed.statements), tables: tablesOf(parsed.statements), parameters: parametersOf(sql) }
+    return {
+      canonical: canonicalTree(parsed.statements),
+      tables: tablesOf(parsed.statements),
+      parameters: parametersOf(sql),
+    }
   }
 
   async describe(
@@ -65,12 +82,19 @@ class DuckDb implements FileEngine {
         const reader = await connection.runAndReadAll(prefix + substituteParameters(sql, parameters))
         return reader.getRowsJson().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
       } catch (error) {
-        throw explainQuery(error, sql, { origin, shift: prefix.length, toOriginal: (offset) => originalOffset(sql, parameters, offset) })
+        throw explainQuery(error, sql, {
+          origin,
+          shift: prefix.length,
+          toOriginal: (offset) => originalOffset(sql, parameters, offset),
+        })
       }
     })
   }
 
-  async filters(sql: string, tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>): Promise<ReadonlyMap<TableId, Predicate>> {
+  async filters(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+  ): Promise<ReadonlyMap<TableId, Predicate>> {
     return this.withDatabase(async (connection) => {
       for (const [id, { columns }] of tables) {
         await connection.run(stubTable(id, columns))
@@ -87,7 +111,8 @@ class DuckDb implements FileEngine {
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      for (const schema of new Set(tables.map((table) => table.id.split('.')[0] ?? ''))) await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
+      for (const schema of new Set(tables.map((table) => table.id.split('.')[0] ?? '')))
+        await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
       for (const table of tables) await connection.run(viewSql(table))
     } catch (error) {
       await this.detach(connection, database)

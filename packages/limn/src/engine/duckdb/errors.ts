@@ -36,15 +36,25 @@ const subtypes: Readonly<Record<string, ErrorKind>> = {
 export function explainQuery(
   error: unknown,
   sql: string,
-  options: { readonly origin?: TextOrigin | undefined; readonly shift?: number; readonly toOriginal?: (offset: number) => number; readonly text?: string },
+  options: {
+    readonly origin?: TextOrigin | undefined
+    readonly shift?: number
+    readonly toOriginal?: (offset: number) => number
+    readonly text?: string
+  },
 ): LimnError {
   if (error instanceof LimnError) return error
   const found = parseDuckError(error)
   const message = (found.exception_message ?? found.error_message ?? 'the query is not valid').trim()
-  const kind = subtypes[found.error_subtype ?? ''] ?? (found.exception_type === 'Parser' || found.error_type === 'parser' ? 'sql/syntax' : 'sql/invalid')
+  const kind =
+    subtypes[found.error_subtype ?? ''] ??
+    (found.exception_type === 'Parser' || found.error_type === 'parser' ? 'sql/syntax' : 'sql/invalid')
   const offset = found.position === undefined ? null : Number(found.position) - (options.shift ?? 0)
   const text = options.text ?? sql
-  const place = offset === null || offset < 0 ? null : offsetToPosition(text, options.toOriginal ? options.toOriginal(offset) : offset)
+  const place =
+    offset === null || offset < 0
+      ? null
+      : offsetToPosition(text, options.toOriginal ? options.toOriginal(offset) : offset)
   const origin = options.origin
   const lines = message.split('\n').filter((line) => !line.startsWith('LINE ') && !/^\s*\^/.test(line))
   return new LimnError(kind, {
@@ -80,9 +90,15 @@ export function explainRun(error: unknown, sql: string): LimnError {
     })
   }
   if (/Permission denied/i.test(message)) {
-    return new LimnError('storage/not-writable', { message, notDone: 'Nothing was published.', remedy: 'Let this user read and write the folder.', cause: error })
+    return new LimnError('storage/not-writable', {
+      message,
+      notDone: 'Nothing was published.',
+      remedy: 'Let this user read and write the folder.',
+      cause: error,
+    })
   }
-  if (type === 'Interrupt' || /interrupted/i.test(message)) return new LimnError('interrupted', { message: 'The query was interrupted.', cause: error })
+  if (type === 'Interrupt' || /interrupted/i.test(message))
+    return new LimnError('interrupted', { message: 'The query was interrupted.', cause: error })
   if (type === 'Parser' || type === 'Binder' || type === 'Catalog') return explainQuery(error, sql, {})
   return new LimnError('sql/failed', {
     message: `The query failed: ${message}`,

@@ -1,5 +1,5 @@
 import type { TableId } from '../../base/index.ts'
-import { always, and, or, type ComparisonOperator, type Predicate } from '../../expr/index.ts'
+import { always, and, type ComparisonOperator, or, type Predicate } from '../../expr/index.ts'
 import { decimalOf, isPrimitive, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
 import { duckType } from '../../sql/index.ts'
 import type { ColumnShape } from '../engine.ts'
@@ -20,7 +20,14 @@ const operators: Readonly<Record<string, ComparisonOperator>> = {
   COMPARE_GREATERTHAN: 'gt',
   COMPARE_GREATERTHANOREQUALTO: 'ge',
 }
-const flipped: Readonly<Record<ComparisonOperator, ComparisonOperator>> = { eq: 'eq', ne: 'ne', lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' }
+const flipped: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
+  eq: 'eq',
+  ne: 'ne',
+  lt: 'gt',
+  le: 'ge',
+  gt: 'lt',
+  ge: 'le',
+}
 
 /** Rows for a stub table, wide enough that the optimiser's statistics fold no condition away. */
 export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
@@ -71,7 +78,12 @@ export function filtersOfPlan(plan: unknown, tables: Tables): ReadonlyMap<TableI
 
 type ColumnAt = (index: number) => ColumnShape | null
 
-function visit(node: unknown, above: Predicate | ((columnAt: ColumnAt) => Predicate), tables: Tables, scans: Map<TableId, Predicate[]>): void {
+function visit(
+  node: unknown,
+  above: Predicate | ((columnAt: ColumnAt) => Predicate),
+  tables: Tables,
+  scans: Map<TableId, Predicate[]>,
+): void {
   if (Array.isArray(node)) {
     for (const item of node) visit(item, always, tables, scans)
     return
@@ -169,14 +181,26 @@ function lower(value: unknown, columnAt: ColumnAt): Predicate {
       if (!column) return always
       if (expression.type === 'OPERATOR_IS_NULL') return { kind: 'isNull', column: column.name }
       if (expression.type === 'OPERATOR_IS_NOT_NULL') return { kind: 'notNull', column: column.name }
-      if (expression.type === 'COMPARE_IN') return inList(column, children.slice(1).map((one) => constantOf(one, column.type)))
+      if (expression.type === 'COMPARE_IN')
+        return inList(
+          column,
+          children.slice(1).map((one) => constantOf(one, column.type)),
+        )
       return always
     }
     case 'BOUND_BETWEEN': {
       const column = columnOf(expression.input, columnAt)
       if (!column) return always
-      const low = comparison(column, expression.lower_inclusive === false ? 'gt' : 'ge', constantOf(expression.lower, column.type))
-      const high = comparison(column, expression.upper_inclusive === false ? 'lt' : 'le', constantOf(expression.upper, column.type))
+      const low = comparison(
+        column,
+        expression.lower_inclusive === false ? 'gt' : 'ge',
+        constantOf(expression.lower, column.type),
+      )
+      const high = comparison(
+        column,
+        expression.upper_inclusive === false ? 'lt' : 'le',
+        constantOf(expression.upper, column.type),
+      )
       return and(low, high)
     }
     default:
@@ -220,7 +244,10 @@ function constant(value: unknown, type: Type): Value | null {
   const decimal = decimalOf(type)
   if (decimal) {
     const info = json.type?.type_info as Json | undefined
-    const fits = json.type?.id === 'DECIMAL' && info?.scale === decimal.scale && (typeof json.value === 'number' || typeof json.value === 'bigint')
+    const fits =
+      json.type?.id === 'DECIMAL' &&
+      info?.scale === decimal.scale &&
+      (typeof json.value === 'number' || typeof json.value === 'bigint')
     return fits ? BigInt(json.value as number | bigint) : null
   }
   if (json.type?.id !== plainTypes[type]) return null

@@ -57,7 +57,9 @@ export class DuckSession implements Session {
     await this.exec(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(name)} (${list})`)
     for (let at = 0; at < rows.length; at += ingestRowsMax) {
       const part = rows.slice(at, at + ingestRowsMax)
-      const values = part.map((row, i) => `(${columns.map((column, j) => literalOf(column, row[j], at + i)).join(', ')})`)
+      const values = part.map(
+        (row, i) => `(${columns.map((column, j) => literalOf(column, row[j], at + i)).join(', ')})`,
+      )
       await this.exec(`INSERT INTO ${quoteIdentifier(name)} VALUES ${values.join(', ')}`)
     }
   }
@@ -80,12 +82,23 @@ export class DuckSession implements Session {
 
 /** A DuckDB value as plain JavaScript: wide integers as bigint, dates, times and decimals as ISO text. */
 function cellOf(value: DuckDBValue): Cell {
-  if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string') return value
+  if (
+    value === null ||
+    typeof value === 'boolean' ||
+    typeof value === 'number' ||
+    typeof value === 'bigint' ||
+    typeof value === 'string'
+  )
+    return value
   if ('bytes' in value && value.bytes instanceof Uint8Array) return value.bytes
   return String(value)
 }
 
-function literalOf(column: { readonly name: string; readonly type: PrimitiveType }, value: unknown, row: number): string {
+function literalOf(
+  column: { readonly name: string; readonly type: PrimitiveType },
+  value: unknown,
+  row: number,
+): string {
   if (value === null || value === undefined) return 'NULL'
   const fitted = fit(column.type, value)
   if (fitted === undefined) {
@@ -104,7 +117,9 @@ function fit(type: PrimitiveType, value: unknown): Value | undefined {
     case 'boolean':
       return typeof value === 'boolean' ? value : undefined
     case 'int':
-      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2_147_483_648 ? value : undefined
+      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2_147_483_648
+        ? value
+        : undefined
     case 'long':
       return typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined
     case 'float':
@@ -114,13 +129,23 @@ function fit(type: PrimitiveType, value: unknown): Value | undefined {
     case 'uuid':
       return typeof value === 'string' ? value : undefined
     case 'date': {
-      const at = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(`${value}T00:00:00Z`) : Number(value) * 86_400_000
+      const at =
+        value instanceof Date
+          ? value.getTime()
+          : typeof value === 'string'
+            ? Date.parse(`${value}T00:00:00Z`)
+            : Number(value) * 86_400_000
       return Number.isNaN(at) ? undefined : Math.floor(at / 86_400_000)
     }
     case 'timestamp':
     case 'timestamptz': {
       if (typeof value === 'bigint') return value
-      const at = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(/[Zz]|[+-]\d\d:?\d\d$/.test(value) ? value : `${value}Z`) : Number.NaN
+      const at =
+        value instanceof Date
+          ? value.getTime()
+          : typeof value === 'string'
+            ? Date.parse(/[Zz]|[+-]\d\d:?\d\d$/.test(value) ? value : `${value}Z`)
+            : Number.NaN
       return Number.isNaN(at) ? undefined : BigInt(at) * 1000n
     }
     default:

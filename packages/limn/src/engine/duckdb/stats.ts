@@ -17,7 +17,10 @@ type Pairs = readonly { readonly key: string; readonly value: string }[]
 const boundLengthMax = 16
 
 /** Reads the column statistics of `COPY … RETURN_STATS`. */
-export function readStats(columns: readonly { readonly key: string; readonly value: Pairs }[], schema: Schema): ColumnStats {
+export function readStats(
+  columns: readonly { readonly key: string; readonly value: Pairs }[],
+  schema: Schema,
+): ColumnStats {
   const out: ColumnStats = {
     columnSizes: new Map(),
     valueCounts: new Map(),
@@ -26,7 +29,9 @@ export function readStats(columns: readonly { readonly key: string; readonly val
     lowerBounds: new Map(),
     upperBounds: new Map(),
   }
-  const byName = new Map(columns.map((column) => [column.key, new Map(column.value.map((one) => [one.key, one.value]))]))
+  const byName = new Map(
+    columns.map((column) => [column.key, new Map(column.value.map((one) => [one.key, one.value]))]),
+  )
   for (const field of schema.fields) {
     const stats = byName.get(`"${field.name.replaceAll('"', '""')}"`)
     if (!stats || !isPrimitive(field.type)) continue

@@ -43,7 +43,11 @@ function nested(name: string): LimnError {
 }
 
 /** A partition transform as SQL, giving the value Iceberg stores (integers since 1970 for the time units). */
-function transformSql(transform: PartitionSpec['fields'][number]['transform'], column: string, type: PrimitiveType): string {
+function transformSql(
+  transform: PartitionSpec['fields'][number]['transform'],
+  column: string,
+  type: PrimitiveType,
+): string {
   const timestamp = `(${column})::TIMESTAMP`
   const months = `((year(${timestamp}) - 1970) * 12 + month(${timestamp}) - 1)`
   switch (transform.kind) {
@@ -61,7 +65,8 @@ function transformSql(transform: PartitionSpec['fields'][number]['transform'], c
       return 'NULL::INTEGER'
     case 'truncate':
       if (type === 'string') return `array_to_string(string_split(${column}, '')[1:${transform.width}], '')`
-      if (type === 'int' || type === 'long') return `(${column} - ((${column} % ${transform.width}) + ${transform.width}) % ${transform.width})`
+      if (type === 'int' || type === 'long')
+        return `(${column} - ((${column} % ${transform.width}) + ${transform.width}) % ${transform.width})`
       break
     case 'bucket':
       break
@@ -78,7 +83,10 @@ type StatsRow = readonly [
   count: string,
   bytes: string,
   footer: string,
-  columns: readonly { readonly key: string; readonly value: readonly { readonly key: string; readonly value: string }[] }[],
+  columns: readonly {
+    readonly key: string
+    readonly value: readonly { readonly key: string; readonly value: string }[]
+  }[],
   partitions: readonly { readonly key: string; readonly value: string | null }[] | null,
 ]
 

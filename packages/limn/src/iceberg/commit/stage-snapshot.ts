@@ -72,14 +72,30 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
   }
   const manifests: ManifestFile[] = []
   for (const [specId, files] of groupBySpec(input.added)) {
-    manifests.push(await write(specId, files.map((file) => ({ status: 1, snapshotId, dataSequenceNumber: sequenceNumber, fileSequenceNumber: sequenceNumber, file }))))
+    manifests.push(
+      await write(
+        specId,
+        files.map((file) => ({
+          status: 1,
+          snapshotId,
+          dataSequenceNumber: sequenceNumber,
+          fileSequenceNumber: sequenceNumber,
+          file,
+        })),
+      ),
+    )
   }
   const parent = input.parentSnapshotId === null ? undefined : snapshotById(base, input.parentSnapshotId)
   invariant(input.parentSnapshotId === null || parent, 'the parent snapshot is in the metadata')
   const before = parent ? await input.manifests.manifestsOf(parent, input.signal) : []
   manifests.push(...(await carryOver(input, before, write)))
   const merged = await mergeSmall(input, manifests, written, write)
-  const list = encodeManifestList({ snapshotId, parentSnapshotId: input.parentSnapshotId, sequenceNumber, manifests: merged })
+  const list = encodeManifestList({
+    snapshotId,
+    parentSnapshotId: input.parentSnapshotId,
+    sequenceNumber,
+    manifests: merged,
+  })
   const manifestList = storePath(`${base.location}/metadata/snap-${snapshotId}-1-${uuid}.avro`)
   await put(input, manifestList, list)
   written.push(manifestList)
@@ -119,7 +135,11 @@ function groupBySpec(files: readonly DataFile[]): ReadonlyMap<number, readonly D
 type WriteManifest = (specId: number, entries: readonly ManifestEntry[]) => Promise<ManifestFile>
 
 /** The parent's manifests; those that list a removed file are written anew. Entries deleted earlier are dropped. */
-async function carryOver(input: StageSnapshotInput, before: readonly ManifestFile[], write: WriteManifest): Promise<readonly ManifestFile[]> {
+async function carryOver(
+  input: StageSnapshotInput,
+  before: readonly ManifestFile[],
+  write: WriteManifest,
+): Promise<readonly ManifestFile[]> {
   const removed = new Set(input.removed.map((file) => file.path))
   const found = new Set<string>()
   const out: ManifestFile[] = []
@@ -138,7 +158,11 @@ async function carryOver(input: StageSnapshotInput, before: readonly ManifestFil
     out.push(
       await write(
         manifest.specId,
-        live.map((entry) => (removed.has(entry.file.path) ? { ...entry, status: 2, snapshotId: input.snapshotId } : { ...entry, status: 0 })),
+        live.map((entry) =>
+          removed.has(entry.file.path)
+            ? { ...entry, status: 2, snapshotId: input.snapshotId }
+            : { ...entry, status: 0 },
+        ),
       ),
     )
   }
@@ -163,7 +187,9 @@ async function mergeSmall(
     const entries: ManifestEntry[] = []
     for (const manifest of group) {
       const all = await input.manifests.entriesOf(manifest, input.signal)
-      entries.push(...all.filter((entry) => entry.status !== 2).map((entry): ManifestEntry => ({ ...entry, status: 0 })))
+      entries.push(
+        ...all.filter((entry) => entry.status !== 2).map((entry): ManifestEntry => ({ ...entry, status: 0 })),
+      )
     }
     out.push(await write(specId, entries))
   }
@@ -182,7 +208,7 @@ function manifestFile(
   const of = (status: number) => entries.filter((entry) => entry.status === status)
   const rows = (list: readonly ManifestEntry[]) => list.reduce((sum, entry) => sum + entry.file.recordCount, 0n)
   const live = entries.filter((entry) => entry.status !== 2)
-  const oldest = live.reduce((min, entry) => (entry.dataSequenceNumber < min ? entry.dataSequenceNumber : min), sequenceNumber)
+  const oldest = live.map((entry) => entry.dataSequenceNumber).sort(byValue)[0] ?? sequenceNumber
   return {
     path,
     length: BigInt(length),
@@ -201,7 +227,16 @@ function manifestFile(
   }
 }
 
-function fieldSummary(spec: PartitionSpec, schema: Schema, position: number, entries: readonly ManifestEntry[]): FieldSummary {
+function byValue(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function fieldSummary(
+  spec: PartitionSpec,
+  schema: Schema,
+  position: number,
+  entries: readonly ManifestEntry[],
+): FieldSummary {
   const field = spec.fields[position]
   const source = field && fieldById(schema, field.sourceId)
   if (!field || !source) return { containsNull: true, containsNan: null, lowerBound: null, upperBound: null }

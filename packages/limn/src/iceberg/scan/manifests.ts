@@ -15,12 +15,17 @@ export class ManifestReader {
 
   /** The manifests of a snapshot, in the list's order. */
   manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]> {
-    return this.cached(snapshot.manifestList, async () => decodeManifestList(await this.store.read(snapshot.manifestList, undefined, options(signal))))
+    return this.cached(snapshot.manifestList, async () =>
+      decodeManifestList(await this.store.read(snapshot.manifestList, undefined, options(signal))),
+    )
   }
 
   /** All entries of a manifest, deleted ones included. */
   entriesOf(manifest: ManifestFile, signal?: AbortSignal): Promise<readonly ManifestEntry[]> {
-    return this.cached(manifest.path, async () => decodeManifest(await this.store.read(manifest.path, undefined, options(signal)), manifest).entries)
+    return this.cached(
+      manifest.path,
+      async () => decodeManifest(await this.store.read(manifest.path, undefined, options(signal)), manifest).entries,
+    )
   }
 
   private async cached<T>(path: string, load: () => Promise<T>): Promise<T> {

@@ -32,7 +32,9 @@ interface ScanInput {
  * Plans a scan: manifests are pruned by partition summaries, files by partition values and column bounds. Row-level
  * deletes are not supported yet: a snapshot that has any is refused (`iceberg/unsupported`).
  */
-export async function planScan(input: ScanInput & { readonly predicate?: Predicate; readonly schema?: Schema }): Promise<ScanPlan> {
+export async function planScan(
+  input: ScanInput & { readonly predicate?: Predicate; readonly schema?: Schema },
+): Promise<ScanPlan> {
   const { metadata, manifests, signal } = input
   const predicate = input.predicate ?? always
   const schema = input.schema ?? currentSchema(metadata)
@@ -65,7 +67,8 @@ export async function planScan(input: ScanInput & { readonly predicate?: Predica
 /** All live data files of a snapshot, in byte order of paths. */
 export async function liveFiles(input: ScanInput): Promise<readonly DataFile[]> {
   const files: DataFile[] = []
-  for (const manifest of await liveManifests(input)) files.push(...(await liveIn(input.manifests, manifest, input.signal)))
+  for (const manifest of await liveManifests(input))
+    files.push(...(await liveIn(input.manifests, manifest, input.signal)))
   return files.sort((a, b) => compareUtf8(a.path, b.path))
 }
 
@@ -119,6 +122,10 @@ async function liveManifests(input: ScanInput): Promise<readonly ManifestFile[]>
   return manifests.filter((one) => one.content === 'data')
 }
 
-async function liveIn(manifests: ManifestReader, manifest: ManifestFile, signal?: AbortSignal): Promise<readonly DataFile[]> {
+async function liveIn(
+  manifests: ManifestReader,
+  manifest: ManifestFile,
+  signal?: AbortSignal,
+): Promise<readonly DataFile[]> {
   return (await manifests.entriesOf(manifest, signal)).filter((entry) => entry.status !== 2).map((entry) => entry.file)
 }

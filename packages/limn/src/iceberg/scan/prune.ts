@@ -1,5 +1,12 @@
 import { type Predicate, unknownValue } from '../../expr/index.ts'
-import { compareValues, fieldByName, type PrimitiveType, type Schema, type Type, type Value } from '../../schema/index.ts'
+import {
+  compareValues,
+  fieldByName,
+  type PrimitiveType,
+  type Schema,
+  type Type,
+  type Value,
+} from '../../schema/index.ts'
 import { decodeSingleValue } from '../spec/single-value.ts'
 import { applyTransform, transformResultType } from '../spec/transforms.ts'
 import type { DataFile, FieldSummary, PartitionSpec } from '../spec/types.ts'
@@ -87,7 +94,14 @@ function mightCompare(range: Range, operator: keyof typeof opposite, value: Valu
     case 'eq':
       return aboveLow >= 0 && belowHigh <= 0
     case 'ne':
-      return !(low !== null && high !== null && aboveLow === 0 && belowHigh === 0 && type !== 'string' && type !== 'binary')
+      return !(
+        low !== null &&
+        high !== null &&
+        aboveLow === 0 &&
+        belowHigh === 0 &&
+        type !== 'string' &&
+        type !== 'binary'
+      )
     case 'lt':
       return aboveLow > 0
     case 'le':
@@ -117,14 +131,25 @@ export function mightMatch(file: DataFile, predicate: Predicate, schema: Schema,
 }
 
 /** Whether a manifest may list a matching file: by its partition summaries. */
-export function manifestMightMatch(summaries: readonly FieldSummary[], predicate: Predicate, schema: Schema, spec: PartitionSpec): boolean {
+export function manifestMightMatch(
+  summaries: readonly FieldSummary[],
+  predicate: Predicate,
+  schema: Schema,
+  spec: PartitionSpec,
+): boolean {
   if (predicate.kind === 'true' || summaries.length !== spec.fields.length) return true
   return mightHoldInPartition(predicate, schema, spec, (position, type) => {
     const summary = summaries[position]
     if (!summary) return null
     const bound = (bytes: Uint8Array | null) => (bytes === null ? null : decodeSingleValue(type, bytes))
     const low = bound(summary.lowerBound)
-    return { type, low, high: bound(summary.upperBound), mayBeNull: summary.containsNull, mayBeValue: low !== null || summary.containsNan !== false }
+    return {
+      type,
+      low,
+      high: bound(summary.upperBound),
+      mayBeNull: summary.containsNull,
+      mayBeValue: low !== null || summary.containsNan !== false,
+    }
   })
 }
 
@@ -190,7 +215,12 @@ function mightHoldInPartition(
 
 type Leaf = Extract<Predicate, { readonly column: string }>
 
-function mightLeafHold(leaf: Leaf, type: Type, transform: PartitionSpec['fields'][number]['transform'], range: Range): boolean {
+function mightLeafHold(
+  leaf: Leaf,
+  type: Type,
+  transform: PartitionSpec['fields'][number]['transform'],
+  range: Range,
+): boolean {
   if (transform.kind === 'void') return true
   switch (leaf.kind) {
     case 'isNull':

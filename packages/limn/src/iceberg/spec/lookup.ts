@@ -20,7 +20,9 @@ export function specById(metadata: TableMetadata, specId: number): PartitionSpec
 }
 
 function missing(what: string, id: number): LimnError {
-  return new LimnError('iceberg/invalid-metadata', { message: `The table's metadata names ${what} ${id}, which it does not hold.` })
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `The table's metadata names ${what} ${id}, which it does not hold.`,
+  })
 }
 
 export function snapshotById(metadata: TableMetadata, snapshotId: bigint): Snapshot | undefined {
@@ -44,7 +46,11 @@ export function snapshotAsOf(metadata: TableMetadata, timestampMs: number): bigi
 /** A snapshot and its ancestors, nearest first, as far as the metadata still holds them. */
 export function* ancestorsOf(metadata: TableMetadata, snapshotId: bigint): Generator<Snapshot> {
   const byId = new Map(metadata.snapshots.map((one) => [one.snapshotId, one]))
-  for (let at = byId.get(snapshotId); at; at = at.parentSnapshotId === null ? undefined : byId.get(at.parentSnapshotId)) {
+  for (
+    let at = byId.get(snapshotId);
+    at;
+    at = at.parentSnapshotId === null ? undefined : byId.get(at.parentSnapshotId)
+  ) {
     yield at
   }
 }

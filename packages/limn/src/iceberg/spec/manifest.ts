@@ -1,21 +1,35 @@
-import { type AvroSchema, readAvro, writeAvro } from '../../encoding/index.ts'
-import { parseJson } from '../../encoding/index.ts'
-import { decimalOf, fieldById, fixedLengthOf, type Schema, schemaFromJson, schemaToJson, type Type, type Value } from '../../schema/index.ts'
-import { storePath } from '../../storage/index.ts'
 import { LimnError } from '../../base/index.ts'
+import { type AvroSchema, parseJson, readAvro, writeAvro } from '../../encoding/index.ts'
+import {
+  decimalOf,
+  fieldById,
+  fixedLengthOf,
+  type Schema,
+  schemaFromJson,
+  schemaToJson,
+  type Type,
+  type Value,
+} from '../../schema/index.ts'
+import { storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
 import { bigEndian, decodeSingleValue } from './single-value.ts'
 import { transformResultType } from './transforms.ts'
-import type { DataFile, EntryStatus, FieldSummary, FileContent, ManifestEntry, ManifestFile, PartitionSpec } from './types.ts'
+import type {
+  DataFile,
+  EntryStatus,
+  FieldSummary,
+  FileContent,
+  ManifestEntry,
+  ManifestFile,
+  PartitionSpec,
+} from './types.ts'
 
 /** Manifests and manifest lists as Avro files (specification, "Manifests", "Manifest Lists"; format version 2). */
 
 type Row = Readonly<Record<string, unknown>>
 
 function field(id: number, name: string, type: AvroSchema, optional = false): AvroSchema {
-  return optional
-    ? { name, type: ['null', type], default: null, 'field-id': id }
-    : { name, type, 'field-id': id }
+  return optional ? { name, type: ['null', type], default: null, 'field-id': id } : { name, type, 'field-id': id }
 }
 
 function mapOf(name: string, keyId: number, valueId: number, value: AvroSchema): AvroSchema {
@@ -27,7 +41,14 @@ function avroType(type: Type): AvroSchema {
   const decimal = decimalOf(type)
   if (decimal) {
     const size = bytesForPrecision(decimal.precision)
-    return { type: 'fixed', name: `decimal_${decimal.precision}_${decimal.scale}`, size, logicalType: 'decimal', precision: decimal.precision, scale: decimal.scale }
+    return {
+      type: 'fixed',
+      name: `decimal_${decimal.precision}_${decimal.scale}`,
+      size,
+      logicalType: 'decimal',
+      precision: decimal.precision,
+      scale: decimal.scale,
+    }
   }
   const fixed = fixedLengthOf(type)
   if (fixed !== null) return { type: 'fixed', name: `fixed_${fixed}`, size: fixed }
@@ -69,14 +90,18 @@ function partitionTypes(spec: PartitionSpec, schema: Schema) {
 
 /** Avro names allow letters, digits and underscores; the field id is what readers go by. */
 function avroName(name: string): string {
-  return name.replace(/[^A-Za-z0-9_]/g, (char) => `_x${char.codePointAt(0)?.toString(16).toUpperCase()}`).replace(/^(\d)/, '_$1')
+  return name
+    .replace(/[^A-Za-z0-9_]/g, (char) => `_x${char.codePointAt(0)?.toString(16).toUpperCase()}`)
+    .replace(/^(\d)/, '_$1')
 }
 
 function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
   const partition = {
     type: 'record',
     name: 'r102',
-    fields: partitionTypes(spec, schema).map((one) => field(one.field.fieldId, avroName(one.field.name), avroType(one.type), true)),
+    fields: partitionTypes(spec, schema).map((one) =>
+      field(one.field.fieldId, avroName(one.field.name), avroType(one.type), true),
+    ),
   }
   const longs = { type: 'array', items: 'long', 'element-id': 133 }
   const file = {
@@ -124,7 +149,8 @@ function avroValue(type: Type, value: Value | null): unknown {
     return Buffer.concat([Buffer.alloc(size - short.length, digits < 0n ? 0xff : 0), short])
   }
   if (type === 'uuid') return Buffer.from(String(value).replaceAll('-', ''), 'hex')
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz') return BigInt(value as bigint)
+  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
+    return BigInt(value as bigint)
   return value instanceof Uint8Array ? Buffer.from(value) : value
 }
 
@@ -160,7 +186,9 @@ export function encodeManifest(input: {
       content: entry.file.content,
       file_path: entry.file.path,
       file_format: entry.file.format.toUpperCase(),
-      partition: Object.fromEntries(types.map((one, i) => [avroName(one.field.name), avroValue(one.type, entry.file.partition[i] ?? null)])),
+      partition: Object.fromEntries(
+        types.map((one, i) => [avroName(one.field.name), avroValue(one.type, entry.file.partition[i] ?? null)]),
+      ),
       record_count: entry.file.recordCount,
       file_size_in_bytes: entry.file.fileSizeInBytes,
       column_sizes: pairs(entry.file.columnSizes, (size) => size),
@@ -207,7 +235,13 @@ export function decodeManifest(
       snapshotId: (row.snapshot_id as bigint | null) ?? manifest.addedSnapshotId,
       dataSequenceNumber: own ?? inherited,
       fileSequenceNumber: ownFile ?? inherited,
-      file: dataFile(data, manifest.specId, types.map((one) => valueFromAvro(one.type, partition[partitionNames.get(one.field.fieldId) ?? avroName(one.field.name)]))),
+      file: dataFile(
+        data,
+        manifest.specId,
+        types.map((one) =>
+          valueFromAvro(one.type, partition[partitionNames.get(one.field.fieldId) ?? avroName(one.field.name)]),
+        ),
+      ),
     }
   })
   return { schema, spec, entries }
@@ -335,7 +369,8 @@ export function encodeManifestList(input: {
 /** Reads a manifest list of version 1 or 2. Counts that version 1 leaves out are taken as unknown, counted as one. */
 export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
   return readAvro(bytes).rows.map((row): ManifestFile => {
-    const count = (...names: string[]) => Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
+    const count = (...names: string[]) =>
+      Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
     const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
     return {
       path: storePath(String(row.manifest_path)),

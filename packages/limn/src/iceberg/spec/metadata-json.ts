@@ -49,8 +49,14 @@ function metadataToJson(metadata: TableMetadata): Json {
     properties: metadata.properties,
     'current-snapshot-id': metadata.currentSnapshotId ?? -1,
     snapshots: metadata.snapshots.map(snapshotToJson),
-    'snapshot-log': metadata.snapshotLog.map((entry) => ({ 'timestamp-ms': entry.timestampMs, 'snapshot-id': entry.snapshotId })),
-    'metadata-log': metadata.metadataLog.map((entry) => ({ 'timestamp-ms': entry.timestampMs, 'metadata-file': entry.metadataFile })),
+    'snapshot-log': metadata.snapshotLog.map((entry) => ({
+      'timestamp-ms': entry.timestampMs,
+      'snapshot-id': entry.snapshotId,
+    })),
+    'metadata-log': metadata.metadataLog.map((entry) => ({
+      'timestamp-ms': entry.timestampMs,
+      'metadata-file': entry.metadataFile,
+    })),
     refs: Object.fromEntries(Object.entries(metadata.refs).map(([name, ref]) => [name, refToJson(ref)])),
   }
 }
@@ -85,8 +91,13 @@ function metadataFromJson(value: unknown): TableMetadata {
     currentSchemaId: Number(json['current-schema-id'] ?? schemas[0]?.schemaId ?? 0),
     partitionSpecs: specs,
     defaultSpecId: Number(json['default-spec-id'] ?? specs[0]?.specId ?? 0),
-    lastPartitionId: Number(json['last-partition-id'] ?? Math.max(999, ...specs.flatMap((spec) => spec.fields.map((field) => field.fieldId)))),
-    sortOrders: json['sort-orders'] === undefined ? [{ orderId: 0, fields: [] }] : list(json['sort-orders'], 'sort-orders').map(sortOrderFromJson),
+    lastPartitionId: Number(
+      json['last-partition-id'] ?? Math.max(999, ...specs.flatMap((spec) => spec.fields.map((field) => field.fieldId))),
+    ),
+    sortOrders:
+      json['sort-orders'] === undefined
+        ? [{ orderId: 0, fields: [] }]
+        : list(json['sort-orders'], 'sort-orders').map(sortOrderFromJson),
     defaultSortOrderId: Number(json['default-sort-order-id'] ?? 0),
     properties: object(json.properties ?? {}, 'properties') as Record<string, string>,
     currentSnapshotId: current,
@@ -177,7 +188,9 @@ function snapshotFromJson(value: unknown): Snapshot {
   const json = object(value, 'a snapshot')
   const { operation, ...summary } = object(json.summary ?? {}, 'a summary')
   if (json['manifest-list'] === undefined) {
-    throw new LimnError('iceberg/unsupported', { message: 'A snapshot lists its manifests inline (format version 1 before lists).' })
+    throw new LimnError('iceberg/unsupported', {
+      message: 'A snapshot lists its manifests inline (format version 1 before lists).',
+    })
   }
   return {
     snapshotId: id(json['snapshot-id']),
@@ -238,4 +251,3 @@ function idOrNull(value: unknown): bigint | null {
   const found = id(value)
   return found === -1n ? null : found
 }
-

@@ -72,7 +72,10 @@ export function decodeSingleValue(type: Type, bytes: Uint8Array): Value {
         return new Uint8Array(bytes)
     }
   } catch (cause) {
-    throw new LimnError('iceberg/invalid-metadata', { message: `A bound of type ${String(type)} has ${buffer.length} bytes.`, cause })
+    throw new LimnError('iceberg/invalid-metadata', {
+      message: `A bound of type ${String(type)} has ${buffer.length} bytes.`,
+      cause,
+    })
   }
 }
 

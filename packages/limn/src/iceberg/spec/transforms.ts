@@ -1,5 +1,13 @@
 import { LimnError } from '../../base/index.ts'
-import { decimalOf, fieldById, isPrimitive, type PrimitiveType, type Schema, type Type, type Value } from '../../schema/index.ts'
+import {
+  decimalOf,
+  fieldById,
+  isPrimitive,
+  type PrimitiveType,
+  type Schema,
+  type Type,
+  type Value,
+} from '../../schema/index.ts'
 import { bigEndian } from './single-value.ts'
 import type { PartitionSpec, Transform } from './types.ts'
 
@@ -42,7 +50,10 @@ function floorDivide(a: bigint, b: bigint): bigint {
 }
 
 function truncate(type: Type, value: Value, width: number): Value {
-  if (typeof value === 'string') return Array.from(value.slice(0, width * 2)).slice(0, width).join('')
+  if (typeof value === 'string')
+    return Array.from(value.slice(0, width * 2))
+      .slice(0, width)
+      .join('')
   if (value instanceof Uint8Array) return value.slice(0, width)
   if (typeof value === 'bigint') {
     const step = BigInt(width)
@@ -140,7 +151,9 @@ export function transformFromText(text: string): Transform {
     case 'hour':
       return { kind: text }
     default:
-      throw new LimnError('iceberg/unsupported', { message: `The table is partitioned by ${text}, which limn does not know.` })
+      throw new LimnError('iceberg/unsupported', {
+        message: `The table is partitioned by ${text}, which limn does not know.`,
+      })
   }
 }
 

@@ -185,7 +185,11 @@ export interface TableCommit {
 
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly metadata: ReadonlyMap<TableId, LoadedTable> }
-  | { readonly kind: 'conflict'; readonly table: TableId; readonly requirement: Requirement | { readonly type: 'pointer-moved' } }
+  | {
+      readonly kind: 'conflict'
+      readonly table: TableId
+      readonly requirement: Requirement | { readonly type: 'pointer-moved' }
+    }
   /** The catalog may or may not have committed: look for the snapshot ids before anything is deleted. */
   | { readonly kind: 'unknown'; readonly cause: unknown }
 

@@ -26,7 +26,10 @@ export function createTableUpdates(table: {
 }
 
 /** The first requirement that does not hold, or null. `base` is null for a table that does not exist. */
-export function checkRequirements(base: TableMetadata | null, requirements: readonly Requirement[]): Requirement | null {
+export function checkRequirements(
+  base: TableMetadata | null,
+  requirements: readonly Requirement[],
+): Requirement | null {
   return requirements.find((requirement) => !holds(base, requirement)) ?? null
 }
 
@@ -86,7 +89,11 @@ export interface ApplyOptions {
 }
 
 /** Applies updates in order to metadata (null: a new table). Pure. An id of -1 is the one added last in this list. */
-export function applyUpdates(base: TableMetadata | null, updates: readonly Update[], options: ApplyOptions): TableMetadata {
+export function applyUpdates(
+  base: TableMetadata | null,
+  updates: readonly Update[],
+  options: ApplyOptions,
+): TableMetadata {
   const last = { schemaId: -1, specId: -1, orderId: 0 }
   let metadata = base ?? emptyMetadata
   for (const update of updates) metadata = applyOne(metadata, update, options.timestampMs, last)
@@ -97,7 +104,9 @@ export function applyUpdates(base: TableMetadata | null, updates: readonly Updat
     lastUpdatedMs: Math.max(options.timestampMs, metadata.lastUpdatedMs),
     metadataLog:
       base && previous !== undefined
-        ? [...metadata.metadataLog, { timestampMs: base.lastUpdatedMs, metadataFile: previous }].slice(-Math.max(1, keep))
+        ? [...metadata.metadataLog, { timestampMs: base.lastUpdatedMs, metadataFile: previous }].slice(
+            -Math.max(1, keep),
+          )
         : metadata.metadataLog,
   }
 }
@@ -138,7 +147,7 @@ function applyOne(
       return {
         ...metadata,
         snapshots: [...metadata.snapshots, snapshot],
-        lastSequenceNumber: snapshot.sequenceNumber > metadata.lastSequenceNumber ? snapshot.sequenceNumber : metadata.lastSequenceNumber,
+        lastSequenceNumber: laterOf(snapshot.sequenceNumber, metadata.lastSequenceNumber),
         lastUpdatedMs: Math.max(metadata.lastUpdatedMs, snapshot.timestampMs),
       }
     }
@@ -160,11 +169,19 @@ function applyOne(
       return { ...metadata, properties: { ...metadata.properties, ...update.updates } }
     case 'remove-properties': {
       const gone = new Set(update.removals)
-      return { ...metadata, properties: Object.fromEntries(Object.entries(metadata.properties).filter(([key]) => !gone.has(key))) }
+      return {
+        ...metadata,
+        properties: Object.fromEntries(Object.entries(metadata.properties).filter(([key]) => !gone.has(key))),
+      }
     }
     default:
       return unreachable(update)
   }
+}
+
+function laterOf(a: bigint, b: bigint): bigint {
+  if (a > b) return a
+  return b
 }
 
 function addSchema(metadata: TableMetadata, schema: Schema, last: { schemaId: number }): TableMetadata {
@@ -201,7 +218,9 @@ function addSpec(metadata: TableMetadata, spec: PartitionSpec, last: { specId: n
 
 function setRef(metadata: TableMetadata, name: string, ref: SnapshotRef, timestampMs: number): TableMetadata {
   if (!snapshotById(metadata, ref.snapshotId)) {
-    throw new LimnError('iceberg/invalid-metadata', { message: `A ref was to point at snapshot ${ref.snapshotId}, which the table does not have.` })
+    throw new LimnError('iceberg/invalid-metadata', {
+      message: `A ref was to point at snapshot ${ref.snapshotId}, which the table does not have.`,
+    })
   }
   const refs = { ...metadata.refs, [name]: ref }
   if (name !== 'main' || metadata.currentSnapshotId === ref.snapshotId) return { ...metadata, refs }

@@ -1,0 +1,122 @@
+import { LimnError, nearest, runId } from '../../base/index.ts'
+import { formatMicros } from '../../dataset/index.ts'
+import { type Lake, ledgerOf, parseAt, query } from '../../lake/index.ts'
+import type { LedgerRow } from '../../pipeline/index.ts'
+import type { Io } from '../io.ts'
+import type { Invocation } from '../main.ts'
+import { formatTable, toJson } from '../text.ts'
+import { openLake } from './open.ts'
+
+export default async function runs(invocation: Invocation): Promise<number> {
+  const { io, args } = invocation
+  const [verb, id = ''] = args
+  await using lake = await openLake(invocation)
+  const rows = await ledgerOf(lake)
+  if (verb === 'ls') list(io, rows)
+  else await show(lake, io, rows, id)
+  return 0
+}
+
+/** How a run ended: its unpublished outcomes are the run's own. */
+function outcomeOf(rows: readonly LedgerRow[]): string {
+  return (
+    rows.find((row) => row.outcome === 'refused' || row.outcome === 'failed' || row.outcome === 'abandoned')?.outcome ??
+    'published'
+  )
+}
+
+function list(io: Io, rows: readonly LedgerRow[]): void {
+  const values = [...Map.groupBy(rows, (row) => row.run)].reverse().map(([run, own]) => ({
+    run,
+    started: new Date(Math.min(...own.map((row) => row.startedAtMs))).toISOString(),
+    outcome: outcomeOf(own),
+    datasets: new Set(own.filter((row) => row.dataset !== '*').map((row) => row.dataset)).size,
+    rows: own.reduce((sum, row) => sum + row.rows, 0),
+    message: own.find((row) => row.message !== '')?.message ?? '',
+  }))
+  if (io.json) io.out(toJson(values))
+  else
+    io.out(
+      formatTable(
+        ['run', 'started (UTC)', 'outcome', 'datasets', 'rows', 'message'],
+        values.map((one) => [
+          one.run,
+          one.started.replace('T', ' ').slice(0, 19),
+          one.outcome,
+          one.datasets,
+          one.rows,
+          one.message,
+        ]),
+        io.width,
+      ),
+    )
+}
+
+async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string): Promise<void> {
+  const own = rows.filter((row) => row.run === id)
+  if (own.length === 0) {
+    const close = nearest(id, new Set(rows.map((row) => row.run)))
+    throw new LimnError('usage/unknown-run', {
+      message: `The ledger has no run ${id}.`,
+      remedy: close ? `Did you mean ${close}?` : 'List the runs with: limn runs ls',
+    })
+  }
+  const ranges = own.map((row) => ({
+    dataset: row.dataset,
+    outcome: row.outcome,
+    interval: row.interval && { start: formatMicros(row.interval.start), end: formatMicros(row.interval.end) },
+    reason: row.reason,
+    rows: row.rows,
+    files: row.files,
+    bytes: row.bytes,
+    quarantined: row.quarantined,
+    deliveries: row.deliveries,
+    inputs: Object.fromEntries(Object.entries(row.inputs).map(([name, snapshot]) => [name, String(snapshot)])),
+    seconds: row.seconds,
+    message: row.message,
+  }))
+  const verdicts = await verdictsOf(lake, id)
+  if (io.json) {
+    io.out(
+      toJson({
+        run: id,
+        outcome: outcomeOf(own),
+        host: own[0]?.host,
+        version: own[0]?.version,
+        ranges,
+        verdicts: verdicts.map((row) => Object.fromEntries(verdictColumns.map((name, i) => [name, row[i]]))),
+      }),
+    )
+    return
+  }
+  io.out(`run ${id}: ${outcomeOf(own)}`)
+  const message = own.find((row) => row.message !== '')?.message
+  if (message) io.out(message)
+  io.out('')
+  io.out(
+    formatTable(
+      ['dataset', 'outcome', 'interval', 'rows', 'files', 'reason'],
+      ranges.map((one) => [
+        one.dataset,
+        one.outcome,
+        one.interval ? `${one.interval.start.slice(0, 10)} … ${one.interval.end.slice(0, 10)}` : '',
+        one.rows,
+        one.files,
+        one.reason,
+      ]),
+      io.width,
+    ),
+  )
+  const failed = verdicts.filter((row) => row[3] === 'failed')
+  io.out(`\n${verdicts.length} checks, ${failed.length} failed`)
+  if (failed.length > 0) io.out(formatTable(verdictColumns, failed, io.width))
+}
+
+const verdictColumns = ['dataset', 'check', 'severity', 'outcome', 'explanation'] as const
+
+async function verdictsOf(lake: Lake, id: string) {
+  const known = await lake.catalog.listTables()
+  if (!known.some((table) => table === 'limn.check_result')) return []
+  const sql = `SELECT dataset, check_name, severity, outcome, explanation FROM limn.check_result WHERE run_id = '${runId(id)}' ORDER BY dataset, check_name`
+  return (await query(lake, sql, parseAt(undefined))).rows
+}

@@ -1,0 +1,185 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { LimnError } from '../base/errors.ts'
+import { nearest } from '../base/nearest.ts'
+import type { Io } from './io.ts'
+
+/** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
+export interface Invocation {
+  readonly args: readonly string[]
+  readonly options: Readonly<Record<string, unknown>>
+  readonly io: Io
+  readonly signal: AbortSignal
+}
+
+type Body = (invocation: Invocation) => Promise<number>
+type Load = () => Promise<{ readonly default: Body }>
+
+/** Runs the command line and sets the process's exit code. Command bodies load only when they are called. */
+export async function runCli(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  const program = buildProgram()
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command('limn')
+    .description('A lakehouse in one npm install that refuses to publish a wrong number.')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText(
+      'after',
+      "\nExamples:\n  limn init my-lake\n  limn run\n  limn sql 'SELECT * FROM gold.daily'\n\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 a gate refused, 4 changes pending, 130 interrupted.",
+    )
+  program.on('command:*', (names: readonly string[]) => unknownCommand(program, names[0] ?? ''))
+
+  add(program, 'init <folder>', 'Make a new lake with a small example in it.', () => import('./commands/init.ts'), [
+    'limn init my-lake',
+  ]).option('--no-install', 'do not run npm install')
+  rangeOptions(
+    add(
+      program,
+      'run [select...]',
+      'Plan, build, judge and publish what is stale.',
+      () => import('./commands/run.ts'),
+      ['limn run', 'limn run +gold.airport_day', 'limn run silver.flight --from 2001-03-01 --to 2001-05-01'],
+    ),
+  )
+    .option('--wait <time>', 'wait for another run to finish: 30s, 10m, 1h')
+    .option('--explain', 'show what each build read and what pruning left out')
+  rangeOptions(
+    add(
+      program,
+      'plan [select...]',
+      'Show what a run would do, and why. Changes nothing.',
+      () => import('./commands/plan.ts'),
+      ['limn plan', 'limn plan --exit-code'],
+    ),
+  ).option('--exit-code', 'exit with 4 when changes are pending')
+  add(
+    program,
+    'compile <name>',
+    'Print the SQL a model runs, inputs pinned. Runs as it is in DuckDB.',
+    () => import('./commands/compile.ts'),
+    ['limn compile silver.flight --date 2001-06'],
+  ).option('--date <date>', 'which interval')
+  add(program, 'sql <query>', 'Run one SELECT over the lake. Read-only.', () => import('./commands/sql.ts'), [
+    "limn sql 'SELECT count(*) FROM silver.flight'",
+    "limn sql --at 2026-01-31T12:00 'SELECT * FROM gold.airport_day LIMIT 5'",
+  ])
+    .option('--at <point>', 'a snapshot id, branch or tag, time (UTC), or run/ID')
+    .addOption(new Option('--format <format>', 'how to print').choices(['table', 'csv', 'json', 'parquet']))
+    .option('--out <file>', 'write to a file')
+  add(
+    program,
+    'check',
+    'Check types, SQL and contracts without running anything.',
+    () => import('./commands/check.ts'),
+    ['limn check'],
+  )
+  const table = program
+    .command('table')
+    .description('Look at tables.')
+    .addHelpText('after', '\nExamples:\n  limn table ls\n  limn table history silver.flight')
+  table.on('command:*', (names: readonly string[]) => unknownCommand(table, names[0] ?? ''))
+  const tables = () => import('./commands/table.ts')
+  add(table, 'ls', 'List all tables.', tables, ['limn table ls'])
+  add(table, 'show <name>', 'Show a table: schema, partitioning, properties, refs.', tables, [
+    'limn table show silver.flight',
+  ])
+  add(table, 'history <name>', 'List the snapshots main has had, latest first.', tables, [
+    'limn table history silver.flight',
+  ])
+  add(table, 'files <name>', 'List the data files.', tables, ['limn table files silver.flight'])
+  add(table, 'partitions <name>', 'List the partitions.', tables, ['limn table partitions gold.airport_day'])
+  const runs = program
+    .command('runs')
+    .description('Look at runs.')
+    .addHelpText('after', '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd')
+  runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
+  const runBodies = () => import('./commands/runs.ts')
+  add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
+  add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
+    'limn runs show 20260131T120000-00abcd',
+  ])
+  return program
+}
+
+function rangeOptions(command: Command): Command {
+  return command
+    .option('--from <date>', 'build intervals from here (inclusive)')
+    .option('--to <date>', 'to here (exclusive)')
+    .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
+    .option('--full', 'rebuild silver and gold from bronze')
+}
+
+function add(parent: Command, usage: string, description: string, load: Load, examples: readonly string[]): Command {
+  const command = parent
+    .command(usage)
+    .description(description)
+    .option('--json', 'print JSON')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((example) => `  ${example}`).join('\n')}`,
+    )
+  command.action(async (...given: unknown[]) => {
+    const positional = given
+      .slice(0, -2)
+      .flat()
+      .filter((value): value is string => typeof value === 'string')
+    const name = parent.name() === 'limn' ? [] : [command.name()]
+    process.exitCode = await invoke(load, { args: [...name, ...positional], options: command.opts() })
+  })
+  return command
+}
+
+async function invoke(load: Load, given: Pick<Invocation, 'args' | 'options'>): Promise<number> {
+  const { makeIo } = await import('./io.ts')
+  const io = makeIo({ json: given.options.json === true })
+  const abort = new AbortController()
+  const stop = () =>
+    abort.abort(
+      new LimnError('interrupted', {
+        message: 'Interrupted.',
+        notDone: 'Nothing was published.',
+        remedy: 'Run again: limn run',
+      }),
+    )
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  try {
+    const body = await load()
+    return await body.default({ ...given, io, signal: abort.signal })
+  } catch (error) {
+    const { reportError } = await import('./errors.ts')
+    return reportError(error, io)
+  } finally {
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+  }
+}
+
+function unknownCommand(parent: Command, name: string): never {
+  const known = parent.commands.map((command) => command.name())
+  const close = nearest(name, known)
+  process.stderr.write(
+    `error[usage/argument]\n  There is no command "${name}".\n  To do: ${close ? `Did you mean ${close}?` : `The commands are ${known.join(', ')}.`}\n`,
+  )
+  throw new CommanderError(2, 'limn.unknownCommand', name)
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+    .version
+}
