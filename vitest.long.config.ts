@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+/** The suites that take longer than `npm test` may: each has its own script. */
+export default defineConfig({
+  test: {
+    include: ['test/interop/**/*.test.ts', 'test/simulation/crash/**/*.test.ts', 'test/package/**/*.test.ts'],
+    testTimeout: 1_200_000,
+    hookTimeout: 600_000,
+    fileParallelism: false,
+  },
+})
