@@ -7,5 +7,6 @@ export default defineConfig({
     testTimeout: 1_200_000,
     hookTimeout: 600_000,
     fileParallelism: false,
+    server: { deps: { external: [/packages\/limn\/dist/] } },
   },
 })
