@@ -1,4 +1,4 @@
-import type { TableId } from '../base/index.ts'
+import { mapConcurrently, type TableId } from '../base/index.ts'
 import { allChecks, type Check, scopeOf } from '../contract/index.ts'
 import { IntervalSet, splitBy } from '../dataset/index.ts'
 import type { BoundTable } from '../engine/index.ts'
@@ -14,6 +14,9 @@ export interface Judgement extends Verdict {
   readonly dataset: TableId
   readonly snapshotId: bigint | null
 }
+
+/** Datasets judged at once. */
+const casesAtOnce = 2
 
 /** What the gate judges of one dataset: everything, or (when only an input of its checks changed) the table-wide checks. */
 interface Case {
@@ -35,17 +38,18 @@ export async function judge(
 ): Promise<readonly Judgement[]> {
   const held = new Set(carried.map((one) => `${one.dataset} ${one.check}`))
   const out: Judgement[] = [...carried]
-  const cases = casesOf(context, staged, checksChanged)
-  const task = context.progress.begin('checks')
-  let count = 0
-  for (const one of cases) {
-    context.signal.throwIfAborted()
+  const cases = casesOf(context, staged, checksChanged).flatMap((one) => {
     const checks = one.checks.filter((check) => !held.has(`${one.node.id} ${check.name}`))
-    if (checks.length === 0) continue
+    return checks.length > 0 ? [{ ...one, checks }] : []
+  })
+  const task = context.progress.begin('checks')
+  const judged = await mapConcurrently(cases, casesAtOnce, (one) => {
+    context.signal.throwIfAborted()
     task.update(one.node.id)
-    out.push(...(await judgeDataset(context, inputs, { ...one, checks })))
-    count += checks.length
-  }
+    return judgeDataset(context, inputs, one)
+  })
+  out.push(...judged.flat())
+  const count = cases.reduce((sum, one) => sum + one.checks.length, 0)
   const failed = out.filter((one) => one.outcome === 'failed')
   task.end(`${count} checks, ${failed.length === 0 ? 'all passed' : `${failed.length} failed`}`)
   return out

@@ -1,4 +1,4 @@
-import { invariant, LimnError, type TableId } from '../base/index.ts'
+import { invariant, LimnError, mapConcurrently, type TableId } from '../base/index.ts'
 import { formatInterval, formatMicros, type Interval, IntervalSet, splitBy } from '../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../engine/index.ts'
 import { type DataFile, decodeSingleValue } from '../iceberg/index.ts'
@@ -21,6 +21,9 @@ import {
 } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
 import { addedRows, type DatasetView, filesOfView, intervalOfFile, removedRows, viewOf } from './view.ts'
+
+/** Builds of one dataset that go on at once: the engine is busy while another's files are synced. */
+const buildsAtOnce = 2
 
 /** One build of a model: its files, still local, and what it means for each interval. */
 interface Built {
@@ -51,21 +54,21 @@ export async function stageModel(
   for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
   const old = await oldFilesOf(context, node, target)
   const quarantine = await quarantineWriter(context, inputs.run, node)
-  const added: DataFile[] = []
-  const removed: DataFile[] = []
-  const ranges: RangeResult[] = []
-  const scans: ScanReport[] = []
   const task = context.progress.begin(node.id)
   const batches = batchesFor(node, items)
-  for (const [i, batch] of batches.entries()) {
+  let done = 0
+  const results = await mapConcurrently(batches, buildsAtOnce, async (batch) => {
     context.signal.throwIfAborted()
-    task.update(describeBatch(node, batch, i, batches.length))
     await using scratch = await context.store.scratch({ signal: context.signal })
     const built = await buildBatch(context, node, views, batch, target, old, scratch.folder, quarantine)
-    scans.push(...built.scans)
-    const keep = await settleFiles(context, node, target, built, added, removed)
-    ranges.push(...rangesOf(node, items, target, built, keep))
-  }
+    const settled = await settleFiles(context, node, target, built)
+    task.update(describeBatch(node, batch, ++done, batches.length))
+    return { settled, scans: built.scans, ranges: rangesOf(node, items, target, built, settled) }
+  })
+  const added = results.flatMap((one) => one.settled.added)
+  const removed = results.flatMap((one) => one.settled.removed)
+  const ranges = results.flatMap((one) => one.ranges)
+  const scans = results.flatMap((one) => one.scans)
   const total = { rows: sum(ranges, 'rows'), files: added.length }
   const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
   const table: StagedTable | null = untouched
@@ -95,7 +98,7 @@ function batchesFor(node: Node, items: readonly PlanItem[]): readonly (Interval 
 
 function describeBatch(node: Node, batch: Interval | null, index: number, count: number): string {
   if (batch === null || node.shape.kind !== 'interval') return 'building'
-  return `${formatInterval(node.shape.unit, batch)} (${index + 1} of ${count})`
+  return `${formatInterval(node.shape.unit, batch)} (${index} of ${count})`
 }
 
 /** Live files of the published table, if old and new can be compared and kept side by side. */
@@ -254,36 +257,25 @@ async function changedIntervals(
   return IntervalSet.of(splitBy(unit, interval).filter((part) => starts.has(part.start)))
 }
 
-interface Kept {
+/** What a build changes in the table. */
+interface Settled {
   readonly added: readonly DataFile[]
+  readonly removed: readonly DataFile[]
 }
 
-/** Puts the files of changed intervals and marks the old ones removed; those of equal intervals stay as they are. */
-async function settleFiles(
-  context: PipelineContext,
-  node: Node,
-  target: Target,
-  built: Built,
-  added: DataFile[],
-  removed: DataFile[],
-): Promise<Kept> {
-  if (built.keepOld) return { added: [] }
-  const changed = built.changed
-  const shape = node.shape
-  const within = (file: DataFile | WrittenFile) => {
+/** Puts the files of changed intervals and names the old ones to remove; those of equal intervals stay as they are. */
+async function settleFiles(context: PipelineContext, node: Node, target: Target, built: Built): Promise<Settled> {
+  if (built.keepOld) return { added: [], removed: [] }
+  const { changed } = built
+  const { shape } = node
+  const { specId } = target.layout.spec
+  const within = (file: Pick<DataFile, 'partition' | 'specId'>) => {
     if (changed === 'all' || shape.kind !== 'interval') return true
-    const own = intervalOfFile(
-      { ...file, specId: target.layout.spec.specId } as DataFile,
-      target.evolved,
-      target.layout.schema,
-      shape,
-    )
+    const own = intervalOfFile(file, target.evolved, target.layout.schema, shape)
     return own === null || changed.overlaps(own)
   }
-  const files = await putFiles(context, target.layout, built.files.filter(within))
-  added.push(...files)
-  removed.push(...built.oldFiles.filter(within))
-  return { added: files }
+  const fresh = built.files.filter((file) => within({ partition: file.partition, specId }))
+  return { added: await putFiles(context, target.layout, fresh), removed: built.oldFiles.filter(within) }
 }
 
 function rangesOf(
@@ -291,7 +283,7 @@ function rangesOf(
   items: readonly PlanItem[],
   target: Target,
   built: Built,
-  kept: Kept,
+  kept: Settled,
 ): readonly RangeResult[] {
   const shape = node.shape
   const [first] = items

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { invariant, LimnError, sha256, type TableId } from '../base/index.ts'
+import { invariant, LimnError, mapConcurrently, sha256, type TableId } from '../base/index.ts'
 import { openDelivery, type SourceColumn } from '../connect/index.ts'
 import { deliveryColumns, type FileSource, type FunctionSource, type SourceRow } from '../dataset/index.ts'
 import type { Session } from '../engine/index.ts'
@@ -16,6 +16,9 @@ import { fileStamp } from './sources.ts'
 import type { RangeResult, StagedDataset, StageInputs } from './stage.ts'
 import { stageTable, type Target } from './staged-table.ts'
 import { formatOrdinals, supersededAt, supersededProperty } from './view.ts'
+
+/** Deliveries landed at once. */
+const landingsAtOnce = 2
 
 interface Landing {
   readonly files: readonly DataFile[]
@@ -97,15 +100,10 @@ async function landFiles(
   target: Target,
   quarantine: Quarantine,
 ): Promise<Landing> {
-  const files: DataFile[] = []
-  const deliveries: Delivery[] = []
-  const superseded: number[] = []
-  let ordinal = ledger.lastOrdinal
-  for (const candidate of probe?.candidates ?? []) {
+  const candidates = probe?.candidates ?? []
+  const landed = await mapConcurrently(candidates, landingsAtOnce, async (candidate, index) => {
     context.signal.throwIfAborted()
-    ordinal++
-    const replaces = liveOrdinal(ledger, candidate.path)
-    if (replaces !== null) superseded.push(replaces)
+    const ordinal = ledger.lastOrdinal + 1 + index
     const local = join(context.folder, candidate.path)
     const before = await fileStamp(local)
     await using scratch = await context.store.scratch({ signal: context.signal })
@@ -130,24 +128,35 @@ async function landFiles(
       : 0
     requireBudget(node, candidate.path, kept, rejected)
     if ((await fileStamp(local)).stamp !== before.stamp) throw changedWhileRead(candidate.path)
-    files.push(...(await putFiles(context, target.layout, written)))
-    deliveries.push({
+    const files = await putFiles(context, target.layout, written)
+    const delivery: Delivery = {
       ordinal,
       path: candidate.path,
       sha256: candidate.sha256,
-      replaces,
+      replaces: liveOrdinal(ledger, candidate.path),
       read: kept + rejected,
       kept,
       quarantined: rejected,
-    })
+    }
+    return { files, delivery }
+  })
+  const withdrawn = (probe?.withdrawn ?? []).map(
+    (path, index): Delivery => ({
+      ordinal: ledger.lastOrdinal + candidates.length + 1 + index,
+      path,
+      sha256: null,
+      replaces: liveOrdinal(ledger, path),
+      read: 0,
+      kept: 0,
+      quarantined: 0,
+    }),
+  )
+  const deliveries = [...landed.map((one) => one.delivery), ...withdrawn]
+  return {
+    files: landed.flatMap((one) => one.files),
+    deliveries,
+    superseded: deliveries.flatMap((delivery) => (delivery.replaces === null ? [] : [delivery.replaces])),
   }
-  for (const path of probe?.withdrawn ?? []) {
-    ordinal++
-    const replaces = liveOrdinal(ledger, path)
-    if (replaces !== null) superseded.push(replaces)
-    deliveries.push({ ordinal, path, sha256: null, replaces, read: 0, kept: 0, quarantined: 0 })
-  }
-  return { files, deliveries, superseded }
 }
 
 function liveOrdinal(ledger: DatasetLedger, path: string): number | null {

@@ -96,7 +96,7 @@ type IntervalShape = Extract<Shape, { kind: 'interval' }>
 
 /** The time a data file of an interval dataset covers, from its partition; null when its partition says nothing of it. */
 export function intervalOfFile(
-  file: DataFile,
+  file: Pick<DataFile, 'partition' | 'specId'>,
   metadata: TableMetadata,
   schema: Schema,
   shape: IntervalShape,

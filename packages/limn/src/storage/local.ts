@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { explainSystemError, LimnError, noSteps, processAlive, type Steps, step, systemCode } from '../base/index.ts'
+import { explainSystemError, LimnError, mapConcurrently, noSteps, processAlive, type Steps, step, systemCode } from '../base/index.ts'
 import {
   type ByteRange,
   type Cancel,
@@ -100,14 +100,14 @@ export class LocalStore implements ObjectStore {
       if (!folders.has(folder)) await guard(path, 'It was not written.', () => this.makeFolder(folder))
       folders.add(folder)
     }
-    await inParallel(targets, 16, async ({ local, path, target }) => {
+    await mapConcurrently(targets, 16, async ({ local, path, target }) => {
       options.signal?.throwIfAborted()
       await guard(path, 'It was not written.', async () => {
         await syncFile(local)
         await rename(local, target)
       })
     })
-    await inParallel([...folders], 16, (folder) =>
+    await mapConcurrently([...folders], 16, (folder) =>
       guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
     )
   }
@@ -137,7 +137,7 @@ export class LocalStore implements ObjectStore {
 
   async lease(paths: readonly StorePath[]): Promise<FileLease> {
     const names = new Map<string, StorePath>()
-    await inParallel([...paths], 32, async (path) => {
+    await mapConcurrently([...paths], 32, async (path) => {
       const local = localFile(path)
       await guard(path, 'It was not read.', () => access(local, constants.R_OK))
       names.set(local, path)
@@ -181,7 +181,7 @@ export class LocalStore implements ObjectStore {
   }
 
   async delete(paths: readonly StorePath[]): Promise<void> {
-    await inParallel([...paths], 16, (path) =>
+    await mapConcurrently([...paths], 16, (path) =>
       guard(path, 'It was not deleted.', async () => {
         await rm(this.inside(path), { force: true })
       }),
@@ -226,14 +226,6 @@ async function syncFile(path: string): Promise<void> {
 async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r')
   await folder.sync()
-}
-
-async function inParallel<T>(items: readonly T[], width: number, body: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items]
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await body(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
 }
 
 async function guard<T>(path: StorePath, notDone: string, body: () => Promise<T>): Promise<T> {

@@ -37,9 +37,10 @@ export async function putFiles(
   written: readonly WrittenFile[],
 ): Promise<readonly DataFile[]> {
   const placed = written.map((file) => {
-    const folder = partitionPath(layout.spec, layout.schema, file.partition)
-    const name = `${randomUuid(context.randomness)}.parquet`
-    const path = storePath(`${layout.location}/data/${folder === '' ? '' : `${folder}/`}${name}`)
+    // One flat folder: a folder per partition would cost a sync each, and Iceberg does not read meaning into paths.
+    const partition = partitionPath(layout.spec, layout.schema, file.partition).replaceAll('/', ',')
+    const name = `${partition === '' ? '' : `${partition.slice(0, 100)}-`}${randomUuid(context.randomness)}.parquet`
+    const path = storePath(`${layout.location}/data/${name}`)
     return { local: file.local, path, file: dataFileOf(file, path, layout.spec.specId) }
   })
   const detail = `${layout.location}/data × ${placed.length}`

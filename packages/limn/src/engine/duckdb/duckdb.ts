@@ -43,6 +43,7 @@ class DuckDb implements FileEngine {
   private readonly instance: DuckDBInstance
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
+  private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
 
   constructor(instance: DuckDBInstance) {
     this.instance = instance
@@ -76,34 +77,30 @@ class DuckDb implements FileEngine {
     parameters: Readonly<Record<string, string>> = {},
   ): Promise<readonly OutputColumn[]> {
     const prefix = 'DESCRIBE '
-    return this.withDatabase(async (connection) => {
-      for (const [id, columns] of tables) await connection.run(stubTable(id, columns))
-      try {
-        const reader = await connection.runAndReadAll(prefix + substituteParameters(sql, parameters))
-        return reader.getRowsJson().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
-      } catch (error) {
-        throw explainQuery(error, sql, {
-          origin,
-          shift: prefix.length,
-          toOriginal: (offset) => originalOffset(sql, parameters, offset),
-        })
-      }
-    })
+    const connection = await this.stubs(tables)
+    try {
+      const reader = await connection.runAndReadAll(prefix + substituteParameters(sql, parameters))
+      return reader.getRowsJson().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
+    } catch (error) {
+      throw explainQuery(error, sql, {
+        origin,
+        shift: prefix.length,
+        toOriginal: (offset) => originalOffset(sql, parameters, offset),
+      })
+    }
   }
 
   async filters(
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
-    return this.withDatabase(async (connection) => {
-      for (const [id, { columns }] of tables) {
-        await connection.run(stubTable(id, columns))
-        await connection.run(`INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`)
-      }
-      const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-      const plan = parseJson(json) as { error: boolean; plans?: unknown }
-      return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
-    })
+    const connection = await this.stubs(new Map([...tables].map(([id, { columns }]) => [id, columns])))
+    const json = await scalar(
+      connection,
+      `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`,
+    )
+    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
 
   async session(tables: readonly BoundTable[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
@@ -129,14 +126,25 @@ class DuckDb implements FileEngine {
     this.instance.closeSync()
   }
 
-  private async withDatabase<T>(body: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
-    const connection = await this.connect()
-    const database = await this.attach(connection)
-    try {
-      return await body(connection)
-    } finally {
-      await this.detach(connection, database)
+  /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
+  private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+    const key = JSON.stringify([...tables])
+    let made = this.stubbed.get(key)
+    if (!made) {
+      made = this.makeStubs(tables)
+      this.stubbed.set(key, made)
     }
+    return made
+  }
+
+  private async makeStubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+    const connection = await this.connect()
+    await this.attach(connection)
+    for (const [id, columns] of tables) {
+      await connection.run(stubTable(id, columns))
+      await connection.run(`INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`)
+    }
+    return connection
   }
 
   private tool(): Promise<DuckDBConnection> {
