@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Lake } from 'limn'
 import { airportPath, flightPath, landAll, months } from '../examples/flights/land.ts'
-import { copyFlights, forgetLake } from '../test/support/lake.ts'
 import { copySql } from '../packages/limn/dist/engine/duckdb/write.js'
 import { fileFormat, layoutOf } from '../packages/limn/dist/table/index.js'
+import { copyFlights, forgetLake } from '../test/support/lake.ts'
 
 const runs = 5
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -70,13 +70,23 @@ async function peerScript(folder: string): Promise<string> {
     if (!node || !loaded) continue
     const layout = layoutOf(loaded.metadata)
     const out = join('OUT', id)
-    const copy = (sql: string, target: string) => copySql(sql, { schema: layout.schema, spec: layout.spec, folder: target, ...fileFormat })
+    const copy = (sql: string, target: string) =>
+      copySql(sql, { schema: layout.schema, spec: layout.spec, folder: target, ...fileFormat })
     statements.push(`CREATE SCHEMA IF NOT EXISTS ${id.split('.')[0]}`)
     if (node.shape.kind === 'files') {
-      const sources = id === 'bronze.airport' ? [`read_csv(${text(airportPath(folder))}, nullstr = ['NA', ''])`] : months.map((month) => `read_parquet(${text(flightPath(folder, month))})`)
-      for (const [i, source] of sources.entries()) statements.push(copy(`SELECT *, ${i + 1} AS _delivery, '' AS _path, '' AS _run FROM ${source}`, `${out}/${i}`))
+      const sources =
+        id === 'bronze.airport'
+          ? [`read_csv(${text(airportPath(folder))}, nullstr = ['NA', ''])`]
+          : months.map((month) => `read_parquet(${text(flightPath(folder, month))})`)
+      for (const [i, source] of sources.entries())
+        statements.push(copy(`SELECT *, ${i + 1} AS _delivery, '' AS _path, '' AS _run FROM ${source}`, `${out}/${i}`))
     } else if (node.shape.kind === 'function') {
-      statements.push(copy(`SELECT 'x' AS name, DATE '2001-01-01' AS date, DATE '2001-01-01' AS observed_date, 1 AS _delivery, '' AS _path, '' AS _run`, out))
+      statements.push(
+        copy(
+          `SELECT 'x' AS name, DATE '2001-01-01' AS date, DATE '2001-01-01' AS observed_date, 1 AS _delivery, '' AS _path, '' AS _run`,
+          out,
+        ),
+      )
     } else if (node.shape.kind === 'whole') {
       statements.push(copy((await lake.compile(id, null)).select, out))
     } else {
@@ -88,7 +98,9 @@ async function peerScript(folder: string): Promise<string> {
         statements.push(copy((await lake.compile(id, { start, end })).select, `${out}/${month}`))
       }
     }
-    statements.push(`CREATE OR REPLACE VIEW ${id} AS SELECT * FROM read_parquet(${text(`${out}/**/*.parquet`)}, hive_partitioning = false)`)
+    statements.push(
+      `CREATE OR REPLACE VIEW ${id} AS SELECT * FROM read_parquet(${text(`${out}/**/*.parquet`)}, hive_partitioning = false)`,
+    )
   }
   return `import { DuckDBInstance } from '@duckdb/node-api'
 import { mkdirSync } from 'node:fs'
@@ -131,21 +143,55 @@ try {
   const idle: Measured[] = []
   for (let i = 0; i < runs; i++) idle.push(await measure([...limn, '--json'], folder))
   const seconds = (list: readonly Measured[]) => list.map((one) => one.seconds)
-  const row = (name: string, unit: string, own: readonly number[], peer: readonly number[] | null, target: number, of: 'limn' | 'ratio') => {
+  const row = (
+    name: string,
+    unit: string,
+    own: readonly number[],
+    peer: readonly number[] | null,
+    target: number,
+    of: 'limn' | 'ratio',
+  ) => {
     const limnMedian = median(own)
     const peerMedian = peer && median(peer)
     const ratio = peerMedian === null ? null : limnMedian / peerMedian
-    return { name, unit, limn: limnMedian, peer: peerMedian, ratio, target, pass: (of === 'ratio' ? (ratio ?? Number.NaN) : limnMedian) <= target, runs }
+    return {
+      name,
+      unit,
+      limn: limnMedian,
+      peer: peerMedian,
+      ratio,
+      target,
+      pass: (of === 'ratio' ? (ratio ?? Number.NaN) : limnMedian) <= target,
+      runs,
+    }
   }
   const results = [
     row('first run against bare DuckDB', 'ratio', seconds(ours), seconds(theirs), 1.6, 'ratio'),
     row('first run', 's', seconds(ours), seconds(theirs), 10, 'limn'),
-    row('first run, peak memory', 'MB', ours.map((one) => one.rss / 1e6), theirs.map((one) => one.rss / 1e6), 1500, 'limn'),
+    row(
+      'first run, peak memory',
+      'MB',
+      ours.map((one) => one.rss / 1e6),
+      theirs.map((one) => one.rss / 1e6),
+      1500,
+      'limn',
+    ),
     row('idle run', 's', seconds(idle), null, 2, 'limn'),
-    row('limn --help', 'ms', help.map((one) => one.seconds * 1000), null, 150, 'limn'),
+    row(
+      'limn --help',
+      'ms',
+      help.map((one) => one.seconds * 1000),
+      null,
+      150,
+      'limn',
+    ),
   ]
   if (json) process.stdout.write(`${JSON.stringify(results)}\n`)
-  else for (const one of results) process.stdout.write(`${one.pass ? 'pass' : 'FAIL'}  ${one.name}: limn ${one.limn.toFixed(2)} ${one.unit === 'ratio' ? 's' : one.unit}${one.peer === null ? '' : `, peer ${one.peer.toFixed(2)}, ratio ${one.ratio?.toFixed(2)}`}, target ${one.target}\n`)
+  else
+    for (const one of results)
+      process.stdout.write(
+        `${one.pass ? 'pass' : 'FAIL'}  ${one.name}: limn ${one.limn.toFixed(2)} ${one.unit === 'ratio' ? 's' : one.unit}${one.peer === null ? '' : `, peer ${one.peer.toFixed(2)}, ratio ${one.ratio?.toFixed(2)}`}, target ${one.target}\n`,
+      )
   process.exitCode = results.every((one) => one.pass) ? 0 : 1
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -105,8 +105,22 @@ for (const verdict of report.verdicts.filter((one) => one.outcome === 'failed'))
 }
 const after = await answer()
 require(after === before, 'readers saw something else after the refusal')
-const real = (await limn('sql', '--format', 'csv', "SELECT origin, sum(flights)::BIGINT FROM gold.airport_day WHERE origin IN ('ATL', 'ORD') GROUP BY 1 ORDER BY 1")).stdout
-say(`   Readers still see the lake as it was: ${real.trim().split('\r\n').slice(1).map((line) => line.replace(',', ': ')).join(', ')} flights.`)
+const real = (
+  await limn(
+    'sql',
+    '--format',
+    'csv',
+    "SELECT origin, sum(flights)::BIGINT FROM gold.airport_day WHERE origin IN ('ATL', 'ORD') GROUP BY 1 ORDER BY 1",
+  )
+).stdout
+say(
+  `   Readers still see the lake as it was: ${real
+    .trim()
+    .split('\r\n')
+    .slice(1)
+    .map((line) => line.replace(',', ': '))
+    .join(', ')} flights.`,
+)
 say(`   A plain DuckDB script would have reported ${plain}.`)
 
 say('\n6. The file is withdrawn. limn run')

@@ -8,7 +8,8 @@ import { start } from '../support/process.ts'
 const python = join(root, '.peers', 'python', 'bin', 'python')
 const present = existsSync(python)
 if (!present) {
-  if (process.env.LIMN_REQUIRE_INTEROP === '1') throw new Error('PyIceberg is required here: run scripts/install-peers.sh')
+  if (process.env.LIMN_REQUIRE_INTEROP === '1')
+    throw new Error('PyIceberg is required here: run scripts/install-peers.sh')
   process.stdout.write('PyIceberg is not installed: this suite is left out. To have it: scripts/install-peers.sh\n')
 }
 
@@ -26,7 +27,12 @@ interface Shown {
   readonly rows: number
   readonly files: number
   readonly snapshotId: string
-  readonly columns: readonly { readonly id: number; readonly name: string; readonly type: string; readonly required: boolean }[]
+  readonly columns: readonly {
+    readonly id: number
+    readonly name: string
+    readonly type: string
+    readonly required: boolean
+  }[]
   readonly partitioning: readonly { readonly name: string; readonly transform: string }[]
 }
 
@@ -54,7 +60,11 @@ describe.runIf(present)('PyIceberg on the lake of three million flights', () => 
   }
 
   async function readAll(snapshots: Readonly<Record<string, string>>): Promise<Readonly<Record<string, Found>>> {
-    const ended = await start(python, [join(root, 'test', 'interop', 'read_tables.py'), lake.folder, JSON.stringify(snapshots)]).ended
+    const ended = await start(python, [
+      join(root, 'test', 'interop', 'read_tables.py'),
+      lake.folder,
+      JSON.stringify(snapshots),
+    ]).ended
     expect(ended.stderr.split('\n').filter((line) => /Error|Traceback/.test(line))).toEqual([])
     return JSON.parse(ended.stdout) as Record<string, Found>
   }
@@ -69,9 +79,16 @@ describe.runIf(present)('PyIceberg on the lake of three million flights', () => 
       expect(peer?.spec).toEqual(own.partitioning.map((part) => [part.name, part.transform]))
       for (const [column, value] of Object.entries(peer?.sums ?? {})) {
         const list = Array.isArray(value)
-        const expression = list ? `min("${column}")::TIMESTAMP::VARCHAR, max("${column}")::TIMESTAMP::VARCHAR` : `sum("${column}")::HUGEINT::VARCHAR`
-        const { rows } = await json<{ rows: readonly (readonly string[])[] }>('sql', `SELECT ${expression} FROM ${name}`)
-        const theirs = list ? value.map((text) => text.replace('+00:00', '').replace(/(\.\d*?)0+$/, '$1')) : [String(value)]
+        const expression = list
+          ? `min("${column}")::TIMESTAMP::VARCHAR, max("${column}")::TIMESTAMP::VARCHAR`
+          : `sum("${column}")::HUGEINT::VARCHAR`
+        const { rows } = await json<{ rows: readonly (readonly string[])[] }>(
+          'sql',
+          `SELECT ${expression} FROM ${name}`,
+        )
+        const theirs = list
+          ? value.map((text) => text.replace('+00:00', '').replace(/(\.\d*?)0+$/, '$1'))
+          : [String(value)]
         expect([name, column, rows[0]?.map((cell) => cell ?? '0')]).toEqual([name, column, theirs])
       }
     }

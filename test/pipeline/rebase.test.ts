@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { limn } from '../support/lake.ts'
 import { runWithHook, valueOf, writeDirectly } from '../support/hooked.ts'
+import { limn } from '../support/lake.ts'
 import { deliver, smallLake } from '../support/small-lake.ts'
 
 const silver = (id: number, at: string, amount: number) =>
@@ -22,11 +22,21 @@ async function runAgainst(
   return report
 }
 
-const publishing = (name: string, edge: string, detail: string) => name === 'state.change' && edge === 'before' && detail.endsWith('publishing')
+const publishing = (name: string, edge: string, detail: string) =>
+  name === 'state.change' && edge === 'before' && detail.endsWith('publishing')
 const stages: readonly (readonly [string, (name: string, edge: string, detail: string) => boolean])[] = [
-  ['before silver is staged', (name, edge, detail) => name === 'catalog.commit' && edge === 'before' && detail === 'silver.event'],
-  ['after silver is staged', (name, edge, detail) => name === 'catalog.commit' && edge === 'after' && detail === 'silver.event'],
-  ['after gold is staged', (name, edge, detail) => name === 'catalog.commit' && edge === 'after' && detail === 'gold.day'],
+  [
+    'before silver is staged',
+    (name, edge, detail) => name === 'catalog.commit' && edge === 'before' && detail === 'silver.event',
+  ],
+  [
+    'after silver is staged',
+    (name, edge, detail) => name === 'catalog.commit' && edge === 'after' && detail === 'silver.event',
+  ],
+  [
+    'after gold is staged',
+    (name, edge, detail) => name === 'catalog.commit' && edge === 'after' && detail === 'gold.day',
+  ],
   ['right before it publishes', publishing],
 ]
 
@@ -68,7 +78,11 @@ describe('a run whose tables others write meanwhile', () => {
     expect((await limn(folder, 'run')).code).toBe(0)
     deliver(folder, 'b', [['4', '2026-01-03 09:00:00', '5']])
     const report = await runAgainst(folder, publishing, () =>
-      writeDirectly(folder, 'silver.event', { kind: 'overwrite', filter: 'id = 2', sql: silver(2, '2026-01-02 08:00:00', 21) }),
+      writeDirectly(folder, 'silver.event', {
+        kind: 'overwrite',
+        filter: 'id = 2',
+        sql: silver(2, '2026-01-02 08:00:00', 21),
+      }),
     )
     expect(report.outcome).toBe('published')
     expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(66)
@@ -97,7 +111,9 @@ describe('a run whose tables others write meanwhile', () => {
     expect((await limn(folder, 'run')).code).toBe(0)
     deliver(folder, 'b', [['4', '2026-01-03 09:00:00', '5']])
     const row = `${silver(50, '2026-01-02 10:00:00', 1)}, NULL::INTEGER AS _delivery, 'by hand' AS _path, 'none' AS _run`
-    const report = await runAgainst(folder, publishing, () => writeDirectly(folder, 'bronze.event', { kind: 'append', sql: row }))
+    const report = await runAgainst(folder, publishing, () =>
+      writeDirectly(folder, 'bronze.event', { kind: 'append', sql: row }),
+    )
     expect(report.outcome).toBe('published')
     expect(await valueOf(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(5)
     expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(66)

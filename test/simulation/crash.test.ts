@@ -44,7 +44,11 @@ describe('a run that is killed', () => {
     const kinds = ['file.write', 'file.put', 'manifest.write', 'metadata.write', 'catalog.commit', 'state.change']
     const edges = kinds.flatMap((kind) => [`${kind} before`, `${kind} after`]).sort()
     for (const steps of [newSteps, nextSteps]) {
-      expect(oneOfEachKind(steps).map((step) => `${step.name} ${step.edge}`).sort()).toEqual(edges)
+      expect(
+        oneOfEachKind(steps)
+          .map((step) => `${step.name} ${step.edge}`)
+          .sort(),
+      ).toEqual(edges)
     }
     expect(nextResult).not.toEqual(oldResult)
   })

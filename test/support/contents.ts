@@ -34,6 +34,10 @@ export async function contentsOf(folder: string): Promise<Readonly<Record<string
 /** The metadata pointers of a lake's dataset tables, straight from its catalog file. */
 export function pointersOf(folder: string): Readonly<Record<string, string>> {
   using database = new DatabaseSync(`${folder}/.limn/catalog.db`, { readOnly: true })
-  const rows = database.prepare('SELECT table_namespace AS ns, table_name AS name, metadata_location AS at FROM iceberg_tables').all()
-  return Object.fromEntries(rows.filter((row) => row.ns !== 'limn').map((row) => [`${row.ns}.${row.name}`, String(row.at)]))
+  const rows = database
+    .prepare('SELECT table_namespace AS ns, table_name AS name, metadata_location AS at FROM iceberg_tables')
+    .all()
+  return Object.fromEntries(
+    rows.filter((row) => row.ns !== 'limn').map((row) => [`${row.ns}.${row.name}`, String(row.at)]),
+  )
 }

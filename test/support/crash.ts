@@ -43,14 +43,20 @@ export async function killAtStep(folder: string, index: number): Promise<void> {
 
 /** Starts a run and kills it after a while; tells whether it was still going. */
 export async function killAfter(folder: string, ms: number): Promise<boolean> {
-  const { child, ended } = start(process.execPath, [join(root, 'packages', 'limn', 'bin', 'limn.js'), 'run'], { cwd: folder })
+  const { child, ended } = start(process.execPath, [join(root, 'packages', 'limn', 'bin', 'limn.js'), 'run'], {
+    cwd: folder,
+  })
   await sleep(ms)
   child.kill('SIGKILL')
   return (await ended).signal === 'SIGKILL'
 }
 
 /** After a kill: readers see one complete state, old or new; after a restart, the new one. */
-export async function expectWhole(folder: string, before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): Promise<void> {
+export async function expectWhole(
+  folder: string,
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): Promise<void> {
   const seen = await contentsOf(folder)
   expect([before, after]).toContainEqual(seen)
   const again = await limn(folder, 'run', '--json')

@@ -1,5 +1,5 @@
-import type { RunReport } from '../../packages/limn/dist/pipeline/index.js'
 import { Lake } from 'limn'
+import type { RunReport } from '../../packages/limn/dist/pipeline/index.js'
 
 type Edge = 'before' | 'after'
 
@@ -16,7 +16,9 @@ export async function runWithHook(
 export async function writeDirectly(
   folder: string,
   table: string,
-  change: { readonly kind: 'append'; readonly sql: string } | { readonly kind: 'overwrite'; readonly filter: string; readonly sql: string },
+  change:
+    | { readonly kind: 'append'; readonly sql: string }
+    | { readonly kind: 'overwrite'; readonly filter: string; readonly sql: string },
 ): Promise<void> {
   const { append, overwrite } = await import('../../packages/limn/dist/table/index.js')
   const { tableId } = await import('../../packages/limn/dist/base/index.js')

@@ -17,7 +17,8 @@ export function temporaryFolder(name: string): Disposable & { readonly folder: s
 
 /** The flights project without its data. */
 export function copyFlights(folder: string): void {
-  for (const part of ['limn.config.ts', 'datasets']) cpSync(join(flightsExample, part), join(folder, part), { recursive: true })
+  for (const part of ['limn.config.ts', 'datasets'])
+    cpSync(join(flightsExample, part), join(folder, part), { recursive: true })
 }
 
 /** Keeps a lake as it is; tables name files by absolute paths, so it can only be put back where it was. */

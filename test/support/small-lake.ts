@@ -28,7 +28,9 @@ export function writeLake(folder: string, files: Readonly<Record<string, string>
 
 /** Writes a delivery of events: id, time, amount. */
 export function deliver(folder: string, name: string, rows: readonly (readonly string[])[]): void {
-  writeLake(folder, { [`inbox/${name}.csv`]: `id,happened_at,amount\n${rows.map((row) => row.join(',')).join('\n')}\n` })
+  writeLake(folder, {
+    [`inbox/${name}.csv`]: `id,happened_at,amount\n${rows.map((row) => row.join(',')).join('\n')}\n`,
+  })
 }
 
 export const bronzeEvent = `import { files, ingest } from 'limn'

@@ -2,7 +2,11 @@
  * Maps items with at most `width` at work at once; results stand in the order of the items. When one fails, no further
  * item begins, those at work are awaited, and the first error in the order of items is thrown.
  */
-export async function mapConcurrently<T, R>(items: readonly T[], width: number, body: (item: T, index: number) => Promise<R>): Promise<R[]> {
+export async function mapConcurrently<T, R>(
+  items: readonly T[],
+  width: number,
+  body: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
   const results = new Array<R>(items.length)
   const errors = new Map<number, unknown>()
   let next = 0

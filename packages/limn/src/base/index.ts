@@ -2,10 +2,10 @@
  * Row 0: errors, ids, clock, randomness, hashing, and the ports for progress and named steps. Knows no domain.
  */
 export * from './ambient.ts'
+export * from './concurrency.ts'
 export * from './errors.ts'
 export * from './ids.ts'
 export * from './nearest.ts'
 export * from './progress.ts'
 export * from './steps.ts'
 export * from './system.ts'
-export * from './concurrency.ts'

@@ -10,7 +10,7 @@ import type { LedgerRow } from './ledger.ts'
 import { commitRecord, type RunRecordRows } from './ledger-store.ts'
 import type { Node } from './node.ts'
 import type { Plan, PlanItem } from './plan.ts'
-import { publish } from './publish.ts'
+import { fenced, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { type Recovery, runRow } from './recover.ts'
 import { inputSnapshots, type RangeResult, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
@@ -93,12 +93,23 @@ export class Execution implements StageInputs {
       if (this.staged.size === 0 && this.checksChanged.size === 0 && this.carried.length === 0)
         return await this.endIdle(planned)
       await this.begin()
-      const judgements = await judge(this.context, this, this.staged, this.checksChanged)
+      const judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged)
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
       return await this.publishAll(planned, judgements)
     } catch (error) {
-      await this.endFailed(error)
-      throw error
+      const cause = this.isFenced() ? fenced(this.run, error) : error
+      await this.endFailed(cause)
+      throw cause
+    }
+  }
+
+  /** Whether the lease was taken over: whatever failed then failed because of that. */
+  private isFenced(): boolean {
+    try {
+      this.options.lease.assertHeld()
+      return false
+    } catch {
+      return true
     }
   }
 
@@ -177,17 +188,10 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const open = new Set(book.plan().items.map((item) => item.dataset))
-    if (open.has(node.id)) return
-    const stillStale = this.leftStale(book, node, rebuilt)
+    const stillStale =
+      this.options.request.range === null ? IntervalSet.empty : (await book.staleOf(node)).times.minus(rebuilt)
     const intervals = book.carriedOf(node, rebuilt.union(stillStale))
     if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
-  }
-
-  /** Intervals a narrower request left out: they stay stale and must not be recorded as seen. */
-  private leftStale(book: FactBook, node: Node, rebuilt: IntervalSet): IntervalSet {
-    if (this.options.request.range === null || node.shape.kind !== 'interval') return IntervalSet.empty
-    return book.staleWithoutRange(node).minus(rebuilt)
   }
 
   private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
@@ -211,7 +215,7 @@ export class Execution implements StageInputs {
       this.context.progress.note(`${outcome.table} was changed meanwhile: rebasing.`)
       const rebased = await rebase(this.context, this.registered, this, this.requireBook(), this.staged)
       const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
-      judgements = await judge(this.context, this, this.staged, this.checksChanged, kept)
+      judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
       if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
     }
   }

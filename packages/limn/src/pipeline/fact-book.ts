@@ -150,12 +150,17 @@ export class FactBook {
     })
   }
 
-  /** What would be stale if no range had been asked for. */
-  staleWithoutRange(node: Node): IntervalSet {
-    const head = this.heads.get(node.id)
+  /** What would be stale of a dataset now if everything had been asked for; `whole` when it is not built by interval. */
+  async staleOf(node: Node): Promise<{ readonly whole: boolean; readonly times: IntervalSet }> {
+    await this.gather(node)
     const heads = new Map(this.heads)
-    if (head) heads.set(node.id, { ...head, staged: false })
-    const items = plan({ ...this.facts(), heads, request: { ...this.request, range: null } }).items
-    return IntervalSet.of(items.flatMap((item) => (item.dataset === node.id && item.interval ? [item.interval] : [])))
+    for (const [id, head] of heads) heads.set(id, { ...head, staged: id !== node.id })
+    const selected = new Set([node.id])
+    const { items } = plan({ ...this.facts(), heads, selected, request: { full: false, range: null } })
+    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    return {
+      whole: builds.some((item) => item.interval === null),
+      times: IntervalSet.of(builds.flatMap((item) => (item.interval ? [item.interval] : []))),
+    }
   }
 }

@@ -5,6 +5,7 @@ import type { BoundTable } from '../engine/index.ts'
 import { evaluateChecks, type Verdict } from '../quality/index.ts'
 import { bindFiles, type PinnedTable, readPinned } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
+import type { FactBook } from './fact-book.ts'
 import type { Node } from './node.ts'
 import type { StagedDataset, StageInputs } from './stage.ts'
 import { stagedRows, viewOf } from './view.ts'
@@ -32,6 +33,7 @@ interface Case {
 export async function judge(
   context: PipelineContext,
   inputs: StageInputs,
+  book: FactBook,
   staged: ReadonlyMap<TableId, StagedDataset>,
   checksChanged: ReadonlySet<TableId>,
   carried: readonly Judgement[] = [],
@@ -46,7 +48,7 @@ export async function judge(
   const judged = await mapConcurrently(cases, casesAtOnce, (one) => {
     context.signal.throwIfAborted()
     task.update(one.node.id)
-    return judgeDataset(context, inputs, one)
+    return judgeDataset(context, inputs, book, one)
   })
   out.push(...judged.flat())
   const count = cases.reduce((sum, one) => sum + one.checks.length, 0)
@@ -79,7 +81,12 @@ function casesOf(
   return out
 }
 
-async function judgeDataset(context: PipelineContext, inputs: StageInputs, one: Case): Promise<readonly Judgement[]> {
+async function judgeDataset(
+  context: PipelineContext,
+  inputs: StageInputs,
+  book: FactBook,
+  one: Case,
+): Promise<readonly Judgement[]> {
   const { node, staged, checks } = one
   const pin = await inputs.pinOf(node.id)
   if (!pin || pin.snapshotId === null) return []
@@ -94,9 +101,11 @@ async function judgeDataset(context: PipelineContext, inputs: StageInputs, one: 
   }
   tables.push(await stagedTable(context, stack, pin, staged))
   const session = stack.use(await context.engine.session(tables, { signal: context.signal }))
+  const fresh = await freshOf(context, book, node, staged)
   const verdicts = await evaluateChecks(session, {
     contract: node.contract,
-    checks,
+    checks: checks.filter((check) => check.kind !== 'reconcile' || fresh.comparable(check.with)),
+    fresh: { own: fresh.own, of: fresh.of },
     table: node.id,
     staged: {
       view: staged?.table ? stagedRows : node.id,
@@ -105,6 +114,54 @@ async function judgeDataset(context: PipelineContext, inputs: StageInputs, one: 
     stagedIntervals: stagedIntervals(node, staged),
   })
   return verdicts.map((verdict) => ({ ...verdict, dataset: node.id, snapshotId: pin.snapshotId }))
+}
+
+/**
+ * Where a dataset can be compared with its inputs. Intervals that this run was not asked to build are stale: what they
+ * hold is older than the input, so a reconcile leaves their times out, on both sides.
+ */
+interface Fresh {
+  /** SQL conditions; null: all rows. */
+  readonly own: string | null
+  of(input: TableId): string | null
+  comparable(input: TableId): boolean
+}
+
+async function freshOf(
+  context: PipelineContext,
+  book: FactBook,
+  node: Node,
+  staged: StagedDataset | null,
+): Promise<Fresh> {
+  const everything: Fresh = { own: null, of: () => null, comparable: () => true }
+  if (node.producer.kind === 'source') return everything
+  const found = await book.staleOf(node)
+  const shape = node.shape
+  if (shape.kind !== 'interval') return { ...everything, comparable: () => staged !== null || !found.whole }
+  const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
+  const stale = found.times.minus(rebuilt)
+  if (stale.isEmpty) return everything
+  const outside = (time: string) => {
+    const parts = stale.intervals.map(
+      ({ start, end }) =>
+        `(${time})::TIMESTAMP >= make_timestamp(${start}) AND (${time})::TIMESTAMP < make_timestamp(${end})`,
+    )
+    return `(${parts.join(' OR ')}) IS NOT TRUE`
+  }
+  const timeIn = (input: TableId): string | null => {
+    const edge = node.edges.get(input)
+    if (edge?.touches) return edge.touches
+    const other = context.project.nodes.get(input)?.shape
+    return edge?.reads.kind === 'same' && other?.kind === 'interval' ? `"${other.column}"` : null
+  }
+  return {
+    own: outside(`"${shape.column}"`),
+    of: (input) => {
+      const time = timeIn(input)
+      return time === null ? null : outside(time)
+    },
+    comparable: (input) => timeIn(input) !== null,
+  }
 }
 
 /** The rows a run wrote to a dataset, under their own name. */

@@ -81,7 +81,8 @@ function requireLease(lease: Lease, run: RunId): void {
   }
 }
 
-function fenced(run: RunId, cause?: unknown): LimnError {
+/** What a holder is told whose lease was taken over. */
+export function fenced(run: RunId, cause?: unknown): LimnError {
   return new LimnError('run/fenced', {
     message: `Run ${run} was taken for dead and its lease was taken over while it was paused.`,
     notDone: 'It published nothing.',

@@ -37,6 +37,11 @@ export interface EvaluateInput {
   readonly table: TableId
   /** The rows staged now, and the column and unit they are divided by. */
   readonly staged: { readonly view: TableId; readonly interval?: { readonly column: string; readonly unit: string } }
+  /**
+   * Conditions on this dataset's rows and on another's that leave out times which are stale; null or absent: all rows.
+   * A reconcile compares only what is left on both sides.
+   */
+  readonly fresh?: { readonly own: string | null; of(other: TableId): string | null }
   /** Intervals staged, in microseconds: all of them are judged, empty ones too. */
   readonly stagedIntervals: readonly { readonly start: number; readonly end: number }[]
 }
@@ -204,11 +209,15 @@ async function judgeReconcile(
   input: EvaluateInput,
   check: Extract<Check, { kind: 'reconcile' }>,
 ): Promise<Verdict> {
+  const rowsOf = (table: TableId, where: string | null | undefined) =>
+    where ? `(SELECT * FROM ${table} WHERE ${where})` : table
+  const own = rowsOf(input.table, input.fresh?.own)
+  const other = rowsOf(check.with, input.fresh?.of(check.with))
   const sides = check.by
     ? `SELECT coalesce(l.g, r.g) AS "group", l.v AS "left", r.v AS "right"
-       FROM (SELECT ${check.by.left} AS g, ${check.left} AS v FROM ${input.table} GROUP BY ALL) l
-       FULL JOIN (SELECT ${check.by.right} AS g, ${check.right} AS v FROM ${check.with} GROUP BY ALL) r ON l.g IS NOT DISTINCT FROM r.g`
-    : `SELECT (SELECT ${check.left} FROM ${input.table}) AS "left", (SELECT ${check.right} FROM ${check.with}) AS "right"`
+       FROM (SELECT ${check.by.left} AS g, ${check.left} AS v FROM ${own} GROUP BY ALL) l
+       FULL JOIN (SELECT ${check.by.right} AS g, ${check.right} AS v FROM ${other} GROUP BY ALL) r ON l.g IS NOT DISTINCT FROM r.g`
+    : `SELECT (SELECT ${check.left} FROM ${own}) AS "left", (SELECT ${check.right} FROM ${other}) AS "right"`
   const differs =
     check.tolerance > 0
       ? `coalesce(abs("left" - "right") > ${check.tolerance}, "left" IS DISTINCT FROM "right")`

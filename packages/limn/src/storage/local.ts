@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { explainSystemError, LimnError, mapConcurrently, noSteps, processAlive, type Steps, step, systemCode } from '../base/index.ts'
+import {
+  explainSystemError,
+  LimnError,
+  mapConcurrently,
+  noSteps,
+  processAlive,
+  type Steps,
+  step,
+  systemCode,
+} from '../base/index.ts'
 import {
   type ByteRange,
   type Cancel,

@@ -95,10 +95,7 @@ class DuckDb implements FileEngine {
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
     const connection = await this.stubs(new Map([...tables].map(([id, { columns }]) => [id, columns])))
-    const json = await scalar(
-      connection,
-      `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`,
-    )
+    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
     const plan = parseJson(json) as { error: boolean; plans?: unknown }
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
