@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { valueOf } from '../support/hooked.ts'
+import { oneValue } from '../support/hooked.ts'
 import { limn, root } from '../support/lake.ts'
 import { start } from '../support/process.ts'
 import { bronzeEvent, deliver, smallLake, writeLake } from '../support/small-lake.ts'
@@ -57,7 +57,7 @@ describe('the run lease', () => {
     const report = JSON.parse(second.stdout) as { outcome: string; recovery: { abandoned: readonly string[] } }
     expect(report.outcome).toBe('published')
     expect(report.recovery.abandoned).toHaveLength(1)
-    expect(await valueOf(lake.folder, "SELECT count(*)::INTEGER FROM limn.run WHERE outcome = 'abandoned'")).toBe(1)
+    expect(await oneValue(lake.folder, "SELECT count(*)::INTEGER FROM limn.run WHERE outcome = 'abandoned'")).toBe(1)
   })
 
   it('fences a paused holder: when it wakes after a take-over it cannot publish', async () => {
@@ -73,8 +73,8 @@ describe('the run lease', () => {
     const woken = await first.ended
     expect(woken.code).toBe(1)
     expect((JSON.parse(woken.stdout) as { error: { kind: string } }).error.kind).toBe('run/fenced')
-    expect(await valueOf(lake.folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(1)
-    expect(await valueOf(lake.folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(3)
+    expect(await oneValue(lake.folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(1)
+    expect(await oneValue(lake.folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(3)
   })
 
   it('ends with 130 and publishes nothing when interrupted', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { runWithHook, valueOf, writeDirectly } from '../support/hooked.ts'
+import { oneValue, runWithHook, writeDirectly } from '../support/hooked.ts'
 import { limn } from '../support/lake.ts'
 import { deliver, smallLake } from '../support/small-lake.ts'
 
@@ -52,9 +52,9 @@ describe('a run whose tables others write meanwhile', () => {
       )
       expect(report.outcome).toBe('published')
       expect(report.rebases).toBe(1)
-      expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(72)
-      expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(72)
-      expect(await valueOf(folder, "SELECT events FROM gold.day WHERE day = '2026-01-01'")).toBe(2n)
+      expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(72)
+      expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(72)
+      expect(await oneValue(folder, "SELECT events FROM gold.day WHERE day = '2026-01-01'")).toBe(2n)
     })
 
     it(`rebuilds an interval into which somebody appended, when it comes ${name}`, async () => {
@@ -67,8 +67,8 @@ describe('a run whose tables others write meanwhile', () => {
       )
       expect(report.rebases).toBe(1)
       // The model says what an interval holds: the foreign row is not among it.
-      expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(65)
-      expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(65)
+      expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(65)
+      expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(65)
     })
   }
 
@@ -85,8 +85,8 @@ describe('a run whose tables others write meanwhile', () => {
       }),
     )
     expect(report.outcome).toBe('published')
-    expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(66)
-    expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(66)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(66)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(66)
   })
 
   it('publishes gold again when gold itself was overwritten', async () => {
@@ -102,7 +102,7 @@ describe('a run whose tables others write meanwhile', () => {
       }),
     )
     expect(report.outcome).toBe('published')
-    expect(await valueOf(folder, "SELECT amount FROM gold.day WHERE day = '2026-01-03'")).toBe(35n)
+    expect(await oneValue(folder, "SELECT amount FROM gold.day WHERE day = '2026-01-03'")).toBe(35n)
   })
 
   it('appends its deliveries onto bronze rows somebody else appended', async () => {
@@ -115,8 +115,8 @@ describe('a run whose tables others write meanwhile', () => {
       writeDirectly(folder, 'bronze.event', { kind: 'append', sql: row }),
     )
     expect(report.outcome).toBe('published')
-    expect(await valueOf(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(5)
-    expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(66)
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(5)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(66)
   })
 
   it('refuses when a foreign row breaks a hard check of the rebased state', async () => {
@@ -128,7 +128,7 @@ describe('a run whose tables others write meanwhile', () => {
       writeDirectly(folder, 'silver.event', { kind: 'append', sql: silver(1, '2026-01-02 10:00:00', 1) }),
     )
     expect(report.outcome).toBe('refused')
-    expect(await valueOf(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(60)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(60)
   })
 
   it('gives up after main has moved under it again and again, and publishes nothing', async () => {
@@ -143,6 +143,6 @@ describe('a run whose tables others write meanwhile', () => {
         await writeDirectly(folder, 'silver.event', { kind: 'append', sql: silver(next++, '2026-01-01 12:00:00', 0) })
       }),
     ).rejects.toMatchObject({ kind: 'run/conflict' })
-    expect(await valueOf(folder, "SELECT amount FROM gold.day WHERE day = '2026-01-03'")).toBe(30n)
+    expect(await oneValue(folder, "SELECT amount FROM gold.day WHERE day = '2026-01-03'")).toBe(30n)
   })
 })

@@ -30,7 +30,7 @@ export async function writeDirectly(
 }
 
 /** One value of a query. */
-export async function valueOf(folder: string, sql: string): Promise<unknown> {
+export async function oneValue(folder: string, sql: string): Promise<unknown> {
   const { parseAt, query } = await import('../../packages/limn/dist/lake/index.js')
   await using lake = await Lake.open({ cwd: folder })
   return (await query(lake, sql, parseAt(undefined))).rows[0]?.[0]

@@ -35,6 +35,7 @@ async function checkTypes(folder: string, note: (text: string) => void): Promise
   const flags = config
     ? ['-p', folder]
     : [
+        '--ignoreConfig',
         '--strict',
         '--skipLibCheck',
         '--target',
@@ -50,8 +51,8 @@ async function checkTypes(folder: string, note: (text: string) => void): Promise
         'esnext',
       ]
   const files = config ? [] : await listFiles(folder)
-  const { output } = await runQuietly(compiler, [...flags, '--noEmit', '--pretty', 'false', ...files], folder)
-  return output.split('\n').flatMap((line) => {
+  const { output, code } = await runQuietly(compiler, [...flags, '--noEmit', '--pretty', 'false', ...files], folder)
+  const found = output.split('\n').flatMap((line) => {
     const match = /^(.+?)\((\d+),(\d+)\): error (TS\d+): (.*)$/.exec(line)
     if (!match) return []
     const [, file = '', row, column, code, message] = match
@@ -64,6 +65,14 @@ async function checkTypes(folder: string, note: (text: string) => void): Promise
       }),
     ]
   })
+  if (code === 0 || found.length > 0) return found
+  return [
+    new LimnError('config/load', {
+      message: `TypeScript could not check the project: ${output.trim().split('\n')[0] ?? ''}`,
+      notDone: 'Types were not checked.',
+      remedy: 'Correct tsconfig.json.',
+    }),
+  ]
 }
 
 function findUp(folder: string, path: string): string | null {
