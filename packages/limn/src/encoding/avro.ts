@@ -37,18 +37,36 @@ function typeOf(schema: AvroSchema): avro.Type {
   return type
 }
 
+const primitiveNames: ReadonlySet<string> = new Set([
+  'null',
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'bytes',
+  'string',
+])
+
 /** Avsc wants to interpret logical types and rejects names outside Avro's grammar; rows need neither. */
 function stripLogical(schema: AvroSchema): AvroSchema {
   if (typeof schema === 'string') return schema
   if (Array.isArray(schema)) return schema.map(stripLogical)
+  const named = schema as { readonly [key: string]: unknown }
+  // {type: long, logicalType: …} is a plain long to the row codec; only so does it find our bigint long.
+  if (typeof named.type === 'string' && primitiveNames.has(named.type)) return named.type
   const out: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(schema)) {
     if (key === 'logicalType' || key === 'doc') continue
     if (key === 'type' || key === 'items' || key === 'values') out[key] = stripLogical(value as AvroSchema)
-    else if (key === 'fields') out[key] = (value as AvroSchema[]).map(stripLogical)
+    else if (key === 'fields') out[key] = (value as Record<string, unknown>[]).map(stripField)
     else out[key] = value
   }
   return out
+}
+
+function stripField(field: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return { ...field, type: stripLogical(field.type as AvroSchema) }
 }
 
 /** Encodes rows as a container file with the given header entries. Deterministic but for the sync marker. */

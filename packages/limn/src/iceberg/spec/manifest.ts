@@ -4,6 +4,7 @@ import {
   decimalOf,
   fieldById,
   fixedLengthOf,
+  type PrimitiveType,
   type Schema,
   schemaFromJson,
   schemaToJson,
@@ -158,6 +159,8 @@ function valueFromAvro(type: Type, value: unknown): Value | null {
   if (value === null || value === undefined) return null
   if (decimalOf(type) || type === 'uuid') return decodeSingleValue(type, value as Uint8Array)
   if (type === 'int' || type === 'date') return Number(value)
+  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
+    return BigInt(value as bigint)
   if (value instanceof Uint8Array) return type === 'string' ? Buffer.from(value).toString() : new Uint8Array(value)
   return value as Value
 }
@@ -213,16 +216,23 @@ export function encodeManifest(input: {
   })
 }
 
-/** Reads a manifest of version 1 or 2; ids and sequence numbers that it leaves out are inherited from its list row. */
+/**
+ * Reads a manifest of version 1 or 2; ids and sequence numbers that it leaves out are inherited from its list row. The
+ * partition's types are those of the file's own Avro schema, so that a manifest without the table schema in its header
+ * (some writers leave it out) is read too; `schema` and `spec` are then null.
+ */
 export function decodeManifest(
   bytes: Uint8Array,
   manifest: ManifestFile,
-): { readonly schema: Schema; readonly spec: PartitionSpec; readonly entries: readonly ManifestEntry[] } {
+): { readonly schema: Schema | null; readonly spec: PartitionSpec | null; readonly entries: readonly ManifestEntry[] } {
   const file = readAvro(bytes)
-  const schema = schemaFromJson(parseJson(file.metadata.schema ?? 'null'))
-  const spec = specFromJson({ 'spec-id': manifest.specId, fields: parseJson(file.metadata['partition-spec'] ?? '[]') })
-  const types = partitionTypes(spec, schema)
-  const partitionNames = partitionFieldNames(file.schema)
+  const { schema: schemaText, 'partition-spec': specText } = file.metadata
+  const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
+  const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })
+  const types = spec && schema ? partitionTypes(spec, schema) : null
+  const stored = partitionFieldsOf(file.schema)
+  const wanted =
+    types?.map((one) => ({ ...stored.find((field) => field.id === one.field.fieldId), type: one.type })) ?? stored
   const entries = file.rows.map((row): ManifestEntry => {
     const status = Number(row.status) as EntryStatus
     const data = row.data_file as Row
@@ -238,24 +248,52 @@ export function decodeManifest(
       file: dataFile(
         data,
         manifest.specId,
-        types.map((one) =>
-          valueFromAvro(one.type, partition[partitionNames.get(one.field.fieldId) ?? avroName(one.field.name)]),
-        ),
+        wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
       ),
     }
   })
   return { schema, spec, entries }
 }
 
-/** Names of partition fields in a manifest's own schema, by field id: writers mangle them differently. */
-function partitionFieldNames(schema: AvroSchema): ReadonlyMap<number, string> {
-  const inner = (from: AvroSchema | undefined, name: string): AvroSchema | undefined => {
-    const fields = from && typeof from === 'object' && 'fields' in from ? (from.fields as Row[]) : []
-    return fields.find((one) => one.name === name)?.type as AvroSchema | undefined
+interface StoredPartitionField {
+  readonly id?: number
+  readonly name?: string
+  readonly type: PrimitiveType
+}
+
+/** The partition record's fields in a manifest's own schema: writers mangle names differently, ids are certain. */
+function partitionFieldsOf(schema: AvroSchema): readonly StoredPartitionField[] {
+  const fieldsOf = (from: AvroSchema | undefined) =>
+    from && typeof from === 'object' && 'fields' in from ? (from.fields as Row[]) : []
+  const inner = (from: AvroSchema | undefined, name: string) =>
+    fieldsOf(from).find((one) => one.name === name)?.type as AvroSchema | undefined
+  return fieldsOf(inner(inner(schema, 'data_file'), 'partition')).map((one) => ({
+    id: Number(one['field-id']),
+    name: String(one.name),
+    type: primitiveOfAvro(one.type as AvroSchema),
+  }))
+}
+
+/** The Iceberg type of an Avro one (specification, appendix A), options unwrapped. */
+function primitiveOfAvro(type: AvroSchema): PrimitiveType {
+  if (Array.isArray(type))
+    return primitiveOfAvro((type as readonly AvroSchema[]).find((one) => one !== 'null') ?? 'string')
+  if (typeof type === 'string') return type === 'bytes' ? 'binary' : (type as PrimitiveType)
+  const json = type as Row
+  switch (json.logicalType) {
+    case 'date':
+      return 'date'
+    case 'time-micros':
+      return 'time'
+    case 'timestamp-micros':
+      return json['adjust-to-utc'] === true ? 'timestamptz' : 'timestamp'
+    case 'decimal':
+      return `decimal(${Number(json.precision)},${Number(json.scale ?? 0)})`
+    case 'uuid':
+      return 'uuid'
+    default:
+      return json.type === 'fixed' ? `fixed[${Number(json.size)}]` : primitiveOfAvro(json.type as AvroSchema)
   }
-  const partition = inner(inner(schema, 'data_file'), 'partition')
-  const fields = partition && typeof partition === 'object' && 'fields' in partition ? (partition.fields as Row[]) : []
-  return new Map(fields.map((one) => [Number(one['field-id']), String(one.name)]))
 }
 
 function dataFile(data: Row, specId: number, partition: readonly (Value | null)[]): DataFile {
@@ -275,7 +313,7 @@ function dataFile(data: Row, specId: number, partition: readonly (Value | null)[
     lowerBounds: mapFrom(data.lower_bounds),
     upperBounds: mapFrom(data.upper_bounds),
     splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? [],
-    equalityIds: (data.equality_ids as number[] | null | undefined) ?? [],
+    equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
     sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
     ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
   }
