@@ -1,0 +1,18 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type FileEngine, openDuckDb } from '../../packages/limn/src/engine/index.ts'
+
+/** An engine and a folder for its files; disposing closes and removes both. */
+export async function temporaryEngine(): Promise<AsyncDisposable & { readonly engine: FileEngine; readonly folder: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'limn-engine-'))
+  const engine = await openDuckDb({ threads: 2, memoryLimit: '500MB', temporaryFolder: folder })
+  return {
+    engine,
+    folder,
+    async [Symbol.asyncDispose]() {
+      engine.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
