@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Predicate } from '../../packages/limn/src/expr/index.ts'
-import { applyTransform, type DataFile, encodeSingleValue, manifestMightMatch, mightMatch, type PartitionSpec, type Transform, transformResultType } from '../../packages/limn/src/iceberg/index.ts'
+import {
+  applyTransform,
+  type DataFile,
+  encodeSingleValue,
+  manifestMightMatch,
+  mightMatch,
+  type PartitionSpec,
+  type Transform,
+  transformResultType,
+} from '../../packages/limn/src/iceberg/index.ts'
 import type { Schema, Value } from '../../packages/limn/src/schema/index.ts'
 import { storePath } from '../../packages/limn/src/storage/index.ts'
 
@@ -20,14 +29,28 @@ const hour = 3_600_000_000n
 const rows: fc.Arbitrary<Row> = fc.record({
   n: fc.option(fc.bigInt({ min: -20n, max: 20n }), { freq: 6 }),
   s: fc.option(fc.constantFrom('', 'a', 'ab', 'abc', 'b', '🧊', '\uffff', 'zz'), { freq: 6 }),
-  t: fc.option(fc.bigInt({ min: -60n * 24n, max: 60n * 24n }).map((at) => at * hour), { freq: 6 }),
+  t: fc.option(
+    fc.bigInt({ min: -60n * 24n, max: 60n * 24n }).map((at) => at * hour),
+    { freq: 6 },
+  ),
 })
 const leaves: fc.Arbitrary<Predicate> = fc.oneof(
   ...(['n', 's', 't'] as const).map((column) => {
-    const values = rows.map((row) => row[column]).filter((value): value is Value => value !== null && value !== undefined)
+    const values = rows
+      .map((row) => row[column])
+      .filter((value): value is Value => value !== null && value !== undefined)
     return fc.oneof(
-      fc.record({ kind: fc.constant('compare' as const), operator: fc.constantFrom('eq', 'ne', 'lt', 'le', 'gt', 'ge'), column: fc.constant(column), value: values }),
-      fc.record({ kind: fc.constant('in' as const), column: fc.constant(column), values: fc.array(values, { minLength: 1, maxLength: 3 }) }),
+      fc.record({
+        kind: fc.constant('compare' as const),
+        operator: fc.constantFrom('eq', 'ne', 'lt', 'le', 'gt', 'ge'),
+        column: fc.constant(column),
+        value: values,
+      }),
+      fc.record({
+        kind: fc.constant('in' as const),
+        column: fc.constant(column),
+        values: fc.array(values, { minLength: 1, maxLength: 3 }),
+      }),
       fc.constant<Predicate>({ kind: 'isNull', column }),
       fc.constant<Predicate>({ kind: 'notNull', column }),
     ) as fc.Arbitrary<Predicate>
@@ -46,7 +69,14 @@ const { predicate: predicates } = fc.letrec<{ predicate: Predicate }>((tie) => (
 
 /** Three-valued truth of a predicate for a row, written down naively: null is unknown. */
 function truth(predicate: Predicate, row: Row): boolean | null {
-  const compare = (a: Value, b: Value) => (typeof a === 'string' && typeof b === 'string' ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : a > b ? 1 : 0)
+  const compare = (a: Value, b: Value) =>
+    typeof a === 'string' && typeof b === 'string'
+      ? Buffer.compare(Buffer.from(a), Buffer.from(b))
+      : a < b
+        ? -1
+        : a > b
+          ? 1
+          : 0
   switch (predicate.kind) {
     case 'true':
       return true
@@ -72,14 +102,25 @@ function truth(predicate: Predicate, row: Row): boolean | null {
       if (predicate.kind === 'in') return predicate.values.some((one) => compare(value, one) === 0)
       if (predicate.kind === 'startsWith') return String(value).startsWith(predicate.prefix)
       const order = compare(value, predicate.value)
-      return { eq: order === 0, ne: order !== 0, lt: order < 0, le: order <= 0, gt: order > 0, ge: order >= 0 }[predicate.operator]
+      return { eq: order === 0, ne: order !== 0, lt: order < 0, le: order <= 0, gt: order > 0, ge: order >= 0 }[
+        predicate.operator
+      ]
     }
   }
 }
 
 const transforms: readonly (readonly [number, Transform])[] = [
-  [1, { kind: 'identity' }], [1, { kind: 'truncate', width: 7 }], [1, { kind: 'bucket', count: 4 }], [2, { kind: 'truncate', width: 2 }], [2, { kind: 'bucket', count: 3 }],
-  [2, { kind: 'identity' }], [3, { kind: 'day' }], [3, { kind: 'month' }], [3, { kind: 'year' }], [3, { kind: 'hour' }], [3, { kind: 'void' }],
+  [1, { kind: 'identity' }],
+  [1, { kind: 'truncate', width: 7 }],
+  [1, { kind: 'bucket', count: 4 }],
+  [2, { kind: 'truncate', width: 2 }],
+  [2, { kind: 'bucket', count: 3 }],
+  [2, { kind: 'identity' }],
+  [3, { kind: 'day' }],
+  [3, { kind: 'month' }],
+  [3, { kind: 'year' }],
+  [3, { kind: 'hour' }],
+  [3, { kind: 'void' }],
 ]
 
 function fileOf(list: readonly Row[], spec: PartitionSpec, partition: readonly (Value | null)[]): DataFile {
@@ -91,16 +132,31 @@ function fileOf(list: readonly Row[], spec: PartitionSpec, partition: readonly (
     const present = values.filter((value): value is Value => value !== null)
     nullValueCounts.set(field.id, BigInt(values.length - present.length))
     const encode = (value: Value) => encodeSingleValue(field.type, value)
-    const sorted = present.toSorted((a, b) => (typeof a === 'string' ? Buffer.compare(Buffer.from(a), Buffer.from(String(b))) : a < b ? -1 : 1))
+    const sorted = present.toSorted((a, b) =>
+      typeof a === 'string' ? Buffer.compare(Buffer.from(a), Buffer.from(String(b))) : a < b ? -1 : 1,
+    )
     const [low] = sorted
     const high = sorted.at(-1)
     if (low !== undefined) lowerBounds.set(field.id, encode(low))
     if (high !== undefined) upperBounds.set(field.id, encode(high))
   }
   return {
-    content: 0, path: storePath('file:///x'), format: 'parquet', specId: spec.specId, partition, recordCount: BigInt(list.length), fileSizeInBytes: 1n,
-    columnSizes: new Map(), valueCounts: new Map(schema.fields.map((field) => [field.id, BigInt(list.length)])), nullValueCounts, nanValueCounts: new Map(),
-    lowerBounds, upperBounds, splitOffsets: [], equalityIds: [], sortOrderId: null,
+    content: 0,
+    path: storePath('file:///x'),
+    format: 'parquet',
+    specId: spec.specId,
+    partition,
+    recordCount: BigInt(list.length),
+    fileSizeInBytes: 1n,
+    columnSizes: new Map(),
+    valueCounts: new Map(schema.fields.map((field) => [field.id, BigInt(list.length)])),
+    nullValueCounts,
+    nanValueCounts: new Map(),
+    lowerBounds,
+    upperBounds,
+    splitOffsets: [],
+    equalityIds: [],
+    sortOrderId: null,
   }
 }
 

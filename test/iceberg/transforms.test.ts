@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { applyTransform, decodeSingleValue, encodeSingleValue, hashValue, partitionPath, transformFromText, transformToText } from '../../packages/limn/src/iceberg/index.ts'
+import {
+  applyTransform,
+  decodeSingleValue,
+  encodeSingleValue,
+  hashValue,
+  partitionPath,
+  transformFromText,
+  transformToText,
+} from '../../packages/limn/src/iceberg/index.ts'
 import type { PrimitiveType, Value } from '../../packages/limn/src/schema/index.ts'
 
 const day = (text: string) => Date.parse(`${text}T00:00:00Z`) / 86_400_000
@@ -24,21 +32,34 @@ describe('partition transforms', () => {
 
   it('bucket by the hash without its sign', () => {
     expect(applyTransform({ kind: 'bucket', count: 16 }, 'string', 'iceberg')).toBe((1_210_000_089 & 0x7fffffff) % 16)
-    expect(applyTransform({ kind: 'bucket', count: 16 }, 'date', day('2017-11-16'))).toBe((-653_330_422 & 0x7fffffff) % 16)
+    expect(applyTransform({ kind: 'bucket', count: 16 }, 'date', day('2017-11-16'))).toBe(
+      (-653_330_422 & 0x7fffffff) % 16,
+    )
     expect(applyTransform({ kind: 'bucket', count: 16 }, 'int', null)).toBeNull()
   })
 
   it('truncate towards negative infinity, and strings by code points', () => {
-    const truncate = (width: number, type: PrimitiveType, value: Value) => applyTransform({ kind: 'truncate', width }, type, value)
-    expect([truncate(10, 'int', 1), truncate(10, 'int', -1), truncate(10, 'long', 1n), truncate(10, 'long', -1n)]).toEqual([0, -10, 0n, -10n])
+    const truncate = (width: number, type: PrimitiveType, value: Value) =>
+      applyTransform({ kind: 'truncate', width }, type, value)
+    expect([
+      truncate(10, 'int', 1),
+      truncate(10, 'int', -1),
+      truncate(10, 'long', 1n),
+      truncate(10, 'long', -1n),
+    ]).toEqual([0, -10, 0n, -10n])
     expect(truncate(50, 'decimal(9,2)', 1065n)).toBe(1050n)
-    expect([truncate(3, 'string', 'iceberg'), truncate(2, 'string', '🧊🌊x'), truncate(9, 'string', 'é')]).toEqual(['ice', '🧊🌊', 'é'])
+    expect([truncate(3, 'string', 'iceberg'), truncate(2, 'string', '🧊🌊x'), truncate(9, 'string', 'é')]).toEqual([
+      'ice',
+      '🧊🌊',
+      'é',
+    ])
     expect(truncate(2, 'binary', Uint8Array.of(1, 2, 3))).toEqual(Uint8Array.of(1, 2))
   })
 
   it('count time units from 1970, also before it', () => {
     const units = ['year', 'month', 'day', 'hour'] as const
-    const all = (type: PrimitiveType, value: Value) => units.slice(0, type === 'date' ? 3 : 4).map((kind) => applyTransform({ kind }, type, value))
+    const all = (type: PrimitiveType, value: Value) =>
+      units.slice(0, type === 'date' ? 3 : 4).map((kind) => applyTransform({ kind }, type, value))
     expect(all('timestamp', micros('2017-12-01T10:12:55'))).toEqual([47, 575, 17_501, 420_034])
     expect(all('timestamp', -1n)).toEqual([-1, -1, -1, -1])
     expect(all('date', -1)).toEqual([-1, -1, -1])
@@ -47,9 +68,17 @@ describe('partition transforms', () => {
   })
 
   it('are spelled as on the wire, and show in paths as people write them', () => {
-    for (const text of ['identity', 'void', 'bucket[16]', 'truncate[4]', 'year', 'month', 'day', 'hour']) expect(transformToText(transformFromText(text))).toBe(text)
+    for (const text of ['identity', 'void', 'bucket[16]', 'truncate[4]', 'year', 'month', 'day', 'hour'])
+      expect(transformToText(transformFromText(text))).toBe(text)
     expect(() => transformFromText('zorder')).toThrow(/does not know/)
-    const schema = { schemaId: 0, identifierFieldIds: [], fields: [{ id: 1, name: 't', required: true, type: 'timestamp' as const }, { id: 2, name: 's', required: false, type: 'string' as const }] }
+    const schema = {
+      schemaId: 0,
+      identifierFieldIds: [],
+      fields: [
+        { id: 1, name: 't', required: true, type: 'timestamp' as const },
+        { id: 2, name: 's', required: false, type: 'string' as const },
+      ],
+    }
     const fields = [
       { sourceId: 1, fieldId: 1000, name: 't_month', transform: { kind: 'month' as const } },
       { sourceId: 2, fieldId: 1001, name: 's', transform: { kind: 'identity' as const } },
@@ -62,11 +91,23 @@ describe('partition transforms', () => {
 describe('single values (appendix D)', () => {
   it('come back as they went', () => {
     const values: readonly (readonly [PrimitiveType, Value])[] = [
-      ['boolean', true], ['int', -7], ['long', -(2n ** 63n)], ['float', 1.5], ['double', -0.1], ['date', -719_162], ['time', 1n],
-      ['timestamp', -1n], ['timestamptz', 2n ** 53n + 1n], ['string', 'größe 🧊'], ['uuid', 'f79c3e09-677c-4bbd-a479-3f349cb785e7'],
-      ['decimal(38,0)', -(10n ** 38n) + 1n], ['decimal(9,2)', 0n], ['binary', Uint8Array.of(255, 0)],
+      ['boolean', true],
+      ['int', -7],
+      ['long', -(2n ** 63n)],
+      ['float', 1.5],
+      ['double', -0.1],
+      ['date', -719_162],
+      ['time', 1n],
+      ['timestamp', -1n],
+      ['timestamptz', 2n ** 53n + 1n],
+      ['string', 'größe 🧊'],
+      ['uuid', 'f79c3e09-677c-4bbd-a479-3f349cb785e7'],
+      ['decimal(38,0)', -(10n ** 38n) + 1n],
+      ['decimal(9,2)', 0n],
+      ['binary', Uint8Array.of(255, 0)],
     ]
-    for (const [type, value] of values) expect([type, decodeSingleValue(type, encodeSingleValue(type, value))]).toEqual([type, value])
+    for (const [type, value] of values)
+      expect([type, decodeSingleValue(type, encodeSingleValue(type, value))]).toEqual([type, value])
   })
 
   it('are laid out as the specification says', () => {

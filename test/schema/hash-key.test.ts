@@ -39,15 +39,39 @@ describe('the hash-key encoding', () => {
 
   it('is fixed for good', () => {
     // Computed with Python's hashlib over the encoded text.
-    expect(hashKeyOf([{ type: 'string', value: '' }, { type: 'string', value: null }])).toBe('4440478c-0168-eb69-e0ff-b18299671cf6')
-    expect(hashKeyOf([{ type: 'timestamp', value: -1n }, { type: 'string', value: 'Zürich' }])).toBe('871287a3-8da4-df93-a344-b7bc3785eda5')
-    expect(hashKeyOf([{ type: 'decimal(9,2)', value: -5n }, { type: 'boolean', value: true }])).toBe('deeb2677-9986-4175-a4da-7cab32a88057')
+    expect(
+      hashKeyOf([
+        { type: 'string', value: '' },
+        { type: 'string', value: null },
+      ]),
+    ).toBe('4440478c-0168-eb69-e0ff-b18299671cf6')
+    expect(
+      hashKeyOf([
+        { type: 'timestamp', value: -1n },
+        { type: 'string', value: 'Zürich' },
+      ]),
+    ).toBe('871287a3-8da4-df93-a344-b7bc3785eda5')
+    expect(
+      hashKeyOf([
+        { type: 'decimal(9,2)', value: -5n },
+        { type: 'boolean', value: true },
+      ]),
+    ).toBe('deeb2677-9986-4175-a4da-7cab32a88057')
     expect(hashKeyOf([{ type: 'long', value: 34n }])).toBe(hashKeyOf([{ type: 'int', value: 34 }]))
   })
 
   it('tells null from empty, and where one part ends', () => {
     const key = (...values: (string | null)[]) => hashKeyOf(values.map((value) => ({ type: 'string', value })))
-    const all = [key(null), key(''), key('N'), key('a', 'bc'), key('ab', 'c'), key('a', null), key(null, 'a'), key('1:a')]
+    const all = [
+      key(null),
+      key(''),
+      key('N'),
+      key('a', 'bc'),
+      key('ab', 'c'),
+      key('a', null),
+      key(null, 'a'),
+      key('1:a'),
+    ]
     expect(new Set(all).size).toBe(all.length)
   })
 

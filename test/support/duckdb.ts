@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { type FileEngine, openDuckDb } from '../../packages/limn/src/engine/index.ts'
 
 /** An engine and a folder for its files; disposing closes and removes both. */
-export async function temporaryEngine(): Promise<AsyncDisposable & { readonly engine: FileEngine; readonly folder: string }> {
+export async function temporaryEngine(): Promise<
+  AsyncDisposable & { readonly engine: FileEngine; readonly folder: string }
+> {
   const folder = mkdtempSync(join(tmpdir(), 'limn-engine-'))
   const engine = await openDuckDb({ threads: 2, memoryLimit: '500MB', temporaryFolder: folder })
   return {

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   isTableId,
   LimnError,
@@ -35,7 +36,7 @@ export interface SqliteCatalogOptions {
 }
 
 /** Commits are tried this often against pointers that others move, as long as the requirements still hold. */
-const attemptsMax = 10
+const attemptsMax = 20
 
 /**
  * An Iceberg catalog in SQLite, in the layout of Java's JdbcCatalog (schema version V1), which PyIceberg's SqlCatalog
@@ -101,6 +102,8 @@ export class SqliteCatalog implements Catalog {
       await this.options.store.delete(next.map((one) => one.metadataLocation))
       if (attempt >= attemptsMax)
         return { kind: 'conflict', table: moved.table, requirement: { type: 'pointer-moved' } }
+      // Writers that met once should not meet again: a random pause, longer each time.
+      await sleep(((this.options.randomness.bytes(1)[0] ?? 0) / 255) * 4 * attempt)
     }
   }
 

@@ -70,6 +70,7 @@ export class IntervalSet {
   }
 
   overlaps(interval: Interval): boolean {
+    if (interval.start >= interval.end) return false
     return this.intervals.some((part) => part.start < interval.end && interval.start < part.end)
   }
 

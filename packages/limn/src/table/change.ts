@@ -259,5 +259,5 @@ async function survivors(
   const paths: StorePath[] = rewritten.map((file) => file.path)
   await using lease = await context.store.lease(paths, { signal: context.signal })
   await using session = await context.engine.session([bindFiles(pin, rewritten, lease)], { signal: context.signal })
-  return writeLocal(session, `SELECT * FROM ${pin.id} WHERE (${filter}) IS NOT TRUE`, layout, folder)
+  return await writeLocal(session, `SELECT * FROM ${pin.id} WHERE (${filter}) IS NOT TRUE`, layout, folder)
 }

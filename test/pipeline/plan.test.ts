@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest'
+import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
+import { type Edge, IntervalSet, parseMicros } from '../../packages/limn/src/dataset/index.ts'
+import { emptyLedger } from '../../packages/limn/src/pipeline/ledger.ts'
+import type { Node, Shape } from '../../packages/limn/src/pipeline/node.ts'
+import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan.ts'
+
+const [bronze, silver, gold] = ['bronze.x', 'silver.x', 'gold.x'].map(tableId) as [TableId, TableId, TableId]
+const span = (from: string, to: string) => ({ start: parseMicros(from), end: parseMicros(to) })
+const byDay: Shape = {
+  kind: 'interval',
+  column: 't',
+  columnType: 'timestamp',
+  unit: 'day',
+  batch: 'day',
+  start: null,
+  end: null,
+}
+
+function node(id: TableId, shape: Shape, edges: Readonly<Record<string, Edge>>, fingerprint = 'f'): Node {
+  const source = shape.kind === 'files' || shape.kind === 'function'
+  return {
+    id,
+    file: 'x',
+    shape,
+    query: null,
+    fingerprint,
+    checksHash: 'c',
+    checkInputs: [],
+    edges: new Map(Object.entries(edges).map(([name, edge]) => [tableId(name), edge])),
+    contract: {
+      id,
+      doc: '',
+      owner: '',
+      grain: [],
+      keys: [],
+      columns: {},
+      partition: [],
+      checks: [],
+      rejects: [],
+      rejectBudget: {},
+      tags: [],
+    },
+    producer: source
+      ? {
+          kind: 'source',
+          input: {
+            kind: 'files',
+            glob: '',
+            format: 'csv',
+            withdrawn: 'error',
+            csv: { delimiter: ',', header: true, quote: '"' },
+          },
+        }
+      : { kind: 'model', build: { kind: 'whole', query: () => ({ kind: 'sql', text: '' }) }, edges: {} },
+  }
+}
+
+const same: Edge = { reads: { kind: 'same' }, touches: null }
+const shifted: Edge = { reads: { kind: 'shift', before: 2 * 86_400_000_000, after: 86_400_000_000 }, touches: null }
+const nodes = (change: Partial<Record<string, Node>> = {}) =>
+  new Map(
+    [
+      node(bronze, { kind: 'files' }, {}),
+      node(silver, byDay, { 'bronze.x': { ...same, touches: 't' } }),
+      node(gold, byDay, { 'silver.x': shifted }),
+    ].map((one) => [one.id, change[one.id] ?? one]),
+  )
+
+const week = span('2026-01-01', '2026-01-08')
+const builtFrom = (inputs: Readonly<Record<string, bigint>>, interval = week) => ({
+  ...emptyLedger,
+  built: [{ interval, fingerprint: 'f', inputs }],
+  checksHash: 'c',
+})
+
+/** Everything built and nothing changed. */
+function settled(change: Partial<PlanFacts> = {}): PlanFacts {
+  return {
+    order: [bronze, silver, gold],
+    nodes: nodes(),
+    selected: new Set([bronze, silver, gold]),
+    ledger: new Map([
+      [bronze, { ...emptyLedger, checksHash: 'c' }],
+      [silver, builtFrom({ 'bronze.x': 1n })],
+      [gold, builtFrom({ 'silver.x': 1n })],
+    ]),
+    heads: new Map([bronze, silver, gold].map((id) => [id, { snapshotId: 1n, staged: false }])),
+    probes: new Map([[bronze, { candidates: [], withdrawn: [] }]]),
+    touched: new Map(),
+    bounds: new Map(),
+    domains: new Map([
+      [silver, week],
+      [gold, week],
+    ]),
+    request: { full: false, range: null },
+    ...change,
+  }
+}
+const show = (facts: PlanFacts) =>
+  plan(facts).items.map(
+    (item) =>
+      `${item.dataset} ${item.interval ? `${new Date(item.interval.start / 1000).toISOString().slice(5, 10)}…${new Date(item.interval.end / 1000).toISOString().slice(5, 10)}` : 'any'} ${item.reason}${item.atMost ? ' at most' : ''}`,
+  )
+const delivery = new Map([
+  [bronze, { candidates: [{ path: 'a', sha256: 'h', bytes: 1, change: 'changed' as const }], withdrawn: [] }],
+])
+
+describe('the plan', () => {
+  it('is empty when nothing changed, and the same for the same facts', () => {
+    expect(show(settled())).toEqual([])
+    const facts = settled({ probes: delivery })
+    expect(plan(facts)).toEqual(plan(facts))
+  })
+
+  it('bounds what lies below a new delivery, through edges that read other days', () => {
+    const bounds = new Map([[boundKey(silver, bronze), IntervalSet.of([span('2026-01-03', '2026-01-04')])]])
+    expect(show(settled({ probes: delivery, bounds }))).toEqual([
+      'bronze.x any new-delivery',
+      'silver.x 01-03…01-04 input-changed at most',
+      'gold.x 01-02…01-06 input-changed at most',
+    ])
+    expect(show(settled({ probes: delivery }))).toEqual([
+      'bronze.x any new-delivery',
+      'silver.x any input-changed at most',
+      'gold.x any input-changed at most',
+    ])
+  })
+
+  it('narrows to what is touched once the input is staged', () => {
+    const heads = new Map([
+      [bronze, { snapshotId: 2n, staged: true }],
+      [silver, { snapshotId: 1n, staged: false }],
+      [gold, { snapshotId: 1n, staged: false }],
+    ])
+    const touched = new Map([
+      [
+        touchedKey(silver, bronze, 1n, 2n),
+        { kind: 'times' as const, times: IntervalSet.of([span('2026-01-03', '2026-01-04')]) },
+      ],
+    ])
+    expect(show(settled({ heads, touched }))).toEqual([
+      'silver.x 01-03…01-04 input-changed',
+      'gold.x 01-02…01-06 input-changed at most',
+    ])
+    expect(
+      show(
+        settled({
+          heads,
+          touched: new Map([
+            [touchedKey(silver, bronze, 1n, 2n), { kind: 'times' as const, times: IntervalSet.empty }],
+          ]),
+        }),
+      ),
+    ).toEqual([])
+  })
+
+  it('builds what is missing, also in the middle, and days at the edges of a grown domain', () => {
+    const ledger = new Map(settled().ledger).set(silver, {
+      ...emptyLedger,
+      built: [
+        { interval: span('2026-01-01', '2026-01-03'), fingerprint: 'f', inputs: { 'bronze.x': 1n } },
+        { interval: span('2026-01-04', '2026-01-08'), fingerprint: 'f', inputs: { 'bronze.x': 1n } },
+      ],
+    })
+    const domains = new Map([
+      [silver, span('2025-12-31', '2026-01-08')],
+      [gold, week],
+    ])
+    expect(show(settled({ ledger, domains })).slice(0, 2)).toEqual([
+      'silver.x 12-31…01-01 never-built',
+      'silver.x 01-03…01-04 never-built',
+    ])
+  })
+
+  it('rebuilds all that a changed definition built, and names each interval once', () => {
+    const changed = nodes({ 'silver.x': node(silver, byDay, { 'bronze.x': { ...same, touches: 't' } }, 'g') })
+    expect(show(settled({ nodes: changed }))).toEqual([
+      'silver.x 01-01…01-08 definition-changed',
+      'gold.x 12-31…01-10 input-changed at most',
+    ])
+    expect(show(settled({ nodes: changed, request: { full: true, range: null } }))).toEqual([
+      'silver.x 01-01…01-08 full-rebuild',
+      'gold.x 12-31…01-01 input-changed at most',
+      'gold.x 01-01…01-08 full-rebuild',
+      'gold.x 01-08…01-10 input-changed at most',
+    ])
+  })
+
+  it('keeps to the range asked for, whole units', () => {
+    expect(show(settled({ request: { full: true, range: span('2026-01-02T05:00', '2026-01-03T01:00') } }))).toEqual([
+      'silver.x 01-02…01-04 full-rebuild',
+      'gold.x 01-02…01-04 full-rebuild',
+    ])
+  })
+
+  it('asks for changed checks to be judged on what is published', () => {
+    const ledger = new Map(settled().ledger).set(silver, { ...builtFrom({ 'bronze.x': 1n }), checksHash: 'old' })
+    expect(show(settled({ ledger }))).toEqual(['silver.x any checks-changed'])
+  })
+
+  it('joins stale intervals into batches that never cross a batch boundary', () => {
+    const stale = IntervalSet.of([span('2026-01-30', '2026-02-03'), span('2026-02-05', '2026-02-06')])
+    expect(batchesOf(stale, 'month').map((one) => [one.start, one.end])).toEqual(
+      [span('2026-01-30', '2026-02-01'), span('2026-02-01', '2026-02-03'), span('2026-02-05', '2026-02-06')].map(
+        (one) => [one.start, one.end],
+      ),
+    )
+  })
+})

@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { StateDatabase } from '../../packages/limn/src/state/index.ts'
+
+const opened: StateDatabase[] = []
+const folders: string[] = []
+function open(
+  options: {
+    readonly path?: string
+    readonly migrations?: readonly { id: number; name: string; sql: string }[]
+    readonly host?: string
+    readonly nowMs?: () => number
+  } = {},
+) {
+  const folder = mkdtempSync(join(tmpdir(), 'limn-state-'))
+  folders.push(folder)
+  const path = options.path ?? join(folder, 'state.db')
+  const state = new StateDatabase({
+    path,
+    migrations: options.migrations ?? [{ id: 1, name: 'x', sql: 'CREATE TABLE x (n INTEGER) STRICT' }],
+    ...(options.host ? { host: options.host } : {}),
+    ...(options.nowMs ? { clock: { nowMs: options.nowMs } } : {}),
+  })
+  opened.push(state)
+  return { state, path }
+}
+afterEach(() => {
+  for (const state of opened.splice(0)) state.close()
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+const signal = new AbortController().signal
+
+describe('the state database', () => {
+  it('applies each migration once, in order, and refuses a newer database', () => {
+    const { path } = open()
+    const second = { id: 2, name: 'y', sql: 'CREATE TABLE y (n INTEGER) STRICT; INSERT INTO x VALUES (1)' }
+    const both = [{ id: 1, name: 'x', sql: 'CREATE TABLE x (n INTEGER) STRICT' }, second]
+    open({ path, migrations: both })
+    const { state } = open({ path, migrations: both })
+    expect(state.read((tx) => tx.all('SELECT n FROM x'))).toEqual([{ n: 1 }])
+    expect(() => open({ path })).toThrow(expect.objectContaining({ kind: 'config/newer-lake' }))
+  })
+
+  it('undoes a transaction that throws', () => {
+    const { state } = open()
+    expect(() =>
+      state.transact((tx) => {
+        tx.run('INSERT INTO x VALUES (1)')
+        throw new Error('no')
+      }),
+    ).toThrow('no')
+    expect(state.read((tx) => tx.all('SELECT * FROM x'))).toEqual([])
+  })
+
+  it('says that a file is no database', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'limn-state-'))
+    folders.push(folder)
+    writeFileSync(join(folder, 's.db'), 'x'.repeat(5000))
+    expect(() => open({ path: join(folder, 's.db') })).toThrow(expect.objectContaining({ kind: 'storage/corrupt' }))
+  })
+})
+
+describe('a lease', () => {
+  it('has one holder, is free after release, and counts its epochs', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const first = await state.acquire('run', 'first', { waitMs: 0, signal })
+    await expect(other.acquire('run', 'second', { waitMs: 0, signal })).rejects.toMatchObject({
+      kind: 'lease/held',
+      message: expect.stringContaining('first'),
+    })
+    await first.release()
+    const second = await other.acquire('run', 'second', { waitMs: 0, signal })
+    expect([first.epoch, second.epoch]).toEqual([1, 2])
+    expect(() => first.assertHeld()).toThrow(expect.objectContaining({ kind: 'lease/lost' }))
+    await first.release()
+    second.assertHeld()
+    await second.release()
+  })
+
+  it('of another host is dead only after a minute of silence', async () => {
+    let now = 1_000_000
+    const { state, path } = open({ host: 'elsewhere', nowMs: () => now })
+    await state.acquire('run', 'theirs', { waitMs: 0, signal })
+    const here = open({ path, host: 'here', nowMs: () => now }).state
+    now += 59_000
+    await expect(here.acquire('run', 'ours', { waitMs: 0, signal })).rejects.toMatchObject({ kind: 'lease/held' })
+    now += 2_000
+    expect((await here.acquire('run', 'ours', { waitMs: 0, signal })).epoch).toBe(2)
+  })
+
+  it('waits as long as it is told to, and stops waiting when aborted', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const first = await state.acquire('run', 'first', { waitMs: 0, signal })
+    const abort = new AbortController()
+    const waiting = other.acquire('run', 'second', {
+      waitMs: 60_000,
+      signal: abort.signal,
+      onWait: () => abort.abort(),
+    })
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' })
+    await first.release()
+  })
+})
