@@ -174,6 +174,7 @@ describe('checks', () => {
       values(`1, 'a', -1, ${at}`, `2, 'b', 3, ${at}`, `3, 'c', 4, ${at}`, `4, 'd', NULL, ${at}`),
       rules,
       contract,
+      "'s'",
     )
     expect((await session.rows(`SELECT k FROM (${kept}) ORDER BY k`)).rows.flat()).toEqual([3, 4])
     expect((await session.rows(`SELECT reason FROM (${rejected}) ORDER BY ALL`)).rows.flat()).toEqual([

@@ -130,7 +130,7 @@ function commitOf(run: RunId, staged: StagedTable): TableCommit {
     { type: 'assert-current-schema-id', currentSchemaId: base.currentSchemaId },
     { type: 'assert-default-spec-id', defaultSpecId: base.defaultSpecId },
   ]
-  const shape = target.reshaped ? current : []
+  const shape = target.evolves ? current : []
   return {
     table: target.id,
     requirements,

@@ -26,10 +26,10 @@ export interface RejectedRow {
 export interface QuarantineWriter {
   /** Whether the quarantine table exists already. */
   readonly exists: boolean
-  /** Replaces a scope by a query's rows (columns of the quarantine without `_scope` and `_run`); returns their number. */
-  replaceScope(session: Session, sql: string, scope: string, folder: string): Promise<number>
-  /** Removes what a scope held. */
-  clearScope(scope: string): Promise<void>
+  /** Replaces scopes by a query's rows (columns of the quarantine without `_run`); returns their number. */
+  replace(session: Session, sql: string, scopes: readonly string[], folder: string): Promise<number>
+  /** Removes what scopes held. */
+  clear(scopes: readonly string[]): void
   /** Stages what was collected, or returns null when nothing changed. */
   stage(replaces: StagedTable | null): Promise<StagedTable | null>
 }
@@ -49,21 +49,20 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
   const removed: DataFile[] = []
   const scopeField = fieldByName(target.layout.schema, '_scope')
   const scopePosition = target.layout.spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
-  const drop = (scope: string) => {
-    removed.push(...old.filter((file) => file.partition[scopePosition] === scope && !removed.includes(file)))
+  const drop = (scopes: readonly string[]) => {
+    const gone = new Set<unknown>(scopes)
+    removed.push(...old.filter((file) => gone.has(file.partition[scopePosition]) && !removed.includes(file)))
   }
   return {
     exists: registered !== null,
-    async replaceScope(session, sql, scope, folder) {
-      drop(scope)
-      const rows = `SELECT '${scope.replaceAll("'", "''")}' AS _scope, '${run}' AS _run, * FROM (${sql})`
+    async replace(session, sql, scopes, folder) {
+      drop(scopes)
+      const rows = `SELECT *, '${run}' AS _run FROM (${sql})`
       const written: readonly WrittenFile[] = await writeLocal(session, rows, target.layout, `${folder}/quarantine`)
       added.push(...(await putFiles(context, target.layout, written)))
       return written.reduce((total, file) => total + Number(file.recordCount), 0)
     },
-    async clearScope(scope) {
-      drop(scope)
-    },
+    clear: drop,
     async stage(replaces) {
       if (added.length === 0 && removed.length === 0) return null
       return stageTable(context, run, target, { added, removed, summary: {} }, replaces)

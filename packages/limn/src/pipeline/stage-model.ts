@@ -1,10 +1,10 @@
 import { invariant, LimnError, mapConcurrently, type TableId } from '../base/index.ts'
-import { formatInterval, formatMicros, type Interval, IntervalSet, splitBy } from '../dataset/index.ts'
+import { formatInterval, formatMicros, formatStart, type Interval, IntervalSet, splitBy } from '../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../engine/index.ts'
 import { type DataFile, decodeSingleValue } from '../iceberg/index.ts'
 import { budgetAllows, rejectSql } from '../quality/index.ts'
 import { fieldByName, type Schema } from '../schema/index.ts'
-import { quoteIdentifier, substituteParameters } from '../sql/index.ts'
+import { quoteIdentifier, quoteText, substituteParameters } from '../sql/index.ts'
 import { bindFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node } from './node.ts'
@@ -143,12 +143,13 @@ async function buildBatch(
   )
   let rows = sql
   let quarantined = 0
+  const scopes = scopesOf(node, interval)
   if (node.contract.rejects.length > 0) {
-    const split = rejectSql(sql, node.contract.rejects, node.contract)
+    const split = rejectSql(sql, node.contract.rejects, node.contract, scopeSql(node, scopes))
     rows = split.kept
-    quarantined = await quarantine.replaceScope(session, split.rejected, scopeName(node, interval), folder)
+    quarantined = await quarantine.replace(session, split.rejected, scopes, folder)
   } else if (quarantine.exists) {
-    await quarantine.clearScope(scopeName(node, interval))
+    quarantine.clear(scopes)
   }
   const files = await writeLocal(session, rows, target.layout, folder)
   const written = files.reduce((total, file) => total + Number(file.recordCount), 0)
@@ -178,9 +179,21 @@ async function buildBatch(
   }
 }
 
-/** The quarantine scope of a build: the interval it covers, or the whole dataset. */
-function scopeName(node: Node, interval: Interval | null): string {
-  return interval === null || node.shape.kind !== 'interval' ? 'whole' : formatInterval(node.shape.unit, interval)
+/** What rejected rows of a build are kept under: each interval of its own, so that any of them can be replaced alone. */
+function scopesOf(node: Node, interval: Interval | null): readonly string[] {
+  const { shape } = node
+  if (interval === null || shape.kind !== 'interval') return ['whole']
+  return splitBy(shape.unit, interval).map((part) => formatStart(shape.unit, part.start))
+}
+
+const startFormats = { hour: '%Y-%m-%dT%H:%M', day: '%Y-%m-%d', month: '%Y-%m', year: '%Y' } as const
+
+/** The scope of one rejected row; a row without its time goes to the build's first. */
+function scopeSql(node: Node, scopes: readonly string[]): string {
+  const first = quoteText(scopes[0] ?? 'whole')
+  if (node.shape.kind !== 'interval') return first
+  const { unit, column } = node.shape
+  return `coalesce(strftime(date_trunc('${unit}', ${quoteIdentifier(column)})::TIMESTAMP, '${startFormats[unit]}'), ${first})`
 }
 
 function requireInside(node: Node, interval: Interval | null, schema: Schema, files: readonly WrittenFile[]): void {

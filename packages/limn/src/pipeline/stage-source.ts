@@ -119,10 +119,10 @@ async function landFiles(
     const written = await writeLocal(session, rows, target.layout, scratch.folder)
     const kept = written.reduce((total, file) => total + Number(file.recordCount), 0)
     const rejected = opened.rejects
-      ? await quarantine.replaceScope(
+      ? await quarantine.replace(
           session,
           rejectsOf(opened.rejects, ordinal, candidate.path),
-          `delivery ${ordinal}`,
+          [`delivery ${ordinal}`],
           scratch.folder,
         )
       : 0
@@ -170,7 +170,7 @@ function withDelivery(rows: string, ordinal: number, path: string, run: string):
 }
 
 function rejectsOf(sql: string, ordinal: number, path: string): string {
-  return `SELECT ${ordinal}::INTEGER AS _delivery, '${path.replaceAll("'", "''")}' AS _path, position AS _position, reason, row FROM (${sql})`
+  return `SELECT 'delivery ${ordinal}' AS _scope, ${ordinal}::INTEGER AS _delivery, '${path.replaceAll("'", "''")}' AS _path, position AS _position, reason, row FROM (${sql})`
 }
 
 function requireBudget(node: Node, path: string, kept: number, rejected: number): void {

@@ -13,6 +13,7 @@ import {
   type TableMetadata,
   type Update,
 } from '../iceberg/index.ts'
+import type { Schema } from '../schema/index.ts'
 import { committed, type Layout, type PinnedTable, pinSnapshot } from '../table/index.ts'
 import { type PipelineContext, tableLocation } from './context.ts'
 
@@ -39,6 +40,8 @@ export interface Target {
   readonly layout: Layout
   /** What leads from `base` to `evolved`. */
   readonly updates: readonly Update[]
+  /** Whether schema or spec become other ones at publish. */
+  readonly evolves: boolean
   /** Whether old and new rows have different columns or layout, so that files cannot be compared or kept. */
   readonly reshaped: boolean
 }
@@ -65,6 +68,7 @@ export function targetOf(context: PipelineContext, contract: Contract, base: Loa
       evolved,
       layout: layoutAt(evolved, evolved.currentSchemaId, evolved.defaultSpecId),
       updates,
+      evolves: false,
       reshaped: false,
     }
   }
@@ -92,8 +96,16 @@ export function targetOf(context: PipelineContext, contract: Contract, base: Loa
   const evolved =
     updates.length === 0 ? metadata : applyUpdates(metadata, updates, { timestampMs: context.clock.nowMs() })
   if (wanted.kind !== 'same') schemaId = evolved.schemas.at(-1)?.schemaId ?? schemaId
-  const reshaped = schemaId !== metadata.currentSchemaId || specId !== metadata.defaultSpecId
-  return { id, base, evolved, layout: layoutAt(evolved, schemaId, specId), updates, reshaped }
+  const evolves = schemaId !== metadata.currentSchemaId || specId !== metadata.defaultSpecId
+  const reshaped =
+    specId !== metadata.defaultSpecId ||
+    rowShape(schemaById(evolved, schemaId)) !== rowShape(schemaById(evolved, metadata.currentSchemaId))
+  return { id, base, evolved, layout: layoutAt(evolved, schemaId, specId), updates, evolves, reshaped }
+}
+
+/** What decides how a row is stored: documentation does not. */
+function rowShape(schema: Schema): string {
+  return JSON.stringify(schema.fields.map(({ id, name, type, required }) => [id, name, type, required]))
 }
 
 function layoutAt(metadata: TableMetadata, schemaId: number, specId: number): Layout {

@@ -29,19 +29,21 @@ export function quarantineContractFor(contract: Contract): Contract {
 
 /**
  * Splits a model's query by its reject rules: a row for which a rule's condition is true is rejected, once, with the
- * reason of the first such rule; a condition that is null rejects nothing. Every row goes to exactly one side.
+ * reason of the first such rule; a condition that is null rejects nothing. Every row goes to exactly one side. `scope` is
+ * an SQL expression over the row: what it is quarantined under.
  */
 export function rejectSql(
   sql: string,
   rules: readonly RejectRule[],
   contract: Contract,
+  scope: string,
 ): { readonly kept: string; readonly rejected: string } {
   const cases = rules.map((rule) => `WHEN (${rule.when}) THEN ${quoteText(rule.reason ?? rule.name)}`).join(' ')
   const judged = `SELECT *, CASE ${cases} END AS __limn_reason FROM (${sql}\n)`
   const columns = Object.keys(contract.columns).map((name) => `"${name.replaceAll('"', '""')}"`)
   return {
     kept: `SELECT ${columns.join(', ')} FROM (${judged}) WHERE __limn_reason IS NULL`,
-    rejected: `SELECT NULL::INTEGER AS _delivery, NULL::VARCHAR AS _path, NULL::BIGINT AS _position, __limn_reason AS reason,
+    rejected: `SELECT ${scope} AS _scope, NULL::INTEGER AS _delivery, NULL::VARCHAR AS _path, NULL::BIGINT AS _position, __limn_reason AS reason,
       to_json({${Object.keys(contract.columns)
         .map((name) => `${quoteText(name)}: "${name.replaceAll('"', '""')}"`)
         .join(', ')}})::VARCHAR AS "row"
