@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { landAirports, landMonth } from '../../examples/flights/land.ts'
 import { contentsOf } from '../support/contents.ts'
 import { expectWhole, killAfter, killAtStep, oneOfEachKind, type ReachedStep, recordSteps } from '../support/crash.ts'
-import { copyFlights, forgetLake, SavedLake, temporaryFolder } from '../support/lake.ts'
+import { copyFlights, forgetLake, limn, SavedLake, temporaryFolder } from '../support/lake.ts'
 
 /** Rows of the month that are landed: every so-manieth. The second delivery differs in all of them. */
 const first = 200
@@ -77,6 +77,7 @@ describe('a run that is killed', () => {
       await killAtStep(grown.folder, step.index)
       expect(await contentsOf(grown.folder)).toEqual(step.edge === 'before' ? oldResult : nextResult)
       await expectWhole(grown.folder, oldResult, nextResult)
+      expect(JSON.parse((await limn(grown.folder, 'run', '--json')).stdout)).toMatchObject({ outcome: 'idle' })
     }
   })
 

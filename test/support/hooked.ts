@@ -19,10 +19,11 @@ export async function writeDirectly(
   change:
     | { readonly kind: 'append'; readonly sql: string }
     | { readonly kind: 'overwrite'; readonly filter: string; readonly sql: string },
+  options: { readonly writeWaitMs?: number } = {},
 ): Promise<void> {
   const { append, overwrite } = await import('../../packages/limn/dist/table/index.js')
   const { tableId } = await import('../../packages/limn/dist/base/index.js')
-  await using lake = await Lake.open({ cwd: folder })
+  await using lake = await Lake.open({ cwd: folder, ...options })
   const context = await lake.context()
   const id = tableId(table)
   if (change.kind === 'append') await append(context, id, { sql: change.sql })

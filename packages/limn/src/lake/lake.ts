@@ -30,6 +30,7 @@ import {
   type RunReport,
   RunState,
   run,
+  writeLeaseOf,
 } from '../pipeline/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { LocalStore } from '../storage/index.ts'
@@ -43,6 +44,8 @@ export interface OpenLakeOptions {
   readonly signal?: AbortSignal
   readonly clock?: Clock
   readonly randomness?: Randomness
+  /** How long a direct write waits for a table that a run holds. Default 60,000 ms. */
+  readonly writeWaitMs?: number
   /** Named steps, for fault simulation. */
   readonly steps?: Steps
 }
@@ -108,7 +111,16 @@ export class Lake implements AsyncDisposable {
       host: hostname(),
       pid: process.pid,
       version: limnVersion(),
+      holdForWrite: (table) => this.holdForWrite(table),
     }
+  }
+
+  private async holdForWrite(table: TableId): Promise<AsyncDisposable> {
+    const lease = await this.parts.state.acquire(writeLeaseOf(table), `a direct write (process ${process.pid})`, {
+      waitMs: this.options.writeWaitMs ?? 60_000,
+      signal: this.options.signal ?? new AbortController().signal,
+    })
+    return { [Symbol.asyncDispose]: () => lease.release() }
   }
 
   /** Resolves a selection. Throws `usage/unknown-dataset`. */

@@ -23,6 +23,11 @@ export function tableLocation(context: PipelineContext, id: TableId): string {
   return `${context.store.root}/${id.replace('.', '/')}`
 }
 
+/** The name of the lease that whoever writes a table past a run holds meanwhile. */
+export function writeLeaseOf(table: TableId): string {
+  return `write ${table}`
+}
+
 /** The context with tables served by another catalog (staged ones over the real one). */
 export function withCatalog(context: PipelineContext, catalog: Catalog): PipelineContext {
   return { ...context, catalog }

@@ -3,7 +3,7 @@ import { StagedCatalog } from '../catalog/index.ts'
 import { IntervalSet } from '../dataset/index.ts'
 import type { Lease } from '../state/index.ts'
 import type { PinnedTable } from '../table/index.ts'
-import { type PipelineContext, withCatalog } from './context.ts'
+import { type PipelineContext, withCatalog, writeLeaseOf } from './context.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
 import type { LedgerRow } from './ledger.ts'
@@ -18,8 +18,11 @@ import { stageModel } from './stage-model.ts'
 import { stageSource } from './stage-source.ts'
 import { pinRefName, type StagedTable, targetOf } from './staged-table.ts'
 
-/** A run gives up after main was moved under it this often. */
+/** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
+
+/** How long a run waits for a direct writer to finish. */
+const leaseWaitMs = 60_000
 
 /** One dataset's part in a run. */
 export interface DatasetReport {
@@ -74,6 +77,7 @@ export class Execution implements StageInputs {
   private readonly carriedOut: PlanItem[] = []
   private readonly pinned = new Set<TableId>()
   private book: FactBook | null = null
+  private planned: Plan = { items: [] }
   private begun = false
 
   constructor(options: ExecutionOptions) {
@@ -89,6 +93,7 @@ export class Execution implements StageInputs {
       const book = await FactBook.open(this.context, this.options.request)
       this.book = book
       const planned = book.plan()
+      this.planned = planned
       await this.stageAll(book)
       if (this.staged.size === 0 && this.checksChanged.size === 0 && this.carried.length === 0)
         return await this.endIdle(planned)
@@ -196,6 +201,7 @@ export class Execution implements StageInputs {
 
   private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
     let judgements = first
+    await using held = new AsyncDisposableStack()
     for (let rebases = 0; ; rebases++) {
       const outcome = await publish(this.registered, this.options.lease, {
         run: this.run,
@@ -211,12 +217,28 @@ export class Execution implements StageInputs {
         })
         return this.report('published', planned, judgements, rebases)
       }
-      if (rebases === rebasesMax) throw movedTooOften(outcome.table)
+      if (rebases > rebasesMax) throw movedTooOften(outcome.table)
+      if (rebases === rebasesMax) await this.holdTables(held)
       this.context.progress.note(`${outcome.table} was changed meanwhile: rebasing.`)
       const rebased = await rebase(this.context, this.registered, this, this.requireBook(), this.staged)
       const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
       judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
       if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
+    }
+  }
+
+  /** Takes the write lease of every table to publish, in order of names, waiting for writers at work. */
+  private async holdTables(held: AsyncDisposableStack): Promise<void> {
+    const { state, signal, pid, host, progress } = this.context
+    progress.note('Others keep writing these tables: taking their write leases.')
+    for (const id of this.tables()
+      .map((table) => table.target.id)
+      .sort()) {
+      const lease = await state.acquire(writeLeaseOf(id), `limn run (process ${pid} on ${host})`, {
+        waitMs: leaseWaitMs,
+        signal,
+      })
+      held.defer(() => lease.release())
     }
   }
 
@@ -245,6 +267,7 @@ export class Execution implements StageInputs {
       for (const range of staged.ranges) {
         rows.push({
           ...common,
+          planned: this.plannedOf(node.id),
           dataset: node.id,
           outcome: refused === undefined ? range.outcome : 'refused',
           reason: `${range.reason}: ${range.because}`,
@@ -308,6 +331,12 @@ export class Execution implements StageInputs {
         },
       ]
     })
+  }
+
+  /** What the plan said of a dataset before anything was staged: the ledger keeps it beside what was done. */
+  private plannedOf(id: TableId): string {
+    const items = this.planned.items.filter((item) => item.dataset === id)
+    return JSON.stringify(items.map(({ interval, reason, because, atMost }) => ({ interval, reason, because, atMost })))
   }
 
   private runRecord(message: string) {
@@ -402,9 +431,9 @@ const pinAgeMaxMs = 24 * 3_600_000
 
 function movedTooOften(table: TableId): LimnError {
   return new LimnError('run/conflict', {
-    message: `${table} was changed by others during each of ${rebasesMax + 1} attempts to publish.`,
+    message: `${table} was changed by others during each of ${rebasesMax + 2} attempts to publish, the last with its write lease held.`,
     notDone: 'Nothing was published.',
-    remedy: 'Run again when the other writer has finished.',
+    remedy: 'Another engine writes this table; run again when it has finished.',
     retryable: true,
   })
 }

@@ -37,7 +37,7 @@ export async function readLedger(context: PipelineContext, loaded: LoadedTable |
   await using reading = await readPinned(context, pin)
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
   const { rows } = await session.rows(
-    `SELECT seq, run_id, dataset, outcome, reason, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
+    `SELECT seq, run_id, dataset, outcome, reason, planned, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
        deliveries, inputs, base_snapshot, output_snapshot, rows, files, bytes, quarantined,
        epoch_ms(started_at), epoch_ms(judged_at), seconds, limn_version, host, message
      FROM ${ledgerTable} ORDER BY seq`,
@@ -64,23 +64,24 @@ function storedRow(row: readonly Cell[]): StoredRow {
     dataset: text(2),
     outcome: text(3) as Outcome,
     reason: text(4),
-    interval: row[5] === null ? null : { start: number(5), end: number(6) },
-    fingerprint: text(7),
-    checksHash: text(8),
-    deliveries: JSON.parse(text(9)) as Delivery[],
-    inputs: JSON.parse(text(10)) as Record<string, string>,
-    baseSnapshot: id(11),
-    outputSnapshot: id(12),
-    rows: number(13),
-    files: number(14),
-    bytes: number(15),
-    quarantined: number(16),
-    startedAtMs: number(17),
-    judgedAtMs: number(18),
-    seconds: number(19),
-    version: text(20),
-    host: text(21),
-    message: text(22),
+    planned: text(5),
+    interval: row[6] === null ? null : { start: number(6), end: number(7) },
+    fingerprint: text(8),
+    checksHash: text(9),
+    deliveries: JSON.parse(text(10)) as Delivery[],
+    inputs: JSON.parse(text(11)) as Record<string, string>,
+    baseSnapshot: id(12),
+    outputSnapshot: id(13),
+    rows: number(14),
+    files: number(15),
+    bytes: number(16),
+    quarantined: number(17),
+    startedAtMs: number(18),
+    judgedAtMs: number(19),
+    seconds: number(20),
+    version: text(21),
+    host: text(22),
+    message: text(23),
   }
 }
 
@@ -150,6 +151,7 @@ function ledgerCells(row: LedgerRow): readonly Cell[] {
     row.dataset,
     row.outcome,
     row.reason,
+    row.planned,
     row.interval && BigInt(row.interval.start),
     row.interval && BigInt(row.interval.end),
     row.fingerprint,
@@ -235,7 +237,13 @@ async function prepareAppend(
     signal: context.signal,
   })
   const requirements: readonly Requirement[] = loaded ? staged.requirements : [{ type: 'assert-create' }]
-  const updates: readonly Update[] = [...target.updates, ...staged.updates]
+  const current: readonly Update[] = target.evolves
+    ? [
+        { action: 'set-current-schema', schemaId: target.layout.schema.schemaId },
+        { action: 'set-default-spec', specId: target.layout.spec.specId },
+      ]
+    : []
+  const updates: readonly Update[] = [...target.updates, ...staged.updates, ...current]
   return { commit: { table: contract.id, requirements, updates }, files }
 }
 

@@ -36,6 +36,8 @@ export interface LedgerRow {
   readonly dataset: string
   readonly outcome: Outcome
   readonly reason: string
+  /** JSON: what the first plan said of the dataset, upper bounds included. */
+  readonly planned: string
   readonly interval: Interval | null
   readonly fingerprint: string
   readonly checksHash: string
@@ -154,6 +156,7 @@ export const ledgerContract: Contract = {
       doc: 'landed, built, kept, carried or checked when published; refused, failed or abandoned when not.',
     },
     reason: { type: 'string', doc: 'Why it was planned.' },
+    planned: { type: 'string', doc: 'JSON list: what the plan said of the dataset before anything was staged.' },
     interval_start: { type: 'timestamp', doc: 'Start of the interval range, inclusive.', nulls: 'the whole dataset' },
     interval_end: { type: 'timestamp', doc: 'End of the interval range, exclusive.', nulls: 'the whole dataset' },
     fingerprint: { type: 'string', doc: 'Hash of everything that decided the result.' },

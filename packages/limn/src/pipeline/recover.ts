@@ -77,6 +77,7 @@ export function runRow(
     dataset: '*',
     outcome,
     reason: '',
+    planned: '[]',
     interval: null,
     fingerprint: '',
     checksHash: '',

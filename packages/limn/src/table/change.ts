@@ -137,6 +137,7 @@ async function change(
   tables: readonly BoundTable[],
 ): Promise<ChangeResult> {
   const branch = options.branch ?? 'main'
+  await using _held = await context.holdForWrite?.(table)
   for (let attempt = 1; ; attempt++) {
     const loaded = (await context.catalog.loadTables([table], { signal: context.signal })).get(table)
     if (!loaded) {

@@ -22,6 +22,11 @@ export interface TableContext {
   readonly randomness: Randomness
   readonly steps: Steps
   readonly signal: AbortSignal
+  /**
+   * Holds a table's write lease for one direct write. A run that main was moved under again and again takes the leases of
+   * its tables; direct writers then wait. Absent where nobody else writes.
+   */
+  readonly holdForWrite?: (table: TableId) => Promise<AsyncDisposable>
 }
 
 /** One table at one snapshot: a value that any number of readers share. `snapshotId` null: a table without rows. */

@@ -66,6 +66,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     outcome: row.outcome,
     interval: row.interval && { start: formatMicros(row.interval.start), end: formatMicros(row.interval.end) },
     reason: row.reason,
+    planned: JSON.parse(row.planned) as unknown,
     rows: row.rows,
     files: row.files,
     bytes: row.bytes,
