@@ -161,6 +161,42 @@ describe('the flights lake', () => {
     expect(Object.keys(pointersOf(folder))).toEqual(Object.keys(before))
   })
 
+  it('opens only the files a build can use, and says so', async () => {
+    const ended = await limn(folder, 'run', '--full', 'gold.route_month', '--date', '2001-06', '--json', '--explain')
+    const { datasets } = JSON.parse(ended.stdout) as {
+      datasets: readonly {
+        scans: readonly {
+          considered: { files: number; bytes: number }
+          pruned: { files: number; bytes: number }
+          read: { files: number; bytes: number }
+        }[]
+      }[]
+    }
+    const [scan] = datasets[0]?.scans ?? []
+    expect([scan?.considered.files, scan?.pruned.files, scan?.read.files]).toEqual([7, 6, 1])
+    expect(scan?.considered.bytes).toBe((scan?.pruned.bytes ?? 0) + (scan?.read.bytes ?? 0))
+    const shown = await limn(folder, 'run', '--full', 'gold.route_month', '--date', '2001-06', '--explain')
+    expect(shown.stdout).toMatch(/gold\.route_month\s+2001-06\s+silver\.flight\s+7\s+6\s+1/)
+  })
+
+  it('compiles a model to SQL that plain DuckDB runs, with the same rows', async () => {
+    const { sql } = JSON.parse(
+      (await limn(folder, 'compile', 'gold.route_month', '--date', '2001-06', '--json')).stdout,
+    ) as { sql: string }
+    const text = (await limn(folder, 'compile', 'gold.route_month', '--date', '2001-06')).stdout
+    expect(text.trimEnd()).toBe(sql)
+    const statements = sql.split(/;\n/)
+    const select = statements.pop()?.replace(/;\s*$/, '') ?? ''
+    const counted = await oracle(
+      files(),
+      `${statements.join(';\n')}; SELECT count(*)::VARCHAR, sum(flights)::VARCHAR FROM (${select})`,
+    )
+    const own = await rows(
+      "SELECT count(*)::VARCHAR, sum(flights)::VARCHAR FROM gold.route_month WHERE month = '2001-06-01'",
+    )
+    expect(counted).toEqual(own)
+  })
+
   it('plans a superset when June is delivered again, and rewrites exactly the intervals whose rows changed', async () => {
     await landJuneAgain(folder)
     const planned = await limn(folder, 'plan', '--json', '--exit-code')

@@ -53,6 +53,8 @@ describe('the run lease', () => {
     const first = await slowRun(lake.folder)
     first.child.kill('SIGKILL')
     await first.ended
+    const planned = await limn(lake.folder, 'plan', '--json')
+    expect((JSON.parse(planned.stdout) as { inDoubt: readonly unknown[] }).inDoubt).toHaveLength(1)
     const second = await limn(lake.folder, 'run', '--json')
     const report = JSON.parse(second.stdout) as { outcome: string; recovery: { abandoned: readonly string[] } }
     expect(report.outcome).toBe('published')

@@ -189,6 +189,22 @@ describe('a definition', () => {
   })
 })
 
+describe('checks that change together with an input', () => {
+  it('are judged although the input touches nothing of the dataset', async () => {
+    using lake = smallLake('sources')
+    const { folder } = lake
+    await run(folder)
+    copyFileSync(join(folder, 'inbox', 'a.csv'), join(folder, 'inbox', 'b.csv'))
+    writeLake(folder, {
+      'datasets/silver/event.ts': silverEvent.replace(
+        'edges: {',
+        "checks: (check) => [check.between('amount', 0, 20)],\n  edges: {",
+      ),
+    })
+    expect((await run(folder)).outcome).toBe('refused')
+  })
+})
+
 describe('what an unpublished run leaves', () => {
   it('can be looked at for a week, and is dropped by a later run', async () => {
     using lake = smallLake('sources')

@@ -166,7 +166,9 @@ export class Execution implements StageInputs {
       if (!node || !this.options.request.selected.has(id)) continue
       await book.gather(node)
       const items = book.plan().items.filter((item) => item.dataset === id)
-      if (items.some((item) => item.reason === 'checks-changed')) this.checksChanged.add(id)
+      // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
+      const judgedBy = book.ledger.get(id)?.checksHash ?? null
+      if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
       const builds = items.filter((item) => item.reason !== 'checks-changed')
       const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
       if (staged) {
