@@ -32,7 +32,7 @@ function measure(args: readonly string[], cwd: string): Promise<Measured> {
     let rss = 0
     const timer = setInterval(() => {
       rss = Math.max(rss, peakOf(child.pid ?? 0))
-    }, 20)
+    }, 100)
     child.on('error', failed)
     child.on('close', (code) => {
       clearInterval(timer)

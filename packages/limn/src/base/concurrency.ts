@@ -24,3 +24,20 @@ export async function mapConcurrently<T, R>(
   if (errors.size > 0) throw errors.get(Math.min(...errors.keys()))
   return results
 }
+
+/** Lets at most `width` bodies work at once; the others wait their turn, first come, first served. */
+export function limiter(width: number): <T>(body: () => Promise<T>) => Promise<T> {
+  let free = width
+  const waiting: (() => void)[] = []
+  return async (body) => {
+    if (free > 0) free--
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await body()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free++
+    }
+  }
+}

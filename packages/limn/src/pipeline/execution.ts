@@ -1,5 +1,4 @@
-import { LimnError, type RunId, type TableId } from '../base/index.ts'
-import { StagedCatalog } from '../catalog/index.ts'
+import { LimnError, limiter, type RunId, type TableId } from '../base/index.ts'
 import { IntervalSet } from '../dataset/index.ts'
 import type { Lease } from '../state/index.ts'
 import type { PinnedTable } from '../table/index.ts'
@@ -10,9 +9,10 @@ import type { LedgerRow } from './ledger.ts'
 import { commitRecord, type RunRecordRows } from './ledger-store.ts'
 import type { Node } from './node.ts'
 import type { Plan, PlanItem } from './plan.ts'
-import { fenced, publish } from './publish.ts'
+import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { type Recovery, runRow } from './recover.ts'
+import { stagedCatalog } from './run-catalog.ts'
 import { inputSnapshots, type RangeResult, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
 import { stageModel } from './stage-model.ts'
 import { stageSource } from './stage-source.ts'
@@ -20,6 +20,9 @@ import { pinRefName, type StagedTable, targetOf } from './staged-table.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
+
+/** Datasets staged at once, where none reads the other. */
+const datasetsAtOnce = 2
 
 /** How long a run waits for a direct writer to finish. */
 const leaseWaitMs = 60_000
@@ -79,6 +82,7 @@ export class Execution implements StageInputs {
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
   private begun = false
+  private beginning: Promise<void> | null = null
 
   constructor(options: ExecutionOptions) {
     const { context, run } = options
@@ -147,37 +151,76 @@ export class Execution implements StageInputs {
     return pin
   }
 
+  private rank(id: TableId): number {
+    return this.context.project.order.indexOf(id)
+  }
+
   private requireBook(): FactBook {
     if (!this.book) throw new LimnError('internal', { message: 'A run reads before it has opened its facts.' })
     return this.book
   }
 
-  private async begin(): Promise<void> {
-    if (this.begun) return
+  private begin(): Promise<void> {
+    this.beginning ??= this.recordBegin()
+    return this.beginning
+  }
+
+  private async recordBegin(): Promise<void> {
     this.begun = true
     const { host, pid } = this.context
     await this.context.runs.begin({ id: this.run, host, pid, startedAtMs: this.options.startedAtMs })
   }
 
+  /**
+   * Stages every selected dataset as soon as its inputs are, a few at a time. When one fails no other begins, those at
+   * work are awaited, and the first failure in graph order is thrown.
+   */
   private async stageAll(book: FactBook): Promise<void> {
+    const limit = limiter(datasetsAtOnce)
+    const work = new Map<TableId, Promise<void>>()
+    let failed = false
     for (const id of this.context.project.order) {
-      this.context.signal.throwIfAborted()
       const node = this.context.project.nodes.get(id)
       if (!node || !this.options.request.selected.has(id)) continue
-      await book.gather(node)
-      const items = book.plan().items.filter((item) => item.dataset === id)
-      // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
-      const judgedBy = book.ledger.get(id)?.checksHash ?? null
-      if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
-      const builds = items.filter((item) => item.reason !== 'checks-changed')
-      const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
-      if (staged) {
-        this.staged.set(id, staged)
-        this.carriedOut.push(...items)
-      }
-      book.settle(id, staged?.table?.pin ?? null)
-      await this.noteCarried(book, node, staged)
+      const inputs = [...node.edges.keys()].flatMap((input) => work.get(input) ?? [])
+      const one = Promise.allSettled(inputs).then(() =>
+        limit(async () => {
+          if (failed) return
+          try {
+            await this.stageDataset(book, node)
+          } catch (error) {
+            failed = true
+            throw error
+          }
+        }),
+      )
+      work.set(id, one)
     }
+    const ended = await Promise.allSettled(work.values())
+    for (const one of ended) if (one.status === 'rejected') throw one.reason
+  }
+
+  private async stageDataset(book: FactBook, node: Node): Promise<void> {
+    this.context.signal.throwIfAborted()
+    const { id } = node
+    await book.gather(node)
+    const items = book.plan().items.filter((item) => item.dataset === id)
+    // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
+    const judgedBy = book.ledger.get(id)?.checksHash ?? null
+    if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
+    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
+    if (staged) {
+      this.staged.set(id, staged)
+      this.carriedOut.push(...items)
+    }
+    book.settle(id, staged?.table?.pin ?? null)
+    await this.noteCarried(book, node, staged)
+  }
+
+  /** What was staged, in graph order. */
+  private stagedInOrder(): readonly StagedDataset[] {
+    return this.context.project.order.flatMap((id) => this.staged.get(id) ?? [])
   }
 
   private async stageOne(book: FactBook, node: Node, items: readonly PlanItem[]): Promise<StagedDataset | null> {
@@ -219,7 +262,7 @@ export class Execution implements StageInputs {
         })
         return this.report('published', planned, judgements, rebases)
       }
-      if (rebases > rebasesMax) throw movedTooOften(outcome.table)
+      if (rebases > rebasesMax) throw movedTooOften(outcome.table, rebases + 1)
       if (rebases === rebasesMax) await this.holdTables(held)
       this.context.progress.note(`${outcome.table} was changed meanwhile: rebasing.`)
       const rebased = await rebase(this.context, this.registered, this, this.requireBook(), this.staged)
@@ -264,7 +307,7 @@ export class Execution implements StageInputs {
       host: this.context.host,
       message: refused ?? '',
     }
-    for (const staged of this.staged.values()) {
+    for (const staged of this.stagedInOrder()) {
       const { node, table } = staged
       for (const range of staged.ranges) {
         rows.push({
@@ -413,8 +456,8 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: { items: this.carriedOut },
-      datasets: [...this.staged.values()].map((staged) => ({
+      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
+      datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,
         snapshotId: staged.table?.snapshotId ?? null,
@@ -430,30 +473,3 @@ export class Execution implements StageInputs {
 
 /** A pin outlives its run by at most this, should nobody find the run dead. */
 const pinAgeMaxMs = 24 * 3_600_000
-
-function movedTooOften(table: TableId): LimnError {
-  return new LimnError('run/conflict', {
-    message: `${table} was changed by others during each of ${rebasesMax + 2} attempts to publish, the last with its write lease held.`,
-    notDone: 'Nothing was published.',
-    remedy: 'Another engine writes this table; run again when it has finished.',
-    retryable: true,
-  })
-}
-
-function stagedCatalog(context: PipelineContext, run: RunId): StagedCatalog {
-  const { runs } = context
-  return new StagedCatalog({
-    catalog: context.catalog,
-    store: context.store,
-    steps: context.steps,
-    randomness: context.randomness,
-    pointers: {
-      get: async (table) => {
-        const metadataLocation = runs.pointer(run, table)
-        return metadataLocation === null ? null : { metadataLocation }
-      },
-      compareAndSet: (table, expected, next) => runs.swapPointer(run, table, expected, next),
-      list: async () => runs.pointers(run).map((one) => one.table),
-    },
-  })
-}

@@ -134,7 +134,8 @@ async function freshOf(
   staged: StagedDataset | null,
 ): Promise<Fresh> {
   const everything: Fresh = { own: null, of: () => null, comparable: () => true }
-  if (node.producer.kind === 'source') return everything
+  // A dataset that this run built, asked for no range, has nothing stale left.
+  if (node.producer.kind === 'source' || (staged !== null && book.request.range === null)) return everything
   const found = await book.staleOf(node)
   const shape = node.shape
   if (shape.kind !== 'interval') return { ...everything, comparable: () => staged !== null || !found.whole }

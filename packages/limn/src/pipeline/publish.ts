@@ -147,3 +147,13 @@ export async function isPublished(context: PipelineContext, expected: ReadonlyMa
     return metadata !== undefined && current !== null && isAncestorOf(metadata, snapshotId, current)
   })
 }
+
+/** What a run is told that could not publish although it held the write leases. */
+export function movedTooOften(table: TableId, attempts: number): LimnError {
+  return new LimnError('run/conflict', {
+    message: `${table} was changed by others during each of ${attempts} attempts to publish, the last with its write lease held.`,
+    notDone: 'Nothing was published.',
+    remedy: 'Another engine writes this table; run again when it has finished.',
+    retryable: true,
+  })
+}
