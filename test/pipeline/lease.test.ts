@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,10 +24,24 @@ async function slowRun(folder: string) {
   writeLake(folder, { 'datasets/bronze/event.ts': slow })
   const run = start(process.execPath, [launcher, 'run', '--json'], {
     cwd: folder,
-    env: { ...process.env, SLOW_MS: '1500' },
+    env: { ...process.env, SLOW_MS: '2500' },
   })
-  await sleep(600)
+  while (holderOf(folder) !== run.child.pid) await sleep(50)
   return run
+}
+
+/** The process that holds the run lease, read without limn; null while there is none. */
+function holderOf(folder: string): number | null {
+  const path = join(folder, '.limn', 'state.db')
+  if (!existsSync(path)) return null
+  try {
+    using database = new DatabaseSync(path, { readOnly: true })
+    const row = database.prepare("SELECT pid FROM lease WHERE name = 'run' AND holder IS NOT NULL").get()
+    return row ? Number(row.pid) : null
+  } catch {
+    // The database is being made.
+    return null
+  }
 }
 
 describe('the run lease', () => {
