@@ -127,6 +127,13 @@ describe('the plan', () => {
     ])
   })
 
+  it('says of what was never built that it never was', () => {
+    const ledger = new Map(settled().ledger)
+    ledger.delete(gold)
+    const bounds = new Map([[boundKey(silver, bronze), IntervalSet.of([span('2026-01-03', '2026-01-04')])]])
+    expect(show(settled({ probes: delivery, bounds, ledger })).at(-1)).toBe('gold.x 01-02…01-06 never-built at most')
+  })
+
   it('narrows to what is touched once the input is staged', () => {
     const heads = new Map([
       [bronze, { snapshotId: 2n, staged: true }],

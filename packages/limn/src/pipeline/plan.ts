@@ -196,8 +196,9 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
   for (const [input, edge] of node.edges) {
     if (pending.has(input)) {
       const bound = boundOf(node, input, edge, facts, pending)
-      if (bound) stale.add(clip(bound), 'input-changed', input, true)
-      else unbounded ??= { because: input, reason: built.length === 0 ? 'never-built' : 'input-changed' }
+      const reason: Reason = built.length === 0 ? 'never-built' : 'input-changed'
+      if (bound) stale.add(clip(bound), reason, input, true)
+      else unbounded ??= { because: input, reason }
       continue
     }
     const head = facts.heads.get(input)?.snapshotId ?? null
