@@ -1,4 +1,4 @@
-import { invariant, type Randomness, randomUuid, type Steps, step } from '../../base/index.ts'
+import { invariant, LimnError, type Randomness, randomUuid, type Steps, step } from '../../base/index.ts'
 import { compareValues, fieldById, type Schema, type Value } from '../../schema/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
@@ -15,6 +15,7 @@ import type {
   Requirement,
   Snapshot,
   SnapshotOperation,
+  SnapshotRef,
   TableMetadata,
   Update,
 } from '../spec/types.ts'
@@ -58,17 +59,20 @@ export interface StagedSnapshot {
 export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSnapshot> {
   const { base, snapshotId, randomness } = input
   const schema = schemaById(base, input.schemaId ?? base.currentSchemaId)
+  const ref = branchOf(base, input.ref)
+  invariant(new Set(input.added.map((file) => file.path)).size === input.added.length, 'an added file is named once')
   const sequenceNumber = base.lastSequenceNumber + 1n
   const uuid = randomUuid(randomness)
   const written: StorePath[] = []
   let count = 0
   const write = async (specId: number, entries: readonly ManifestEntry[]): Promise<ManifestFile> => {
     const spec = specById(base, specId)
-    const bytes = encodeManifest({ schema, spec, content: 'data', snapshotId, entries })
+    const described = schemaFor(base, spec, schema)
+    const bytes = encodeManifest({ schema: described, spec, content: 'data', snapshotId, entries })
     const path = storePath(`${base.location}/metadata/${snapshotId}-m${count++}-${uuid}.avro`)
     await put(input, path, bytes)
     written.push(path)
-    return manifestFile(path, bytes.length, spec, schema, entries, snapshotId, sequenceNumber)
+    return manifestFile(path, bytes.length, spec, described, entries, snapshotId, sequenceNumber)
   }
   const manifests: ManifestFile[] = []
   for (const [specId, files] of groupBySpec(input.added)) {
@@ -106,7 +110,7 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
     timestampMs: Math.max(input.timestampMs, base.lastUpdatedMs),
     manifestList,
     operation: input.operation,
-    summary: { ...summaryOf(input, parent), ...input.summary },
+    summary: summaryOf(input, await totalsBefore(input, parent, before)),
     schemaId: schema.schemaId,
   }
   return {
@@ -117,10 +121,29 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
       { type: 'assert-ref-snapshot-id', ref: input.ref, snapshotId: snapshotOfRef(base, input.ref) },
     ],
     updates: [
+      // The manifests above are of version 2, and so are sequence numbers.
+      ...(base.formatVersion === 1 ? [{ action: 'upgrade-format-version', formatVersion: 2 } as const] : []),
       { action: 'add-snapshot', snapshot },
-      { action: 'set-snapshot-ref', ref: input.ref, to: { type: 'branch', snapshotId } },
+      { action: 'set-snapshot-ref', ref: input.ref, to: { ...ref, type: 'branch', snapshotId } },
     ],
   }
+}
+
+/** The branch as it is, with how long it keeps snapshots; nothing for a new one. A tag never moves. */
+function branchOf(base: TableMetadata, name: string): Partial<SnapshotRef> {
+  const known = base.refs[name]
+  if (known?.type !== 'tag') return known ?? {}
+  throw new LimnError('usage/argument', {
+    message: `"${name}" is a tag of the table, and a tag never moves.`,
+    notDone: 'Nothing was written.',
+    remedy: 'Name a branch.',
+  })
+}
+
+/** The snapshot's schema, or the newest one that still has every source column of the spec. */
+function schemaFor(base: TableMetadata, spec: PartitionSpec, schema: Schema): Schema {
+  const candidates = [schema, ...base.schemas.toReversed()]
+  return candidates.find((one) => spec.fields.every((field) => fieldById(one, field.sourceId))) ?? schema
 }
 
 function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array): Promise<unknown> {
@@ -262,31 +285,80 @@ function fieldSummary(
   }
 }
 
-/** Counts of a snapshot's change and its totals, under the specification's names (appendix F). */
-function summaryOf(input: StageSnapshotInput, parent: Snapshot | undefined): Record<string, string> {
-  const counts = (files: readonly DataFile[]) => ({
-    files: BigInt(files.length),
-    rows: files.reduce((sum, file) => sum + file.recordCount, 0n),
-    bytes: files.reduce((sum, file) => sum + file.fileSizeInBytes, 0n),
-  })
-  const added = counts(input.added)
-  const removed = counts(input.removed)
-  const before = (name: string) => BigInt(parent?.summary[name] ?? 0)
-  const out: Record<string, string> = {}
-  const note = (name: string, value: bigint) => {
-    if (value > 0n) out[name] = String(value)
+const totalNames = [
+  'total-data-files',
+  'total-records',
+  'total-files-size',
+  'total-delete-files',
+  'total-position-deletes',
+  'total-equality-deletes',
+] as const
+
+type Totals = Readonly<Record<(typeof totalNames)[number], bigint>>
+
+/** What files come to. Delete files are in the size, not among the data files and records. */
+function totalsOf(files: readonly DataFile[]): Totals {
+  const of = (...contents: readonly number[]) => files.filter((file) => contents.includes(file.content))
+  const rows = (list: readonly DataFile[]) => list.reduce((sum, file) => sum + file.recordCount, 0n)
+  return {
+    'total-data-files': BigInt(of(0).length),
+    'total-records': rows(of(0)),
+    'total-files-size': files.reduce((sum, file) => sum + file.fileSizeInBytes, 0n),
+    'total-delete-files': BigInt(of(1, 2).length),
+    'total-position-deletes': rows(of(1)),
+    'total-equality-deletes': rows(of(2)),
   }
-  note('added-data-files', added.files)
-  note('added-records', added.rows)
-  note('added-files-size', added.bytes)
-  note('deleted-data-files', removed.files)
-  note('deleted-records', removed.rows)
-  note('removed-files-size', removed.bytes)
-  out['total-data-files'] = String(before('total-data-files') + added.files - removed.files)
-  out['total-records'] = String(before('total-records') + added.rows - removed.rows)
-  out['total-files-size'] = String(before('total-files-size') + added.bytes - removed.bytes)
-  out['total-delete-files'] = String(before('total-delete-files'))
-  out['total-position-deletes'] = String(before('total-position-deletes'))
-  out['total-equality-deletes'] = String(before('total-equality-deletes'))
+}
+
+/**
+ * Totals before the change, as the parent states them; counted from its manifests when its writer stated none, or fewer
+ * than are removed now.
+ */
+async function totalsBefore(
+  input: StageSnapshotInput,
+  parent: Snapshot | undefined,
+  manifests: readonly ManifestFile[],
+): Promise<Totals> {
+  if (!parent) return totalsOf([])
+  const stated = (name: keyof Totals) => parent.summary[name] ?? ''
+  const least = totalsOf(input.removed)
+  if (totalNames.every((name) => /^\d+$/.test(stated(name)) && BigInt(stated(name)) >= least[name])) {
+    return Object.fromEntries(totalNames.map((name) => [name, BigInt(stated(name))])) as Totals
+  }
+  const files: DataFile[] = []
+  for (const manifest of manifests) {
+    const entries = await input.manifests.entriesOf(manifest, input.signal)
+    for (const entry of entries) if (entry.status !== 2) files.push(entry.file)
+  }
+  return totalsOf(files)
+}
+
+/**
+ * The caller's entries, the change's counts and the totals after it, under the specification's names (appendix F). A
+ * count is never taken from the caller.
+ */
+function summaryOf(input: StageSnapshotInput, before: Totals): Record<string, string> {
+  const added = totalsOf(input.added)
+  const removed = totalsOf(input.removed)
+  const partitions = new Set([...input.added, ...input.removed].map(partitionKey))
+  const counts: Record<string, bigint> = {
+    'added-data-files': added['total-data-files'],
+    'added-records': added['total-records'],
+    'added-files-size': added['total-files-size'],
+    'deleted-data-files': removed['total-data-files'],
+    'deleted-records': removed['total-records'],
+    'removed-files-size': removed['total-files-size'],
+    'changed-partition-count': BigInt(partitions.size),
+  }
+  const out: Record<string, string> = {}
+  for (const [name, text] of Object.entries(input.summary ?? {})) if (!(name in counts)) out[name] = text
+  for (const [name, count] of Object.entries(counts)) if (count > 0n) out[name] = String(count)
+  for (const name of totalNames) out[name] = String(before[name] + added[name] - removed[name])
   return out
+}
+
+function partitionKey(file: DataFile): string {
+  const text = (value: Value | null) =>
+    value === null ? null : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value)
+  return JSON.stringify([file.specId, ...file.partition.map(text)])
 }

@@ -30,7 +30,8 @@ interface ScanInput {
 
 /**
  * Plans a scan: manifests are pruned by partition summaries, files by partition values and column bounds. Row-level
- * deletes are not supported yet: a snapshot that has any is refused (`iceberg/unsupported`).
+ * deletes are not supported yet: a snapshot that has any is refused (`iceberg/unsupported`), and so is one that lists a
+ * file to be read twice (`iceberg/invalid-metadata`).
  */
 export async function planScan(
   input: ScanInput & { readonly predicate?: Predicate; readonly schema?: Schema },
@@ -54,7 +55,7 @@ export async function planScan(
       if (open && mightMatch(file, predicate, schema, spec)) files.push(file)
     }
   }
-  files.sort((a, b) => compareUtf8(a.path, b.path))
+  sortUnique(files)
   const bytes = files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0)
   return {
     files,
@@ -64,12 +65,24 @@ export async function planScan(
   }
 }
 
-/** All live data files of a snapshot, in byte order of paths. */
+/** All live data files of a snapshot, in byte order of paths. Refuses as `planScan` does. */
 export async function liveFiles(input: ScanInput): Promise<readonly DataFile[]> {
   const files: DataFile[] = []
   for (const manifest of await liveManifests(input))
     files.push(...(await liveIn(input.manifests, manifest, input.signal)))
-  return files.sort((a, b) => compareUtf8(a.path, b.path))
+  return sortUnique(files)
+}
+
+/** Sorts by path. A file listed twice would count its rows twice, so it is refused. */
+function sortUnique(files: DataFile[]): DataFile[] {
+  files.sort((a, b) => compareUtf8(a.path, b.path))
+  const twice = files.find((file, i) => i > 0 && files[i - 1]?.path === file.path)
+  if (!twice) return files
+  throw new LimnError('iceberg/invalid-metadata', {
+    message: `The table lists the data file ${twice.path} twice.`,
+    notDone: 'The table was not read: the rows of that file would count twice.',
+    remedy: 'Go back to an earlier snapshot, or remove one of the two entries with the engine that wrote them.',
+  })
 }
 
 /** Data files that came and went from one snapshot to another (null: from an empty table). Shared manifests are skipped. */

@@ -141,12 +141,17 @@ export function manifestMightMatch(
   return mightHoldInPartition(predicate, schema, spec, (position, type) => {
     const summary = summaries[position]
     if (!summary) return null
-    const bound = (bytes: Uint8Array | null) => (bytes === null ? null : decodeSingleValue(type, bytes))
+    const bound = (bytes: Uint8Array | null) => (bytes === null ? null : knownBound(decodeSingleValue(type, bytes)))
     const low = bound(summary.lowerBound)
+    const high = bound(summary.upperBound)
+    // Writers disagree whether uuids compare signed or unsigned; two equal bounds hold either way.
+    const unordered = type === 'uuid' && low !== high
+    // Bounds leave NaN out, which orders after everything.
+    const unbounded = isFloating(type) && summary.containsNan !== false
     return {
       type,
-      low,
-      high: bound(summary.upperBound),
+      low: unordered ? null : low,
+      high: unordered || unbounded ? null : high,
       mayBeNull: summary.containsNull,
       mayBeValue: low !== null || summary.containsNan !== false,
     }
@@ -160,13 +165,14 @@ function boundsOf(file: DataFile, schema: Schema, column: string): Range | null 
   const nulls = file.nullValueCounts.get(field.id)
   const values = file.valueCounts.get(field.id) ?? file.recordCount
   const nans = file.nanValueCounts.get(field.id) ?? 0n
-  const floating = field.type === 'float' || field.type === 'double'
-  const unbounded = floating && (nans > 0n || !file.nanValueCounts.has(field.id))
+  const unbounded = isFloating(field.type) && (nans > 0n || !file.nanValueCounts.has(field.id))
+  // A null struct makes its fields null, and not every writer counts those.
+  const nested = !schema.fields.some((top) => top.id === field.id)
   return {
     type: field.type,
     low: bound(file.lowerBounds.get(field.id)),
     high: unbounded ? null : bound(file.upperBounds.get(field.id)),
-    mayBeNull: nulls === undefined || nulls > 0n,
+    mayBeNull: nested || nulls === undefined || nulls > 0n,
     mayBeValue: nulls === undefined || nulls < values,
   }
 }
@@ -174,10 +180,19 @@ function boundsOf(file: DataFile, schema: Schema, column: string): Range | null 
 function safeDecode(type: Type, bytes: Uint8Array): Value | null {
   // A file written before a promotion has bounds of the narrower type; other widths say nothing.
   try {
-    return decodeSingleValue(type, bytes)
+    return knownBound(decodeSingleValue(type, bytes))
   } catch {
     return unknownValue
   }
+}
+
+/** A bound that some writers set to NaN bounds nothing. */
+function knownBound(value: Value): Value | null {
+  return typeof value === 'number' && Number.isNaN(value) ? unknownValue : value
+}
+
+function isFloating(type: Type): boolean {
+  return type === 'float' || type === 'double'
 }
 
 /**
@@ -252,5 +267,8 @@ function mightCompareTransformed(
   if (transform.kind === 'bucket') return operator === 'eq' ? mightCompare(range, 'eq', projected) : range.mayBeValue
   // Monotonic transforms: x < v implies t(x) <= t(v).
   const relaxed = operator === 'lt' ? 'le' : operator === 'gt' ? 'ge' : operator
-  return mightCompare(range, relaxed, projected)
+  if (mightCompare(range, relaxed, projected)) return true
+  // Early writers rounded times before 1970 towards it, so a negative partition value may stand one too high.
+  const roundedUp = transform.kind !== 'truncate' && typeof projected === 'number' && projected < 0
+  return roundedUp && mightCompare(range, relaxed, projected + 1)
 }
