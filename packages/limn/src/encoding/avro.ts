@@ -1,7 +1,8 @@
-import { randomFillSync } from 'node:crypto'
-import { deflateRawSync, inflateRawSync, zstdDecompressSync } from 'node:zlib'
+import { createHash } from 'node:crypto'
+import { crc32, deflateRawSync, inflateRawSync, zstdDecompressSync } from 'node:zlib'
 import avro from 'avsc'
 import { LimnError } from '../base/index.ts'
+import { uncompressSnappy } from './snappy.ts'
 
 /**
  * Avro object container files. Rows are encoded by avsc; the container is ours, so that the schema in the header keeps
@@ -69,14 +70,16 @@ function stripField(field: Readonly<Record<string, unknown>>): Record<string, un
   return { ...field, type: stripLogical(field.type as AvroSchema) }
 }
 
-/** Encodes rows as a container file with the given header entries. Deterministic but for the sync marker. */
+/**
+ * Encodes rows as a container file (codec deflate, one block) with the given header entries. The same input gives the
+ * same bytes: the sync marker, which has only to be unlikely inside a block, is a hash of header and rows.
+ */
 export function writeAvro(
   schema: AvroSchema,
   rows: readonly unknown[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   const type = typeOf(schema)
-  const sync = randomFillSync(Buffer.alloc(16))
   const header: [string, Buffer][] = [
     ...Object.entries(metadata).map(([key, value]): [string, Buffer] => [key, Buffer.from(value)]),
     ['avro.codec', Buffer.from('deflate')],
@@ -85,9 +88,12 @@ export function writeAvro(
   const parts: Buffer[] = [magic, long(header.length)]
   for (const [key, value] of header)
     parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
-  parts.push(long(0), sync)
+  parts.push(long(0))
+  const encoded = Buffer.concat(rows.map((row) => type.toBuffer(row)))
+  const sync = createHash('md5').update(Buffer.concat(parts)).update(encoded).digest()
+  parts.push(sync)
   if (rows.length > 0) {
-    const body = deflateRawSync(Buffer.concat(rows.map((row) => type.toBuffer(row))))
+    const body = deflateRawSync(encoded)
     parts.push(long(rows.length), long(body.length), body, sync)
   }
   return Buffer.concat(parts)
@@ -99,7 +105,7 @@ export interface AvroFile {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** Decodes a container file (codecs null, deflate, zstandard). Throws `iceberg/invalid-metadata` when it is damaged. */
+/** Decodes a container file (codecs null, deflate, snappy, zstandard). Throws `iceberg/invalid-metadata` when it is damaged. */
 export function readAvro(bytes: Uint8Array): AvroFile {
   try {
     return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
@@ -121,6 +127,7 @@ function decode(bytes: Buffer): AvroFile {
     }
   }
   const sync = bytes.subarray(cursor.at, cursor.at + 16)
+  if (sync.length < 16) throw damaged('its header is cut off')
   cursor.at += 16
   const schema = JSON.parse(metadata['avro.schema'] ?? 'null') as AvroSchema
   const type = typeOf(schema)
@@ -137,6 +144,8 @@ function decode(bytes: Buffer): AvroFile {
       rows.push(decoded.value)
       offset = decoded.offset
     }
+    // A block that counts fewer rows than it holds would lose files without a trace.
+    if (offset !== body.length) throw damaged('a block holds more than its rows')
   }
   return { metadata, schema, rows }
 }
@@ -147,6 +156,8 @@ function inflate(codec: string, body: Buffer): Buffer {
       return body
     case 'deflate':
       return inflateRawSync(body)
+    case 'snappy':
+      return uncompressChecked(body)
     case 'zstandard':
       return zstdDecompressSync(body)
     default:
@@ -154,6 +165,14 @@ function inflate(codec: string, body: Buffer): Buffer {
         message: `An Avro file is compressed with ${codec}, which limn does not read.`,
       })
   }
+}
+
+/** Avro's snappy: the block, then the CRC-32 of what it holds, big-endian. */
+function uncompressChecked(body: Buffer): Buffer {
+  if (body.length < 4) throw damaged('a block is cut off')
+  const plain = Buffer.from(uncompressSnappy(body.subarray(0, -4)))
+  if (crc32(plain) !== body.readUInt32BE(body.length - 4)) throw damaged('a block does not match its checksum')
+  return plain
 }
 
 function damaged(why: string, cause?: unknown): LimnError {

@@ -56,10 +56,85 @@ function highestIn(type: Type): number {
   }
 }
 
-/** Structural equality of two schemas' fields and identifier fields; ids included, schema ids not. */
+/** Whether two types are the same, nested ids, names, documentation and nullability included. */
+export function sameType(a: Type, b: Type): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b
+  switch (a.type) {
+    case 'struct':
+      return b.type === 'struct' && sameFieldList(a.fields, b.fields)
+    case 'list':
+      return (
+        b.type === 'list' &&
+        a.elementId === b.elementId &&
+        a.elementRequired === b.elementRequired &&
+        sameType(a.element, b.element)
+      )
+    case 'map':
+      return (
+        b.type === 'map' &&
+        a.keyId === b.keyId &&
+        a.valueId === b.valueId &&
+        a.valueRequired === b.valueRequired &&
+        sameType(a.key, b.key) &&
+        sameType(a.value, b.value)
+      )
+  }
+}
+
+function sameFieldList(a: readonly Field[], b: readonly Field[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((field, i) => {
+      const other = b[i]
+      return (
+        other !== undefined &&
+        field.id === other.id &&
+        field.name === other.name &&
+        field.required === other.required &&
+        field.doc === other.doc &&
+        sameType(field.type, other.type)
+      )
+    })
+  )
+}
+
+/** Equality of two schemas' fields, in order, and of their identifier fields, in any order; schema ids aside. */
 export function sameFields(a: Schema, b: Schema): boolean {
-  const part = (schema: Schema) => JSON.stringify([schema.fields, [...schema.identifierFieldIds].sort((x, y) => x - y)])
-  return part(a) === part(b)
+  const identifiers = (schema: Schema) => [...schema.identifierFieldIds].sort((x, y) => x - y).join()
+  return sameFieldList(a.fields, b.fields) && identifiers(a) === identifiers(b)
+}
+
+/**
+ * Fields with fresh ids, counted up from `lastColumnId`: a struct's own fields first, then what is inside each, so that
+ * the columns of a table without nesting are numbered as they stand. Ids the fields came with are dropped.
+ */
+export function assignFieldIds(
+  fields: readonly Field[],
+  lastColumnId = 0,
+): { readonly fields: readonly Field[]; readonly lastColumnId: number } {
+  let last = lastColumnId
+  const struct = (list: readonly Field[]): readonly Field[] => {
+    const ids = list.map(() => ++last)
+    return list.map((field, i) => ({ ...field, id: ids[i] ?? 0, type: within(field.type) }))
+  }
+  const within = (type: Type): Type => {
+    if (typeof type === 'string') return type
+    switch (type.type) {
+      case 'struct':
+        return { ...type, fields: struct(type.fields) }
+      case 'list': {
+        const elementId = ++last
+        return { ...type, elementId, element: within(type.element) }
+      }
+      case 'map': {
+        const keyId = ++last
+        const valueId = ++last
+        return { ...type, keyId, valueId, key: within(type.key), value: within(type.value) }
+      }
+    }
+  }
+  const assigned = struct(fields)
+  return { fields: assigned, lastColumnId: last }
 }
 
 /**

@@ -44,6 +44,7 @@ function fieldsFromJson(json: unknown): readonly Field[] {
   return json.map((item) => {
     const object = objectOf(item, 'field')
     if (typeof object.id !== 'number' || typeof object.name !== 'string') throw invalid('a field has no id or name')
+    refuseDefaults(object.name, object)
     return {
       id: object.id,
       name: object.name,
@@ -52,6 +53,21 @@ function fieldsFromJson(json: unknown): readonly Field[] {
       ...(typeof object.doc === 'string' ? { doc: object.doc } : {}),
     }
   })
+}
+
+/**
+ * A default is what older rows hold in a column they lack, or what a writer leaves out. Read as null it would be a wrong
+ * value without a trace, so a table with one is refused. (Some writers put version 3's defaults into version 2.)
+ */
+function refuseDefaults(name: string, field: Json): void {
+  for (const key of ['initial-default', 'write-default']) {
+    if (field[key] === undefined || field[key] === null) continue
+    throw new LimnError('iceberg/unsupported', {
+      message: `The table's column ${name} has a default value (${key}), which limn does not apply.`,
+      notDone: 'The table was not read.',
+      remedy: 'Rewrite the table without column defaults, with the engine that wrote it.',
+    })
+  }
 }
 
 function fieldToJson(field: Field): Json {
@@ -100,16 +116,16 @@ export function typeFromJson(json: unknown): Type {
     case 'list':
       return {
         type: 'list',
-        elementId: Number(object['element-id']),
+        elementId: idOf(object, 'element-id'),
         elementRequired: object['element-required'] === true,
         element: typeFromJson(object.element),
       }
     case 'map':
       return {
         type: 'map',
-        keyId: Number(object['key-id']),
+        keyId: idOf(object, 'key-id'),
         key: typeFromJson(object.key),
-        valueId: Number(object['value-id']),
+        valueId: idOf(object, 'value-id'),
         valueRequired: object['value-required'] === true,
         value: typeFromJson(object.value),
       }
@@ -125,6 +141,12 @@ export function primitiveFromText(text: string): PrimitiveType {
   if (decimal) return `decimal(${decimal.precision},${decimal.scale})`
   if (fixedLengthOf(text as PrimitiveType) !== null) return text as PrimitiveType
   throw unsupported(text)
+}
+
+function idOf(object: Json, key: string): number {
+  const id = object[key]
+  if (typeof id !== 'number') throw invalid(`a type has no ${key}`)
+  return id
 }
 
 function objectOf(json: unknown, what: string): Json {

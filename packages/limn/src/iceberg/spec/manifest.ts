@@ -1,20 +1,19 @@
 import { LimnError } from '../../base/index.ts'
 import { type AvroSchema, parseJson, readAvro, writeAvro } from '../../encoding/index.ts'
-import {
-  decimalOf,
-  fieldById,
-  fixedLengthOf,
-  type PrimitiveType,
-  type Schema,
-  schemaFromJson,
-  schemaToJson,
-  type Type,
-  type Value,
-} from '../../schema/index.ts'
+import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
 import { storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
-import { bigEndian, decodeSingleValue } from './single-value.ts'
-import { transformResultType } from './transforms.ts'
+import {
+  avroName,
+  avroValue,
+  field,
+  partitionFieldsOf,
+  partitionRecord,
+  partitionTypes,
+  type StoredPartitionField,
+  valueFromAvro,
+  wantedField,
+} from './partition-record.ts'
 import type {
   DataFile,
   EntryStatus,
@@ -29,81 +28,12 @@ import type {
 
 type Row = Readonly<Record<string, unknown>>
 
-function field(id: number, name: string, type: AvroSchema, optional = false): AvroSchema {
-  return optional ? { name, type: ['null', type], default: null, 'field-id': id } : { name, type, 'field-id': id }
-}
-
 function mapOf(name: string, keyId: number, valueId: number, value: AvroSchema): AvroSchema {
   const record = { type: 'record', name, fields: [field(keyId, 'key', 'int'), field(valueId, 'value', value)] }
   return { type: 'array', items: record, logicalType: 'map' }
 }
 
-function avroType(type: Type): AvroSchema {
-  const decimal = decimalOf(type)
-  if (decimal) {
-    const size = bytesForPrecision(decimal.precision)
-    return {
-      type: 'fixed',
-      name: `decimal_${decimal.precision}_${decimal.scale}`,
-      size,
-      logicalType: 'decimal',
-      precision: decimal.precision,
-      scale: decimal.scale,
-    }
-  }
-  const fixed = fixedLengthOf(type)
-  if (fixed !== null) return { type: 'fixed', name: `fixed_${fixed}`, size: fixed }
-  switch (type) {
-    case 'boolean':
-    case 'int':
-    case 'long':
-    case 'float':
-    case 'double':
-    case 'string':
-      return type
-    case 'date':
-      return { type: 'int', logicalType: 'date' }
-    case 'time':
-      return { type: 'long', logicalType: 'time-micros' }
-    case 'timestamp':
-      return { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': false }
-    case 'timestamptz':
-      return { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': true }
-    case 'uuid':
-      return { type: 'fixed', name: 'uuid_fixed', size: 16, logicalType: 'uuid' }
-    default:
-      return 'bytes'
-  }
-}
-
-function bytesForPrecision(precision: number): number {
-  let size = 1
-  while (2n ** BigInt(8 * size - 1) - 1n < 10n ** BigInt(precision) - 1n) size++
-  return size
-}
-
-function partitionTypes(spec: PartitionSpec, schema: Schema) {
-  return spec.fields.map((one) => ({
-    field: one,
-    type: transformResultType(one.transform, fieldById(schema, one.sourceId)?.type ?? 'string'),
-  }))
-}
-
-/** Avro names allow letters, digits and underscores; the field id is what readers go by. */
-function avroName(name: string): string {
-  return name
-    .replace(/[^A-Za-z0-9_]/g, (char) => `_x${char.codePointAt(0)?.toString(16).toUpperCase()}`)
-    .replace(/^(\d)/, '_$1')
-}
-
 function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
-  const partition = {
-    type: 'record',
-    name: 'r102',
-    fields: partitionTypes(spec, schema).map((one) =>
-      field(one.field.fieldId, avroName(one.field.name), avroType(one.type), true),
-    ),
-  }
   const longs = { type: 'array', items: 'long', 'element-id': 133 }
   const file = {
     type: 'record',
@@ -112,7 +42,7 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
       field(134, 'content', 'int'),
       field(100, 'file_path', 'string'),
       field(101, 'file_format', 'string'),
-      field(102, 'partition', partition),
+      field(102, 'partition', partitionRecord(spec, schema)),
       field(103, 'record_count', 'long'),
       field(104, 'file_size_in_bytes', 'long'),
       field(108, 'column_sizes', mapOf('k117_v118', 117, 118, 'long'), true),
@@ -138,31 +68,6 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
       field(2, 'data_file', file),
     ],
   }
-}
-
-function avroValue(type: Type, value: Value | null): unknown {
-  if (value === null || value === undefined) return null
-  const decimal = decimalOf(type)
-  if (decimal) {
-    const size = bytesForPrecision(decimal.precision)
-    const digits = BigInt(value as bigint)
-    const short = bigEndian(digits)
-    return Buffer.concat([Buffer.alloc(size - short.length, digits < 0n ? 0xff : 0), short])
-  }
-  if (type === 'uuid') return Buffer.from(String(value).replaceAll('-', ''), 'hex')
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
-    return BigInt(value as bigint)
-  return value instanceof Uint8Array ? Buffer.from(value) : value
-}
-
-function valueFromAvro(type: Type, value: unknown): Value | null {
-  if (value === null || value === undefined) return null
-  if (decimalOf(type) || type === 'uuid') return decodeSingleValue(type, value as Uint8Array)
-  if (type === 'int' || type === 'date') return Number(value)
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
-    return BigInt(value as bigint)
-  if (value instanceof Uint8Array) return type === 'string' ? Buffer.from(value).toString() : new Uint8Array(value)
-  return value as Value
 }
 
 function pairs<T>(map: ReadonlyMap<number, T>, encode: (value: T) => unknown): unknown {
@@ -219,7 +124,8 @@ export function encodeManifest(input: {
 /**
  * Reads a manifest of version 1 or 2; ids and sequence numbers that it leaves out are inherited from its list row. The
  * partition's types are those of the file's own Avro schema, so that a manifest without the table schema in its header
- * (some writers leave it out) is read too; `schema` and `spec` are then null.
+ * (some writers leave it out) is read too; `schema` and `spec` are then null. Throws `iceberg/invalid-metadata` when it is
+ * damaged, or holds fewer entries than its list row says.
  */
 export function decodeManifest(
   bytes: Uint8Array,
@@ -229,12 +135,11 @@ export function decodeManifest(
   const { schema: schemaText, 'partition-spec': specText } = file.metadata
   const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
   const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })
-  const types = spec && schema ? partitionTypes(spec, schema) : null
   const stored = partitionFieldsOf(file.schema)
-  const wanted =
-    types?.map((one) => ({ ...stored.find((field) => field.id === one.field.fieldId), type: one.type })) ?? stored
+  const wanted: readonly StoredPartitionField[] =
+    spec && schema ? spec.fields.map((one) => wantedField(one, schema, stored)) : stored
   const entries = file.rows.map((row): ManifestEntry => {
-    const status = Number(row.status) as EntryStatus
+    const status = oneOf<EntryStatus>([0, 1, 2], row.status, 'entry status')
     const data = row.data_file as Row
     const own = row.sequence_number as bigint | null | undefined
     const ownFile = row.file_sequence_number as bigint | null | undefined
@@ -252,54 +157,31 @@ export function decodeManifest(
       ),
     }
   })
+  // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
+  const stated = Math.max(manifest.addedFilesCount, manifest.existingFilesCount, manifest.deletedFilesCount)
+  if (entries.length < stated) {
+    throw new LimnError('iceberg/invalid-metadata', {
+      message: `A manifest is cut off: it holds ${entries.length} of at least ${stated} files (${manifest.path}).`,
+      notDone: 'The table was not read.',
+      remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
+    })
+  }
   return { schema, spec, entries }
 }
 
-interface StoredPartitionField {
-  readonly id?: number
-  readonly name?: string
-  readonly type: PrimitiveType
-}
-
-/** The partition record's fields in a manifest's own schema: writers mangle names differently, ids are certain. */
-function partitionFieldsOf(schema: AvroSchema): readonly StoredPartitionField[] {
-  const fieldsOf = (from: AvroSchema | undefined) =>
-    from && typeof from === 'object' && 'fields' in from ? (from.fields as Row[]) : []
-  const inner = (from: AvroSchema | undefined, name: string) =>
-    fieldsOf(from).find((one) => one.name === name)?.type as AvroSchema | undefined
-  return fieldsOf(inner(inner(schema, 'data_file'), 'partition')).map((one) => ({
-    id: Number(one['field-id']),
-    name: String(one.name),
-    type: primitiveOfAvro(one.type as AvroSchema),
-  }))
-}
-
-/** The Iceberg type of an Avro one (specification, appendix A), options unwrapped. */
-function primitiveOfAvro(type: AvroSchema): PrimitiveType {
-  if (Array.isArray(type))
-    return primitiveOfAvro((type as readonly AvroSchema[]).find((one) => one !== 'null') ?? 'string')
-  if (typeof type === 'string') return type === 'bytes' ? 'binary' : (type as PrimitiveType)
-  const json = type as Row
-  switch (json.logicalType) {
-    case 'date':
-      return 'date'
-    case 'time-micros':
-      return 'time'
-    case 'timestamp-micros':
-      return json['adjust-to-utc'] === true ? 'timestamptz' : 'timestamp'
-    case 'decimal':
-      return `decimal(${Number(json.precision)},${Number(json.scale ?? 0)})`
-    case 'uuid':
-      return 'uuid'
-    default:
-      return json.type === 'fixed' ? `fixed[${Number(json.size)}]` : primitiveOfAvro(json.type as AvroSchema)
-  }
+function oneOf<T extends number>(known: readonly T[], value: unknown, what: string): T {
+  const found = known.find((one) => one === Number(value))
+  if (found !== undefined) return found
+  throw new LimnError('iceberg/invalid-metadata', {
+    message: `A manifest holds ${what} ${String(value)}, which does not exist.`,
+    notDone: 'The table was not read.',
+  })
 }
 
 function dataFile(data: Row, specId: number, partition: readonly (Value | null)[]): DataFile {
   const key = data.key_metadata as Buffer | null | undefined
   return {
-    content: Number(data.content ?? 0) as FileContent,
+    content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
     path: storePath(String(data.file_path)),
     format: formatOf(String(data.file_format)),
     specId,
@@ -394,7 +276,7 @@ export function encodeManifestList(input: {
       lower_bound: optional(part.lowerBound),
       upper_bound: optional(part.upperBound),
     })),
-    key_metadata: null,
+    key_metadata: one.keyMetadata ? Buffer.from(one.keyMetadata) : null,
   }))
   return writeAvro(listSchema, rows, {
     'snapshot-id': String(input.snapshotId),
@@ -410,11 +292,12 @@ export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
     const count = (...names: string[]) =>
       Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
     const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
+    const key = row.key_metadata as Uint8Array | null | undefined
     return {
       path: storePath(String(row.manifest_path)),
       length: row.manifest_length as bigint,
       specId: Number(row.partition_spec_id),
-      content: Number(row.content ?? 0) === 1 ? 'deletes' : 'data',
+      content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
       sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
       minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
       addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
@@ -432,6 +315,7 @@ export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
           upperBound: (part.upper_bound as Uint8Array | null) ?? null,
         }),
       ),
+      ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
     }
   })
 }

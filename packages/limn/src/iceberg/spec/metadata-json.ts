@@ -7,12 +7,19 @@ import type { PartitionSpec, Snapshot, SnapshotRef, SortOrder, TableMetadata } f
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Metadata as a file, in format version 2's spelling (appendix C). */
+/**
+ * Metadata as a file (appendix C), in the table's own format version: a table of version 1 stays readable to what reads
+ * that version only, until a commit upgrades it.
+ */
 export function encodeMetadata(metadata: TableMetadata): Uint8Array {
   return Buffer.from(stringifyJson(metadataToJson(metadata)))
 }
 
-/** Reads a metadata file of version 1 or 2. Throws `iceberg/invalid-metadata`, or `iceberg/unsupported` for a later version. */
+/**
+ * Reads a metadata file of version 1 or 2. Throws `iceberg/invalid-metadata` when something required is missing or does
+ * not fit together, `iceberg/unsupported` for a later version and for what limn would read wrongly. Members of the file
+ * that limn does not know are kept (`others`).
+ */
 export function decodeMetadata(bytes: Uint8Array): TableMetadata {
   try {
     return metadataFromJson(parseJson(Buffer.from(bytes).toString('utf8')))
@@ -31,24 +38,55 @@ function invalid(why: string, cause?: unknown): LimnError {
   })
 }
 
+/** Members limn reads; the rest is kept as it is. The last two are version 1's, written anew from the others. */
+const known: ReadonlySet<string> = new Set([
+  'format-version',
+  'table-uuid',
+  'location',
+  'last-sequence-number',
+  'last-updated-ms',
+  'last-column-id',
+  'schemas',
+  'current-schema-id',
+  'partition-specs',
+  'default-spec-id',
+  'last-partition-id',
+  'sort-orders',
+  'default-sort-order-id',
+  'properties',
+  'current-snapshot-id',
+  'snapshots',
+  'snapshot-log',
+  'metadata-log',
+  'refs',
+  'schema',
+  'partition-spec',
+])
+
 function metadataToJson(metadata: TableMetadata): Json {
+  const { formatVersion, currentSchemaId, defaultSpecId } = metadata
+  const first = formatVersion === 1
+  const schema = metadata.schemas.find((one) => one.schemaId === currentSchemaId)
+  const spec = metadata.partitionSpecs.find((one) => one.specId === defaultSpecId)
   return {
-    'format-version': metadata.formatVersion,
-    'table-uuid': metadata.tableUuid,
+    'format-version': formatVersion,
+    ...(metadata.tableUuid === '' ? {} : { 'table-uuid': metadata.tableUuid }),
     location: metadata.location,
-    'last-sequence-number': metadata.lastSequenceNumber,
+    ...(first ? {} : { 'last-sequence-number': metadata.lastSequenceNumber }),
     'last-updated-ms': metadata.lastUpdatedMs,
     'last-column-id': metadata.lastColumnId,
+    ...(first && schema ? { schema: schemaToJson(schema) } : {}),
     schemas: metadata.schemas.map(schemaToJson),
-    'current-schema-id': metadata.currentSchemaId,
+    'current-schema-id': currentSchemaId,
+    ...(first && spec ? { 'partition-spec': partitionFieldsToJson(spec) } : {}),
     'partition-specs': metadata.partitionSpecs.map(specToJson),
-    'default-spec-id': metadata.defaultSpecId,
+    'default-spec-id': defaultSpecId,
     'last-partition-id': metadata.lastPartitionId,
     'sort-orders': metadata.sortOrders.map(sortOrderToJson),
     'default-sort-order-id': metadata.defaultSortOrderId,
     properties: metadata.properties,
     'current-snapshot-id': metadata.currentSnapshotId ?? -1,
-    snapshots: metadata.snapshots.map(snapshotToJson),
+    snapshots: metadata.snapshots.map((snapshot) => snapshotToJson(snapshot, formatVersion)),
     'snapshot-log': metadata.snapshotLog.map((entry) => ({
       'timestamp-ms': entry.timestampMs,
       'snapshot-id': entry.snapshotId,
@@ -58,6 +96,7 @@ function metadataToJson(metadata: TableMetadata): Json {
       'metadata-file': entry.metadataFile,
     })),
     refs: Object.fromEntries(Object.entries(metadata.refs).map(([name, ref]) => [name, refToJson(ref)])),
+    ...metadata.others,
   }
 }
 
@@ -70,47 +109,56 @@ function metadataFromJson(value: unknown): TableMetadata {
       notDone: 'The table was not read.',
     })
   }
-  const schemas = (json.schemas === undefined ? [json.schema] : list(json.schemas, 'schemas')).map(schemaFromJson)
-  const specs =
-    json['partition-specs'] === undefined
-      ? [specFromJson({ 'spec-id': 0, fields: json['partition-spec'] ?? [] })]
-      : list(json['partition-specs'], 'partition-specs').map(specFromJson)
+  // Version 1 leaves these out; in version 2 a missing one is damage.
+  const later = (key: string, before: unknown) => json[key] ?? (version === 1 ? before : undefined)
+  const schemas = list(later('schemas', [json.schema]), 'schemas').map(schemaFromJson)
+  const specs = list(
+    later('partition-specs', [{ 'spec-id': 0, fields: json['partition-spec'] ?? [] }]),
+    'partition-specs',
+  ).map(specFromJson)
+  const usedPartitionId = Math.max(999, ...specs.flatMap((spec) => spec.fields.map((field) => field.fieldId)))
   const current = idOrNull(json['current-snapshot-id'])
-  const refs: Record<string, SnapshotRef> = Object.fromEntries(
-    Object.entries(object(json.refs ?? {}, 'refs')).map(([name, ref]) => [name, refFromJson(ref)]),
+  const refs = Object.fromEntries(
+    Object.entries(object(json.refs ?? {}, 'refs')).map(([name, ref]): [string, SnapshotRef] => [
+      name,
+      refFromJson(ref),
+    ]),
   )
   if (current !== null && !refs.main) refs.main = { type: 'branch', snapshotId: current }
+  if ((refs.main?.snapshotId ?? null) !== current) throw invalid('main is not the current snapshot')
+  const others = Object.fromEntries(Object.entries(json).filter(([key]) => !known.has(key)))
   return {
     formatVersion: version,
-    tableUuid: text(json['table-uuid'] ?? '', 'table-uuid'),
+    tableUuid: text(later('table-uuid', ''), 'table-uuid'),
     location: text(json.location, 'location'),
-    lastSequenceNumber: BigInt(String(json['last-sequence-number'] ?? 0)),
+    lastSequenceNumber: long(later('last-sequence-number', 0), 'last-sequence-number'),
     lastUpdatedMs: number(json['last-updated-ms'], 'last-updated-ms'),
     lastColumnId: number(json['last-column-id'], 'last-column-id'),
     schemas,
-    currentSchemaId: Number(json['current-schema-id'] ?? schemas[0]?.schemaId ?? 0),
+    currentSchemaId: number(later('current-schema-id', schemas[0]?.schemaId ?? 0), 'current-schema-id'),
     partitionSpecs: specs,
-    defaultSpecId: Number(json['default-spec-id'] ?? specs[0]?.specId ?? 0),
-    lastPartitionId: Number(
-      json['last-partition-id'] ?? Math.max(999, ...specs.flatMap((spec) => spec.fields.map((field) => field.fieldId))),
+    defaultSpecId: number(later('default-spec-id', specs[0]?.specId ?? 0), 'default-spec-id'),
+    lastPartitionId: number(later('last-partition-id', usedPartitionId), 'last-partition-id'),
+    sortOrders: list(later('sort-orders', [{ 'order-id': 0, fields: [] }]), 'sort-orders').map(sortOrderFromJson),
+    defaultSortOrderId: number(later('default-sort-order-id', 0), 'default-sort-order-id'),
+    properties: Object.fromEntries(
+      Object.entries(object(json.properties ?? {}, 'properties')).map(([key, one]) => [key, String(one)]),
     ),
-    sortOrders:
-      json['sort-orders'] === undefined
-        ? [{ orderId: 0, fields: [] }]
-        : list(json['sort-orders'], 'sort-orders').map(sortOrderFromJson),
-    defaultSortOrderId: Number(json['default-sort-order-id'] ?? 0),
-    properties: object(json.properties ?? {}, 'properties') as Record<string, string>,
     currentSnapshotId: current,
     snapshots: list(json.snapshots ?? [], 'snapshots').map(snapshotFromJson),
     snapshotLog: list(json['snapshot-log'] ?? [], 'snapshot-log').map((one) => {
       const entry = object(one, 'snapshot-log')
-      return { timestampMs: Number(entry['timestamp-ms']), snapshotId: id(entry['snapshot-id']) }
+      return { timestampMs: number(entry['timestamp-ms'], 'timestamp-ms'), snapshotId: id(entry['snapshot-id']) }
     }),
     metadataLog: list(json['metadata-log'] ?? [], 'metadata-log').map((one) => {
       const entry = object(one, 'metadata-log')
-      return { timestampMs: Number(entry['timestamp-ms']), metadataFile: text(entry['metadata-file'], 'metadata-file') }
+      return {
+        timestampMs: number(entry['timestamp-ms'], 'timestamp-ms'),
+        metadataFile: text(entry['metadata-file'], 'metadata-file'),
+      }
     }),
     refs,
+    ...(Object.keys(others).length > 0 ? { others } : {}),
   }
 }
 
@@ -144,7 +192,7 @@ export function specFromJson(value: unknown): PartitionSpec {
   }
 }
 
-function sortOrderToJson(order: SortOrder): Json {
+export function sortOrderToJson(order: SortOrder): Json {
   return {
     'order-id': order.orderId,
     fields: order.fields.map((field) => ({
@@ -156,7 +204,7 @@ function sortOrderToJson(order: SortOrder): Json {
   }
 }
 
-function sortOrderFromJson(value: unknown): SortOrder {
+export function sortOrderFromJson(value: unknown): SortOrder {
   const json = object(value, 'a sort order')
   return {
     orderId: number(json['order-id'], 'order-id'),
@@ -172,11 +220,12 @@ function sortOrderFromJson(value: unknown): SortOrder {
   }
 }
 
-function snapshotToJson(snapshot: Snapshot): Json {
+/** A snapshot on the wire; version 1 has no sequence numbers. */
+export function snapshotToJson(snapshot: Snapshot, formatVersion: 1 | 2): Json {
   return {
     'snapshot-id': snapshot.snapshotId,
     ...(snapshot.parentSnapshotId === null ? {} : { 'parent-snapshot-id': snapshot.parentSnapshotId }),
-    'sequence-number': snapshot.sequenceNumber,
+    ...(formatVersion === 1 ? {} : { 'sequence-number': snapshot.sequenceNumber }),
     'timestamp-ms': snapshot.timestampMs,
     'manifest-list': snapshot.manifestList,
     summary: { operation: snapshot.operation, ...snapshot.summary },
@@ -184,27 +233,30 @@ function snapshotToJson(snapshot: Snapshot): Json {
   }
 }
 
-function snapshotFromJson(value: unknown): Snapshot {
+export function snapshotFromJson(value: unknown): Snapshot {
   const json = object(value, 'a snapshot')
   const { operation, ...summary } = object(json.summary ?? {}, 'a summary')
   if (json['manifest-list'] === undefined) {
     throw new LimnError('iceberg/unsupported', {
       message: 'A snapshot lists its manifests inline (format version 1 before lists).',
+      notDone: 'The table was not read.',
+      remedy: 'Let the engine that wrote the table write it again in format version 2.',
     })
   }
   return {
     snapshotId: id(json['snapshot-id']),
     parentSnapshotId: idOrNull(json['parent-snapshot-id']),
-    sequenceNumber: BigInt(String(json['sequence-number'] ?? 0)),
+    sequenceNumber: long(json['sequence-number'] ?? 0, 'sequence-number'),
     timestampMs: number(json['timestamp-ms'], 'timestamp-ms'),
     manifestList: storePath(text(json['manifest-list'], 'manifest-list')),
     operation: operation === 'replace' || operation === 'overwrite' || operation === 'delete' ? operation : 'append',
     summary: Object.fromEntries(Object.entries(summary).map(([key, one]) => [key, String(one)])),
-    schemaId: json['schema-id'] === undefined ? null : Number(json['schema-id']),
+    schemaId:
+      json['schema-id'] === undefined || json['schema-id'] === null ? null : number(json['schema-id'], 'schema-id'),
   }
 }
 
-function refToJson(ref: SnapshotRef): Json {
+export function refToJson(ref: SnapshotRef): Json {
   return {
     'snapshot-id': ref.snapshotId,
     type: ref.type,
@@ -214,9 +266,10 @@ function refToJson(ref: SnapshotRef): Json {
   }
 }
 
-function refFromJson(value: unknown): SnapshotRef {
+export function refFromJson(value: unknown): SnapshotRef {
   const json = object(value, 'a ref')
-  const optional = (key: string, name: string) => (json[key] === undefined ? {} : { [name]: Number(json[key]) })
+  const optional = (key: string, name: string) =>
+    json[key] === undefined || json[key] === null ? {} : { [name]: number(json[key], key) }
   return {
     snapshotId: id(json['snapshot-id']),
     type: json.type === 'tag' ? 'tag' : 'branch',
@@ -242,9 +295,12 @@ function text(value: unknown, what: string): string {
   if (typeof value === 'string') return value
   throw invalid(`${what} is not text`)
 }
+function long(value: unknown, what: string): bigint {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return BigInt(value as bigint | number)
+  throw invalid(`${what} is not a whole number`)
+}
 function id(value: unknown): bigint {
-  if (typeof value === 'number' || typeof value === 'bigint') return BigInt(value)
-  throw invalid('a snapshot id is not a number')
+  return long(value, 'a snapshot id')
 }
 function idOrNull(value: unknown): bigint | null {
   if (value === undefined || value === null) return null

@@ -42,40 +42,65 @@ export function encodeSingleValue(type: Type, value: Value): Uint8Array {
   }
 }
 
-/** The inverse. Widths of an earlier, narrower type are accepted (int read as long, float as double). */
+/**
+ * The inverse. A long or double of four bytes is one written before its column was promoted from int or float; any other
+ * width that is not the type's throws `iceberg/invalid-metadata`.
+ */
 export function decodeSingleValue(type: Type, bytes: Uint8Array): Value {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (decimalOf(type)) return signedBigEndian(buffer)
-  try {
-    switch (type) {
-      case 'boolean':
-        return buffer[0] !== 0
-      case 'int':
-      case 'date':
-        return buffer.readInt32LE()
-      case 'long':
-      case 'time':
-      case 'timestamp':
-      case 'timestamptz':
-        return buffer.length === 4 ? BigInt(buffer.readInt32LE()) : buffer.readBigInt64LE()
-      case 'float':
-        return buffer.readFloatLE()
-      case 'double':
-        return buffer.length === 4 ? buffer.readFloatLE() : buffer.readDoubleLE()
-      case 'string':
-        return buffer.toString('utf8')
-      case 'uuid': {
-        const hex = buffer.toString('hex')
-        return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
-      }
-      default:
-        return new Uint8Array(bytes)
-    }
-  } catch (cause) {
+  if (!widthsOf(type).includes(buffer.length)) {
     throw new LimnError('iceberg/invalid-metadata', {
       message: `A bound of type ${String(type)} has ${buffer.length} bytes.`,
-      cause,
     })
+  }
+  if (decimalOf(type)) return signedBigEndian(buffer)
+  switch (type) {
+    case 'boolean':
+      return buffer[0] !== 0
+    case 'int':
+    case 'date':
+      return buffer.readInt32LE()
+    case 'long':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+      return buffer.length === 4 ? BigInt(buffer.readInt32LE()) : buffer.readBigInt64LE()
+    case 'float':
+      return buffer.readFloatLE()
+    case 'double':
+      return buffer.length === 4 ? buffer.readFloatLE() : buffer.readDoubleLE()
+    case 'string':
+      return buffer.toString('utf8')
+    case 'uuid': {
+      const hex = buffer.toString('hex')
+      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+    }
+    default:
+      return new Uint8Array(bytes)
+  }
+}
+
+/** How many bytes a value of a type may have. A bound of fixed type may be cut short. */
+function widthsOf(type: Type): { includes(width: number): boolean } {
+  if (decimalOf(type)) return { includes: (width) => width > 0 }
+  switch (type) {
+    case 'boolean':
+      return [1]
+    case 'int':
+    case 'date':
+    case 'float':
+      return [4]
+    case 'long':
+    case 'double':
+      return [4, 8]
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+      return [8]
+    case 'uuid':
+      return [16]
+    default:
+      return { includes: () => true }
   }
 }
 
@@ -89,6 +114,5 @@ export function bigEndian(value: bigint): Uint8Array {
 }
 
 function signedBigEndian(bytes: Buffer): bigint {
-  if (bytes.length === 0) return 0n
   return BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`))
 }

@@ -82,6 +82,11 @@ export interface TableMetadata {
   readonly snapshotLog: readonly { readonly timestampMs: number; readonly snapshotId: bigint }[]
   readonly metadataLog: readonly { readonly timestampMs: number; readonly metadataFile: string }[]
   readonly refs: Readonly<Record<string, SnapshotRef>>
+  /**
+   * What else stands at the top of the file, in its spelling there: `statistics`, `partition-statistics`, whatever a
+   * writer added. limn neither reads nor loses it. Absent when there is nothing.
+   */
+  readonly others?: Readonly<Record<string, unknown>>
 }
 
 /** 0 data, 1 position deletes, 2 equality deletes. */
@@ -145,6 +150,8 @@ export interface ManifestFile {
   readonly existingRowsCount: bigint
   readonly deletedRowsCount: bigint
   readonly partitions: readonly FieldSummary[]
+  /** How an encrypted manifest is opened; limn only passes it on. */
+  readonly keyMetadata?: Uint8Array
 }
 
 /** What must hold of the table for a commit to be applied (REST specification, TableRequirement). */

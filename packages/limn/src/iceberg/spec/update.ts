@@ -1,7 +1,8 @@
 import { invariant, LimnError, unreachable } from '../../base/index.ts'
 import { highestFieldId, type Schema, sameFields } from '../../schema/index.ts'
 import { snapshotById, snapshotOfRef } from './lookup.ts'
-import type { PartitionSpec, Requirement, SnapshotRef, TableMetadata, Update } from './types.ts'
+import { partitionFieldsToJson, sortOrderToJson } from './metadata-json.ts'
+import type { PartitionSpec, Requirement, SnapshotRef, SortOrder, TableMetadata, Update } from './types.ts'
 
 /** The updates that make a new, empty table of format version 2. */
 export function createTableUpdates(table: {
@@ -88,15 +89,20 @@ export interface ApplyOptions {
   readonly previousMetadataLocation?: string
 }
 
-/** Applies updates in order to metadata (null: a new table). Pure. An id of -1 is the one added last in this list. */
+/**
+ * Applies updates in order to metadata (null: a new table). Pure. An id of -1 is the one added last in this list. All or
+ * nothing: an update that would leave the table naming a schema, spec, sort order or snapshot it does not hold, change
+ * its uuid or lower its format version throws `iceberg/invalid-metadata`.
+ */
 export function applyUpdates(
   base: TableMetadata | null,
   updates: readonly Update[],
   options: ApplyOptions,
 ): TableMetadata {
-  const last = { schemaId: -1, specId: -1, orderId: 0 }
+  const last = { schemaId: -1, specId: -1, orderId: -1 }
   let metadata = base ?? emptyMetadata
   for (const update of updates) metadata = applyOne(metadata, update, options.timestampMs, last)
+  requireWhole(metadata)
   const previous = options.previousMetadataLocation
   const keep = Number(metadata.properties['write.metadata.previous-versions-max'] ?? metadataLogMax)
   return {
@@ -111,6 +117,30 @@ export function applyUpdates(
   }
 }
 
+/** What a table names it must hold: others read these ids without asking. */
+function requireWhole(metadata: TableMetadata): void {
+  const { currentSchemaId, defaultSpecId, defaultSortOrderId } = metadata
+  if (metadata.location === '') throw refused('the table has no location')
+  if (metadata.formatVersion === 2 && metadata.tableUuid === '') throw refused('the table has no uuid')
+  if (!metadata.schemas.some((one) => one.schemaId === currentSchemaId))
+    throw refused(`the current schema is ${currentSchemaId}, which the table does not have`)
+  if (!metadata.partitionSpecs.some((one) => one.specId === defaultSpecId))
+    throw refused(`the default partition spec is ${defaultSpecId}, which the table does not have`)
+  if (!metadata.sortOrders.some((one) => one.orderId === defaultSortOrderId))
+    throw refused(`the default sort order is ${defaultSortOrderId}, which the table does not have`)
+  const held = new Set(metadata.snapshots.map((one) => one.snapshotId))
+  for (const [name, ref] of Object.entries(metadata.refs))
+    if (!held.has(ref.snapshotId))
+      throw refused(`${name} points at snapshot ${ref.snapshotId}, which the table does not have`)
+}
+
+function refused(why: string): LimnError {
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `The change would damage the table: ${why}.`,
+    notDone: 'The table is unchanged.',
+  })
+}
+
 function applyOne(
   metadata: TableMetadata,
   update: Update,
@@ -119,8 +149,12 @@ function applyOne(
 ): TableMetadata {
   switch (update.action) {
     case 'assign-uuid':
+      if (metadata.tableUuid !== '' && metadata.tableUuid !== update.uuid)
+        throw refused(`its uuid ${metadata.tableUuid} would become ${update.uuid}`)
       return { ...metadata, tableUuid: update.uuid }
     case 'upgrade-format-version':
+      if (update.formatVersion < metadata.formatVersion)
+        throw refused(`format version ${metadata.formatVersion} would become ${update.formatVersion}`)
       return { ...metadata, formatVersion: update.formatVersion }
     case 'set-location':
       return { ...metadata, location: update.location }
@@ -134,11 +168,8 @@ function applyOne(
       return addSpec(metadata, update.spec, last)
     case 'set-default-spec':
       return { ...metadata, defaultSpecId: update.specId === -1 ? last.specId : update.specId }
-    case 'add-sort-order': {
-      last.orderId = update.sortOrder.orderId
-      if (metadata.sortOrders.some((order) => order.orderId === update.sortOrder.orderId)) return metadata
-      return { ...metadata, sortOrders: [...metadata.sortOrders, update.sortOrder] }
-    }
+    case 'add-sort-order':
+      return addSortOrder(metadata, update.sortOrder, last)
     case 'set-default-sort-order':
       return { ...metadata, defaultSortOrderId: update.sortOrderId === -1 ? last.orderId : update.sortOrderId }
     case 'add-snapshot': {
@@ -155,16 +186,13 @@ function applyOne(
       return setRef(metadata, update.ref, update.to, timestampMs)
     case 'remove-snapshot-ref': {
       const { [update.ref]: _gone, ...refs } = metadata.refs
-      return update.ref === 'main' ? { ...metadata, refs, currentSnapshotId: null } : { ...metadata, refs }
+      // Without main the table has no present, and a log that ended would still claim one.
+      return update.ref === 'main'
+        ? { ...metadata, refs, currentSnapshotId: null, snapshotLog: [] }
+        : { ...metadata, refs }
     }
-    case 'remove-snapshots': {
-      const gone = new Set(update.snapshotIds)
-      return {
-        ...metadata,
-        snapshots: metadata.snapshots.filter((snapshot) => !gone.has(snapshot.snapshotId)),
-        snapshotLog: metadata.snapshotLog.filter((entry) => !gone.has(entry.snapshotId)),
-      }
-    }
+    case 'remove-snapshots':
+      return removeSnapshots(metadata, new Set(update.snapshotIds))
     case 'set-properties':
       return { ...metadata, properties: { ...metadata.properties, ...update.updates } }
     case 'remove-properties': {
@@ -177,6 +205,35 @@ function applyOne(
     default:
       return unreachable(update)
   }
+}
+
+/**
+ * The log keeps only what follows the last removed snapshot (specification, "Table Metadata Fields"): with a gap it would
+ * say that an earlier snapshot was current when it was not. Statistics of removed snapshots go with them.
+ */
+function removeSnapshots(metadata: TableMetadata, gone: ReadonlySet<bigint>): TableMetadata {
+  const lastGone = metadata.snapshotLog.findLastIndex((entry) => gone.has(entry.snapshotId))
+  const { others, ...rest } = metadata
+  return {
+    ...rest,
+    snapshots: metadata.snapshots.filter((snapshot) => !gone.has(snapshot.snapshotId)),
+    snapshotLog: metadata.snapshotLog.slice(lastGone + 1),
+    ...(others ? { others: withoutStatistics(others, gone) } : {}),
+  }
+}
+
+function withoutStatistics(
+  others: Readonly<Record<string, unknown>>,
+  gone: ReadonlySet<bigint>,
+): Readonly<Record<string, unknown>> {
+  const isGone = (one: unknown) =>
+    typeof one === 'object' && one !== null && 'snapshot-id' in one && gone.has(BigInt(String(one['snapshot-id'])))
+  const out: Record<string, unknown> = { ...others }
+  for (const key of ['statistics', 'partition-statistics']) {
+    const list = out[key]
+    if (Array.isArray(list)) out[key] = list.filter((one) => !isGone(one))
+  }
+  return out
 }
 
 function laterOf(a: bigint, b: bigint): bigint {
@@ -201,7 +258,8 @@ function addSchema(metadata: TableMetadata, schema: Schema, last: { schemaId: nu
 }
 
 function addSpec(metadata: TableMetadata, spec: PartitionSpec, last: { specId: number }): TableMetadata {
-  const known = metadata.partitionSpecs.find((one) => JSON.stringify(one.fields) === JSON.stringify(spec.fields))
+  const text = (one: PartitionSpec) => JSON.stringify(partitionFieldsToJson(one))
+  const known = metadata.partitionSpecs.find((one) => text(one) === text(spec))
   if (known) {
     last.specId = known.specId
     return metadata
@@ -216,12 +274,24 @@ function addSpec(metadata: TableMetadata, spec: PartitionSpec, last: { specId: n
   }
 }
 
+function addSortOrder(metadata: TableMetadata, order: SortOrder, last: { orderId: number }): TableMetadata {
+  const text = (one: SortOrder) => JSON.stringify(sortOrderToJson(one).fields)
+  const known = metadata.sortOrders.find((one) => text(one) === text(order))
+  if (known) {
+    last.orderId = known.orderId
+    return metadata
+  }
+  const taken = metadata.sortOrders.some((one) => one.orderId === order.orderId)
+  const orderId = taken ? Math.max(...metadata.sortOrders.map((one) => one.orderId)) + 1 : order.orderId
+  last.orderId = orderId
+  return { ...metadata, sortOrders: [...metadata.sortOrders, { ...order, orderId }] }
+}
+
 function setRef(metadata: TableMetadata, name: string, ref: SnapshotRef, timestampMs: number): TableMetadata {
   if (!snapshotById(metadata, ref.snapshotId)) {
-    throw new LimnError('iceberg/invalid-metadata', {
-      message: `A ref was to point at snapshot ${ref.snapshotId}, which the table does not have.`,
-    })
+    throw refused(`${name} would point at snapshot ${ref.snapshotId}, which the table does not have`)
   }
+  if (name === 'main' && ref.type !== 'branch') throw refused('main would become a tag')
   const refs = { ...metadata.refs, [name]: ref }
   if (name !== 'main' || metadata.currentSnapshotId === ref.snapshotId) return { ...metadata, refs }
   // The log's times never go back, whatever the clock does.
