@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LimnError } from '../../packages/limn/src/base/index.ts'
 import {
-  type Blob,
   decodePuffinFooter,
+  type PuffinBlobInput,
   RoaringPositions,
   readAvro,
   readBlob,
@@ -14,10 +14,13 @@ import {
 import {
   decodeDeletionVector,
   decodeManifestList,
+  decodeMetadata,
   encodeDeletionVector,
   encodeManifest,
   encodeManifestList,
+  encodeMetadata,
 } from '../../packages/limn/src/iceberg/index.ts'
+import { schemaFromJson } from '../../packages/limn/src/schema/index.ts'
 import { root } from '../support/lake.ts'
 
 /** Single files that the other implementations test themselves with; what each holds is what their tests assert. */
@@ -109,7 +112,7 @@ describe.runIf(present)('Puffin files that other systems wrote', () => {
     'pyiceberg_bitmaps_puffin/puffin/v1',
     'rust_testdata/puffin/java-generated',
   ]
-  const sample: readonly Blob[] = [
+  const sample: readonly PuffinBlobInput[] = [
     {
       type: 'some-blob',
       fields: [1],
@@ -125,7 +128,7 @@ describe.runIf(present)('Puffin files that other systems wrote', () => {
       bytes: Buffer.from('some blob \u0000 binary data 🤯 that is not very very very very very very long, is it?'),
     },
   ]
-  const files: Readonly<Record<string, { readonly blobs: readonly Blob[]; readonly codec?: 'zstd' }>> = {
+  const files: Readonly<Record<string, { readonly blobs: readonly PuffinBlobInput[]; readonly codec?: 'zstd' }>> = {
     'empty-puffin-uncompressed.bin': { blobs: [] },
     'sample-metric-data-uncompressed.bin': { blobs: sample },
     'sample-metric-data-compressed-zstd.bin': { blobs: sample, codec: 'zstd' },
@@ -167,7 +170,7 @@ describe.runIf(present)('Puffin files that other systems wrote', () => {
       const stored = bytes(`go_puffin_dv/testdata/${name}`)
       const footer = decodePuffinFooter(stored)
       expect(footer.blobs).toHaveLength(expected.length)
-      const again: Blob[] = []
+      const again: PuffinBlobInput[] = []
       for (const [i, blob] of footer.blobs.entries()) {
         const [file, positions, fields] = expected[i] ?? ['', [], []]
         expect([blob.type, blob.snapshotId, blob.sequenceNumber]).toEqual(['deletion-vector-v1', -1n, -1n])
@@ -240,6 +243,64 @@ describe.runIf(present)('manifest lists and manifest schemas that other systems 
       }
     }
     expect(compared).toBeGreaterThan(50)
+  })
+})
+
+describe.runIf(present)('table metadata that other systems test themselves with', () => {
+  const java = 'java_core_resources'
+  const rust = 'rust_testdata/table_metadata'
+  /** What is not a valid table, and the words limn refuses it with. Every other file has to be read. */
+  const refusals: Record<string, RegExp> = {
+    [`${java}/TableMetadataUnsupportedVersion.json`]: /format version 42/,
+    [`${rust}/TableMetadataUnsupportedVersion.json`]: /is damaged/,
+    [`${java}/TableMetadataV2CurrentSchemaNotFound.json`]: /current schema 2 is not among its schemas/,
+    [`${rust}/TableMetadataV2CurrentSchemaNotFound.json`]: /current schema 2 is not among its schemas/,
+  }
+  for (const folder of [java, rust]) {
+    refusals[`${folder}/TableMetadataV2MissingLastPartitionId.json`] = /last-partition-id/
+    refusals[`${folder}/TableMetadataV2MissingPartitionSpecs.json`] = /partition-specs/
+    refusals[`${folder}/TableMetadataV2MissingSchemas.json`] = /schemas/
+    refusals[`${folder}/TableMetadataV2MissingSortOrder.json`] = /sort-orders/
+  }
+  const files = present
+    ? [java, rust, 'rust_testdata'].flatMap((folder) =>
+        readdirSync(join(vectors, folder))
+          .filter((name) => name.endsWith('.json') && !name.startsWith('avro_schema'))
+          .map((name) => `${folder}/${name}`),
+      )
+    : []
+  for (const file of files) {
+    const refusal = refusals[file]
+    it(`${file} is ${refusal ? 'refused' : 'read, and again after it is written'}`, () => {
+      if (refusal) return expect(() => decodeMetadata(bytes(file))).toThrow(refusal)
+      const metadata = decodeMetadata(bytes(file))
+      expect(decodeMetadata(encodeMetadata(metadata))).toEqual(metadata)
+    })
+  }
+
+  it('takes from them what their writers say of them', () => {
+    const read = (file: string) => decodeMetadata(bytes(file))
+    expect(read(`${java}/TableMetadataV3ValidMinimal.json`)).toMatchObject({ formatVersion: 3, nextRowId: 0n })
+    expect(read(`${java}/TableMetadataV3ValidMinimal.json`).schemas[0]?.fields[0]).toMatchObject({
+      initialDefault: 1n,
+      writeDefault: 1n,
+    })
+    expect(read(`${java}/TableMetadataStatisticsFiles.json`).statistics).toMatchObject([
+      { statisticsPath: 's3://a/b/stats.puffin', fileSizeInBytes: 413n, fileFooterSizeInBytes: 42n },
+    ])
+    expect(read(`${java}/TableMetadataPartitionStatisticsFiles.json`).partitionStatistics).toMatchObject([
+      { statisticsPath: 's3://a/b/partition-stats.parquet', fileSizeInBytes: 43n },
+    ])
+    expect(read(`${rust}/TableMetadataV3ValidEncryption.json`).snapshots[0]?.keyId).toBe(
+      '1fb95f04-7f98-4b1f-a08f-e810cfb907ff',
+    )
+    // Version 1 names no default spec here: the latest is meant.
+    expect(read(`${rust}/TableMetadataV1PartitionSpecsWithoutDefaultId.json`).defaultSpecId).toBe(2)
+  })
+
+  it('refuses geometry and geography by name', () => {
+    const file = 'go_puffin_dv/testdata/geo-schema-java-main.json'
+    expect(() => schemaFromJson(JSON.parse(readFileSync(join(vectors, file), 'utf8')))).toThrow(/geometry/)
   })
 })
 

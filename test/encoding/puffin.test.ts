@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LimnError } from '../../packages/limn/src/base/index.ts'
 import {
-  type Blob,
   decodePuffinFooter,
+  type PuffinBlobInput,
   readBlob,
   readPuffinFooter,
   writePuffin,
 } from '../../packages/limn/src/encoding/index.ts'
 
-const blob: Blob = {
+const blob: PuffinBlobInput = {
   type: 'some-blob',
   fields: [1, 2147483645],
   snapshotId: 9007199254740993n,
@@ -31,7 +31,11 @@ const rangesOf = (file: Uint8Array) => {
 
 describe('a Puffin file', () => {
   it('gives back its blobs, plain and compressed, with every word about them', async () => {
-    const given: readonly Blob[] = [blob, { ...blob, fields: [], codec: 'zstd' }, { ...blob, bytes: new Uint8Array() }]
+    const given: readonly PuffinBlobInput[] = [
+      blob,
+      { ...blob, fields: [], codec: 'zstd' },
+      { ...blob, bytes: new Uint8Array() },
+    ]
     const { bytes, blobs, footerBytes } = writePuffin(given, { 'created-by': 'limn' })
     expect(blobs.map(({ offset }) => offset)).toEqual([4, 444, 444 + (blobs[1]?.length ?? 0)])
     expect(blobs[1]?.length).toBeLessThan(100)

@@ -11,7 +11,7 @@ import { parseJson, stringifyJson } from './json.ts'
  *
  * Numbers are little-endian. Bit 0 of the first flag byte says that the payload is an LZ4 frame; the others must be 0.
  */
-export interface BlobMetadata {
+export interface PuffinBlob {
   readonly type: string
   /** Field ids the blob is about, in its order; empty where none apply. */
   readonly fields: readonly number[]
@@ -28,7 +28,7 @@ export interface BlobMetadata {
 }
 
 /** A blob to write. `codec` defaults to none. */
-export interface Blob {
+export interface PuffinBlobInput {
   readonly type: string
   readonly fields: readonly number[]
   readonly snapshotId: bigint
@@ -39,7 +39,7 @@ export interface Blob {
 }
 
 export interface PuffinFooter {
-  readonly blobs: readonly BlobMetadata[]
+  readonly blobs: readonly PuffinBlob[]
   readonly properties: Readonly<Record<string, string>>
   /** Bytes of the whole footer with both magics: what `file-footer-size-in-bytes` of a statistics file states. */
   readonly footerBytes: number
@@ -56,12 +56,12 @@ const blobLimit = 1024 * 1024 * 1024
 
 /** The file's bytes, and where each blob stands in them. The same input gives the same bytes. */
 export function writePuffin(
-  blobs: readonly Blob[],
+  blobs: readonly PuffinBlobInput[],
   properties: Readonly<Record<string, string>>,
-): { readonly bytes: Uint8Array; readonly blobs: readonly BlobMetadata[]; readonly footerBytes: number } {
+): { readonly bytes: Uint8Array; readonly blobs: readonly PuffinBlob[]; readonly footerBytes: number } {
   const parts: Uint8Array[] = [magic]
   let offset = magic.length
-  const written = blobs.map(({ bytes, codec, properties: own, ...rest }): BlobMetadata => {
+  const written = blobs.map(({ bytes, codec, properties: own, ...rest }): PuffinBlob => {
     const body = codec === 'zstd' ? zstdCompressSync(bytes) : bytes
     parts.push(body)
     const metadata = {
@@ -127,7 +127,7 @@ export function decodePuffinFooter(file: Uint8Array): PuffinFooter {
  */
 export async function readBlob(
   file: RangedRead | Uint8Array,
-  blob: Pick<BlobMetadata, 'offset' | 'length' | 'compressionCodec'>,
+  blob: Pick<PuffinBlob, 'offset' | 'length' | 'compressionCodec'>,
 ): Promise<Uint8Array> {
   const end = blob.offset + blob.length
   if (blob.length > blobLimit) throw damaged(what, `a blob claims ${blob.length} bytes`)
@@ -186,7 +186,7 @@ function decodeFooter(footer: Uint8Array, size: number): PuffinFooter {
   }
 }
 
-function blobOf(json: unknown, end: number): BlobMetadata {
+function blobOf(json: unknown, end: number): PuffinBlob {
   if (!isObject(json)) throw damaged(what, 'a blob is not described')
   const { type, fields, offset, length, 'compression-codec': codec } = json
   if (typeof type !== 'string') throw damaged(what, 'a blob has no type')
