@@ -1,7 +1,7 @@
 import { LimnError } from '../../base/index.ts'
-import { type AvroSchema, parseJson, readAvro, writeAvro } from '../../encoding/index.ts'
+import { type AvroSchema, parseJson, readAvro, stringifyJson, writeAvro } from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
-import { storePath } from '../../storage/index.ts'
+import { type StorePath, storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
 import {
   avroName,
@@ -33,7 +33,7 @@ function mapOf(name: string, keyId: number, valueId: number, value: AvroSchema):
   return { type: 'array', items: record, logicalType: 'map' }
 }
 
-function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
+function entrySchema(spec: PartitionSpec, schema: Schema, formatVersion: 2 | 3): AvroSchema {
   const longs = { type: 'array', items: 'long', 'element-id': 133 }
   const file = {
     type: 'record',
@@ -55,6 +55,11 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
       field(132, 'split_offsets', longs, true),
       field(135, 'equality_ids', { type: 'array', items: 'int', 'element-id': 136 }, true),
       field(140, 'sort_order_id', 'int', true),
+      ...(formatVersion >= 3 ? [field(142, 'first_row_id', 'long', true)] : []),
+      field(143, 'referenced_data_file', 'string', true),
+      ...(formatVersion >= 3
+        ? [field(144, 'content_offset', 'long', true), field(145, 'content_size_in_bytes', 'long', true)]
+        : []),
     ],
   }
   return {
@@ -75,20 +80,27 @@ function pairs<T>(map: ReadonlyMap<number, T>, encode: (value: T) => unknown): u
   return [...map].sort(([a], [b]) => a - b).map(([key, value]) => ({ key, value: encode(value) }))
 }
 
-/** A manifest of entries of one spec. Sequence numbers of added entries are left to inheritance. */
+/**
+ * A manifest of entries of one spec. Sequence numbers of added entries are left to inheritance, unless an entry states a
+ * data sequence number below the snapshot's (`explicitSequence`: rows rewritten as they were). `formatVersion` (default 2)
+ * is that of the table; from 3 on, an entry without `firstRowId` inherits one from the list.
+ */
 export function encodeManifest(input: {
   readonly schema: Schema
   readonly spec: PartitionSpec
   readonly content: 'data' | 'deletes'
   readonly snapshotId: bigint
   readonly entries: readonly ManifestEntry[]
+  readonly formatVersion?: 2 | 3
+  /** Writes the data sequence numbers of added entries too. */
+  readonly explicitSequence?: boolean
 }): Uint8Array {
-  const { schema, spec } = input
+  const { schema, spec, formatVersion = 2 } = input
   const types = partitionTypes(spec, schema)
   const rows = input.entries.map((entry) => ({
     status: entry.status,
     snapshot_id: entry.snapshotId,
-    sequence_number: entry.status === 1 ? null : entry.dataSequenceNumber,
+    sequence_number: entry.status === 1 && !input.explicitSequence ? null : entry.dataSequenceNumber,
     file_sequence_number: entry.status === 1 ? null : entry.fileSequenceNumber,
     data_file: {
       content: entry.file.content,
@@ -109,20 +121,24 @@ export function encodeManifest(input: {
       split_offsets: entry.file.splitOffsets.length > 0 ? entry.file.splitOffsets : null,
       equality_ids: entry.file.equalityIds.length > 0 ? entry.file.equalityIds : null,
       sort_order_id: entry.file.sortOrderId,
+      first_row_id: entry.file.firstRowId ?? null,
+      referenced_data_file: entry.file.referencedDataFile ?? null,
+      content_offset: entry.file.contentOffset ?? null,
+      content_size_in_bytes: entry.file.contentSizeInBytes ?? null,
     },
   }))
-  return writeAvro(entrySchema(spec, schema), rows, {
-    schema: JSON.stringify(schemaToJson(schema)),
+  return writeAvro(entrySchema(spec, schema, formatVersion), rows, {
+    schema: stringifyJson(schemaToJson(schema)),
     'schema-id': String(schema.schemaId),
     'partition-spec': JSON.stringify(partitionFieldsToJson(spec)),
     'partition-spec-id': String(spec.specId),
-    'format-version': '2',
+    'format-version': String(formatVersion),
     content: input.content,
   })
 }
 
 /**
- * Reads a manifest of version 1 or 2; ids and sequence numbers that it leaves out are inherited from its list row. The
+ * Reads a manifest of version 1 to 3; ids, row ids and sequence numbers that it leaves out are inherited from its list row. The
  * partition's types are those of the file's own Avro schema, so that a manifest without the table schema in its header
  * (some writers leave it out) is read too; `schema` and `spec` are then null. Throws `iceberg/invalid-metadata` when it is
  * damaged, or holds fewer entries than its list row says.
@@ -138,6 +154,7 @@ export function decodeManifest(
   const stored = partitionFieldsOf(file.schema)
   const wanted: readonly StoredPartitionField[] =
     spec && schema ? spec.fields.map((one) => wantedField(one, schema, stored)) : stored
+  let nextRowId = manifest.firstRowId
   const entries = file.rows.map((row): ManifestEntry => {
     const status = oneOf<EntryStatus>([0, 1, 2], row.status, 'entry status')
     const data = row.data_file as Row
@@ -145,18 +162,29 @@ export function decodeManifest(
     const ownFile = row.file_sequence_number as bigint | null | undefined
     const partition = data.partition as Row
     const inherited = status === 1 ? manifest.sequenceNumber : 0n
+    const firstRowId = status === 2 ? (data.first_row_id as bigint | null | undefined) : rowIdOf(data)
     return {
       status,
       snapshotId: (row.snapshot_id as bigint | null) ?? manifest.addedSnapshotId,
       dataSequenceNumber: own ?? inherited,
       fileSequenceNumber: ownFile ?? inherited,
-      file: dataFile(
-        data,
-        manifest.specId,
-        wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
-      ),
+      file: {
+        ...dataFile(
+          data,
+          manifest.specId,
+          wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
+        ),
+        ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
+      },
     }
   })
+  function rowIdOf(data: Row): bigint | undefined {
+    const own = data.first_row_id as bigint | null | undefined
+    if (own !== null && own !== undefined) return own
+    const inherited = nextRowId
+    if (nextRowId !== undefined) nextRowId += data.record_count as bigint
+    return inherited
+  }
   // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
   const stated = Math.max(manifest.addedFilesCount, manifest.existingFilesCount, manifest.deletedFilesCount)
   if (entries.length < stated) {
@@ -198,7 +226,14 @@ function dataFile(data: Row, specId: number, partition: readonly (Value | null)[
     equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
     sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
     ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
+    ...optionalLong(data, 'content_offset', 'contentOffset'),
+    ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
   }
+}
+
+function optionalLong(row: Row, key: string, name: 'contentOffset' | 'contentSizeInBytes' | 'firstRowId') {
+  return row[key] === null || row[key] === undefined ? {} : { [name]: row[key] as bigint }
 }
 
 function formatOf(text: string): DataFile['format'] {
@@ -227,26 +262,27 @@ const summarySchema: AvroSchema = {
   },
 }
 
-const listSchema: AvroSchema = {
-  type: 'record',
-  name: 'manifest_file',
-  fields: [
-    field(500, 'manifest_path', 'string'),
-    field(501, 'manifest_length', 'long'),
-    field(502, 'partition_spec_id', 'int'),
-    field(517, 'content', 'int'),
-    field(515, 'sequence_number', 'long'),
-    field(516, 'min_sequence_number', 'long'),
-    field(503, 'added_snapshot_id', 'long'),
-    field(504, 'added_files_count', 'int'),
-    field(505, 'existing_files_count', 'int'),
-    field(506, 'deleted_files_count', 'int'),
-    field(512, 'added_rows_count', 'long'),
-    field(513, 'existing_rows_count', 'long'),
-    field(514, 'deleted_rows_count', 'long'),
-    field(507, 'partitions', summarySchema, true),
-    field(519, 'key_metadata', 'bytes', true),
-  ],
+const listFields: readonly AvroSchema[] = [
+  field(500, 'manifest_path', 'string'),
+  field(501, 'manifest_length', 'long'),
+  field(502, 'partition_spec_id', 'int'),
+  field(517, 'content', 'int'),
+  field(515, 'sequence_number', 'long'),
+  field(516, 'min_sequence_number', 'long'),
+  field(503, 'added_snapshot_id', 'long'),
+  field(504, 'added_files_count', 'int'),
+  field(505, 'existing_files_count', 'int'),
+  field(506, 'deleted_files_count', 'int'),
+  field(512, 'added_rows_count', 'long'),
+  field(513, 'existing_rows_count', 'long'),
+  field(514, 'deleted_rows_count', 'long'),
+  field(507, 'partitions', summarySchema, true),
+  field(519, 'key_metadata', 'bytes', true),
+]
+
+function listSchema(formatVersion: 2 | 3): AvroSchema {
+  const fields = formatVersion >= 3 ? [...listFields, field(520, 'first_row_id', 'long', true)] : listFields
+  return { type: 'record', name: 'manifest_file', fields }
 }
 
 export function encodeManifestList(input: {
@@ -254,7 +290,12 @@ export function encodeManifestList(input: {
   readonly parentSnapshotId: bigint | null
   readonly sequenceNumber: bigint
   readonly manifests: readonly ManifestFile[]
+  /** Default 2. */
+  readonly formatVersion?: 2 | 3
+  /** The table's next row id before the snapshot (version 3). */
+  readonly firstRowId?: bigint
 }): Uint8Array {
+  const { formatVersion = 2 } = input
   const optional = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes))
   const rows = input.manifests.map((one) => ({
     manifest_path: one.path,
@@ -277,16 +318,18 @@ export function encodeManifestList(input: {
       upper_bound: optional(part.upperBound),
     })),
     key_metadata: one.keyMetadata ? Buffer.from(one.keyMetadata) : null,
+    first_row_id: one.firstRowId ?? null,
   }))
-  return writeAvro(listSchema, rows, {
+  return writeAvro(listSchema(formatVersion), rows, {
     'snapshot-id': String(input.snapshotId),
     'parent-snapshot-id': input.parentSnapshotId === null ? 'null' : String(input.parentSnapshotId),
     'sequence-number': String(input.sequenceNumber),
-    'format-version': '2',
+    ...(formatVersion >= 3 && input.firstRowId !== undefined ? { 'first-row-id': String(input.firstRowId) } : {}),
+    'format-version': String(formatVersion),
   })
 }
 
-/** Reads a manifest list of version 1 or 2. Counts that version 1 leaves out are taken as unknown, counted as one. */
+/** Reads a manifest list of version 1 to 3. Counts that version 1 leaves out are taken as unknown, counted as one. */
 export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
   return readAvro(bytes).rows.map((row): ManifestFile => {
     const count = (...names: string[]) =>
@@ -316,6 +359,35 @@ export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
         }),
       ),
       ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+      ...optionalLong(row, 'first_row_id', 'firstRowId'),
     }
   })
+}
+
+/**
+ * The list row of a manifest that a snapshot of version 1 names itself. Counts are the manifest's own; sequence numbers
+ * are 0, as version 1 has none.
+ */
+export function inlineManifest(bytes: Uint8Array, path: StorePath, snapshotId: bigint): ManifestFile {
+  const { metadata, rows } = readAvro(bytes)
+  const of = (status: number) => rows.filter((row) => Number(row.status) === status)
+  const records = (list: readonly Row[]) =>
+    list.reduce((sum, row) => sum + ((row.data_file as Row).record_count as bigint), 0n)
+  const added = rows.map((row) => row.snapshot_id as bigint | null).find((id) => id !== null && id !== undefined)
+  return {
+    path,
+    length: BigInt(bytes.length),
+    specId: Number(metadata['partition-spec-id'] ?? 0),
+    content: 'data',
+    sequenceNumber: 0n,
+    minSequenceNumber: 0n,
+    addedSnapshotId: added ?? snapshotId,
+    addedFilesCount: of(1).length,
+    existingFilesCount: of(0).length,
+    deletedFilesCount: of(2).length,
+    addedRowsCount: records(of(1)),
+    existingRowsCount: records(of(0)),
+    deletedRowsCount: records(of(2)),
+    partitions: [],
+  }
 }
