@@ -1,4 +1,5 @@
-import type { Field, PrimitiveType, Schema, Type } from './types.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { DefaultValue, Field, PrimitiveType, Schema, Type } from './types.ts'
 
 /** True for a type without fields of its own. */
 export function isPrimitive(type: Type): type is PrimitiveType {
@@ -92,10 +93,16 @@ function sameFieldList(a: readonly Field[], b: readonly Field[]): boolean {
         field.name === other.name &&
         field.required === other.required &&
         field.doc === other.doc &&
+        sameDefault(field.initialDefault, other.initialDefault) &&
+        sameDefault(field.writeDefault, other.writeDefault) &&
         sameType(field.type, other.type)
       )
     })
   )
+}
+
+function sameDefault(a: DefaultValue | undefined, b: DefaultValue | undefined): boolean {
+  return isDeepStrictEqual(a, b)
 }
 
 /** Equality of two schemas' fields, in order, and of their identifier fields, in any order; schema ids aside. */
@@ -139,10 +146,15 @@ export function assignFieldIds(
 
 /**
  * Whether stored values of `from` may be read as `to` without a rewrite (specification, "Schema Evolution"): int → long,
- * float → double, a decimal of the same scale and wider precision.
+ * float → double, a decimal of the same scale and wider precision; from format version 3 also unknown → any type and
+ * date → timestamp or timestamp_ns.
  */
-export function canPromote(from: Type, to: Type): boolean {
+export function canPromote(from: Type, to: Type, formatVersion: 1 | 2 | 3 = 2): boolean {
   if (from === to) return true
+  if (formatVersion >= 3) {
+    if (from === 'unknown') return true
+    if (from === 'date' && (to === 'timestamp' || to === 'timestamp_ns')) return true
+  }
   if (from === 'int' && to === 'long') return true
   if (from === 'float' && to === 'double') return true
   const a = decimalOf(from)

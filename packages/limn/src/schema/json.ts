@@ -1,4 +1,5 @@
 import { LimnError } from '../base/index.ts'
+import { defaultFromJson, defaultToJson } from './default-value.ts'
 import { decimalOf, fixedLengthOf } from './fields.ts'
 import type { Field, PrimitiveType, Schema, Type } from './types.ts'
 
@@ -12,9 +13,13 @@ const primitives: ReadonlySet<string> = new Set([
   'time',
   'timestamp',
   'timestamptz',
+  'timestamp_ns',
+  'timestamptz_ns',
   'string',
   'uuid',
   'binary',
+  'unknown',
+  'variant',
 ])
 
 type Json = Readonly<Record<string, unknown>>
@@ -44,30 +49,19 @@ function fieldsFromJson(json: unknown): readonly Field[] {
   return json.map((item) => {
     const object = objectOf(item, 'field')
     if (typeof object.id !== 'number' || typeof object.name !== 'string') throw invalid('a field has no id or name')
-    refuseDefaults(object.name, object)
+    const type = typeFromJson(object.type)
+    const defaultOf = (key: string, name: 'initialDefault' | 'writeDefault') =>
+      object[key] === undefined || object[key] === null ? {} : { [name]: defaultFromJson(type, object[key]) }
     return {
       id: object.id,
       name: object.name,
       required: object.required === true,
-      type: typeFromJson(object.type),
+      type,
       ...(typeof object.doc === 'string' ? { doc: object.doc } : {}),
+      ...defaultOf('initial-default', 'initialDefault'),
+      ...defaultOf('write-default', 'writeDefault'),
     }
   })
-}
-
-/**
- * A default is what older rows hold in a column they lack, or what a writer leaves out. Read as null it would be a wrong
- * value without a trace, so a table with one is refused. (Some writers put version 3's defaults into version 2.)
- */
-function refuseDefaults(name: string, field: Json): void {
-  for (const key of ['initial-default', 'write-default']) {
-    if (field[key] === undefined || field[key] === null) continue
-    throw new LimnError('iceberg/unsupported', {
-      message: `The table's column ${name} has a default value (${key}), which limn does not apply.`,
-      notDone: 'The table was not read.',
-      remedy: 'Rewrite the table without column defaults, with the engine that wrote it.',
-    })
-  }
 }
 
 function fieldToJson(field: Field): Json {
@@ -77,6 +71,10 @@ function fieldToJson(field: Field): Json {
     required: field.required,
     type: typeToJson(field.type),
     ...(field.doc === undefined ? {} : { doc: field.doc }),
+    ...(field.initialDefault === undefined
+      ? {}
+      : { 'initial-default': defaultToJson(field.type, field.initialDefault) }),
+    ...(field.writeDefault === undefined ? {} : { 'write-default': defaultToJson(field.type, field.writeDefault) }),
   }
 }
 

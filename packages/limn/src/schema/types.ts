@@ -12,9 +12,16 @@ export type PrimitiveType =
   | 'time'
   | 'timestamp'
   | 'timestamptz'
+  /** Nanoseconds, from format version 3. */
+  | 'timestamp_ns'
+  | 'timestamptz_ns'
   | 'string'
   | 'uuid'
   | 'binary'
+  /** A column whose type nobody has stated yet: all nulls (version 3). */
+  | 'unknown'
+  /** Semi-structured: no bounds, no partition, no order (version 3). */
+  | 'variant'
   | `decimal(${number},${number})`
   | `fixed[${number}]`
 
@@ -44,6 +51,10 @@ export interface Field {
   readonly required: boolean
   readonly type: Type
   readonly doc?: string
+  /** What rows hold that were written before the field was added. Never changes once set. Absent: null. */
+  readonly initialDefault?: DefaultValue
+  /** What a writer puts where no value is given. Absent: null. */
+  readonly writeDefault?: DefaultValue
 }
 
 export interface Schema {
@@ -55,7 +66,18 @@ export interface Schema {
 /**
  * A value of a primitive type.
  * boolean → boolean; int, float, double → number; long → bigint; date → number (days since 1970-01-01);
- * time, timestamp, timestamptz → bigint (microseconds); string, uuid (lower-case, hyphens) → string;
+ * time, timestamp, timestamptz → bigint (microseconds); timestamp_ns, timestamptz_ns → bigint (nanoseconds);
+ * string, uuid (lower-case, hyphens) → string;
  * decimal → bigint (unscaled); fixed, binary → Uint8Array.
  */
 export type Value = boolean | number | bigint | string | Uint8Array
+
+/** A default of any type. A struct's default is empty in the specification: its fields have defaults of their own. */
+export type DefaultValue =
+  | Value
+  | { readonly kind: 'struct'; readonly fields: ReadonlyMap<number, DefaultValue | null> }
+  | { readonly kind: 'list'; readonly elements: readonly (DefaultValue | null)[] }
+  | {
+      readonly kind: 'map'
+      readonly entries: readonly (readonly [DefaultValue, DefaultValue | null])[]
+    }

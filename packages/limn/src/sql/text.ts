@@ -34,6 +34,9 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
       return `make_timestamp(${value}::BIGINT)`
     case 'timestamptz':
       return `make_timestamptz(${value}::BIGINT)`
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      return `make_timestamp_ns(${value}::BIGINT)`
     case 'uuid':
       return `${quoteText(String(value))}::UUID`
     case 'string':
@@ -45,7 +48,7 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   }
 }
 
-/** DuckDB's name for a primitive type. */
+/** DuckDB's name for a primitive type. It has no nanoseconds with a zone: those are TIMESTAMP_NS, in UTC. */
 export function duckType(type: PrimitiveType): string {
   const decimal = decimalOf(type)
   if (decimal) return `DECIMAL(${decimal.precision},${decimal.scale})`
@@ -68,6 +71,13 @@ export function duckType(type: PrimitiveType): string {
       return 'TIMESTAMP'
     case 'timestamptz':
       return 'TIMESTAMP WITH TIME ZONE'
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      return 'TIMESTAMP_NS'
+    case 'unknown':
+      return '"NULL"'
+    case 'variant':
+      return 'VARIANT'
     case 'string':
       return 'VARCHAR'
     case 'uuid':

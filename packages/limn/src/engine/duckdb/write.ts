@@ -69,6 +69,7 @@ function transformSql(
         return `(${column} - ((${column} % ${transform.width}) + ${transform.width}) % ${transform.width})`
       break
     case 'bucket':
+    case 'unknown':
       break
   }
   throw new LimnError('iceberg/unsupported', {

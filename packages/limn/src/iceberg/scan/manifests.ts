@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../../storage/index.ts'
-import { decodeManifest, decodeManifestList } from '../spec/manifest.ts'
+import { decodeManifest, decodeManifestList, inlineManifest } from '../spec/manifest.ts'
 import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
 
 /** Reads manifest lists and manifests, which never change, and keeps the latest decoded ones. */
@@ -15,8 +15,17 @@ export class ManifestReader {
 
   /** The manifests of a snapshot, in the list's order. */
   manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]> {
-    return this.cached(snapshot.manifestList, async () =>
-      decodeManifestList(await this.store.read(snapshot.manifestList, undefined, options(signal))),
+    const { manifestList, manifests } = snapshot
+    if (manifestList === null) {
+      const inline = (manifests ?? []).map((path) =>
+        this.cached(`list of ${path}`, async () =>
+          inlineManifest(await this.store.read(path, undefined, options(signal)), path, snapshot.snapshotId),
+        ),
+      )
+      return Promise.all(inline)
+    }
+    return this.cached(manifestList, async () =>
+      decodeManifestList(await this.store.read(manifestList, undefined, options(signal))),
     )
   }
 

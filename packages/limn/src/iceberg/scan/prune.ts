@@ -236,7 +236,7 @@ function mightLeafHold(
   transform: PartitionSpec['fields'][number]['transform'],
   range: Range,
 ): boolean {
-  if (transform.kind === 'void') return true
+  if (transform.kind === 'void' || transform.kind === 'unknown') return true
   switch (leaf.kind) {
     case 'isNull':
       return range.mayBeNull

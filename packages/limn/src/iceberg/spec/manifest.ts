@@ -1,7 +1,7 @@
 import { LimnError } from '../../base/index.ts'
-import { type AvroSchema, parseJson, readAvro, writeAvro } from '../../encoding/index.ts'
+import { type AvroSchema, parseJson, readAvro, StoredMap, stringifyJson, writeAvro } from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
-import { storePath } from '../../storage/index.ts'
+import { type StorePath, storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
 import {
   avroName,
@@ -33,7 +33,7 @@ function mapOf(name: string, keyId: number, valueId: number, value: AvroSchema):
   return { type: 'array', items: record, logicalType: 'map' }
 }
 
-function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
+function entrySchema(spec: PartitionSpec, schema: Schema, formatVersion: 2 | 3): AvroSchema {
   const longs = { type: 'array', items: 'long', 'element-id': 133 }
   const file = {
     type: 'record',
@@ -55,6 +55,11 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroSchema {
       field(132, 'split_offsets', longs, true),
       field(135, 'equality_ids', { type: 'array', items: 'int', 'element-id': 136 }, true),
       field(140, 'sort_order_id', 'int', true),
+      ...(formatVersion >= 3 ? [field(142, 'first_row_id', 'long', true)] : []),
+      field(143, 'referenced_data_file', 'string', true),
+      ...(formatVersion >= 3
+        ? [field(144, 'content_offset', 'long', true), field(145, 'content_size_in_bytes', 'long', true)]
+        : []),
     ],
   }
   return {
@@ -75,20 +80,27 @@ function pairs<T>(map: ReadonlyMap<number, T>, encode: (value: T) => unknown): u
   return [...map].sort(([a], [b]) => a - b).map(([key, value]) => ({ key, value: encode(value) }))
 }
 
-/** A manifest of entries of one spec. Sequence numbers of added entries are left to inheritance. */
+/**
+ * A manifest of entries of one spec. Sequence numbers of added entries are left to inheritance, unless an entry states a
+ * data sequence number below the snapshot's (`explicitSequence`: rows rewritten as they were). `formatVersion` (default 2)
+ * is that of the table; from 3 on, an entry without `firstRowId` inherits one from the list.
+ */
 export function encodeManifest(input: {
   readonly schema: Schema
   readonly spec: PartitionSpec
   readonly content: 'data' | 'deletes'
   readonly snapshotId: bigint
   readonly entries: readonly ManifestEntry[]
+  readonly formatVersion?: 2 | 3
+  /** Writes the data sequence numbers of added entries too. */
+  readonly explicitSequence?: boolean
 }): Uint8Array {
-  const { schema, spec } = input
+  const { schema, spec, formatVersion = 2 } = input
   const types = partitionTypes(spec, schema)
   const rows = input.entries.map((entry) => ({
     status: entry.status,
     snapshot_id: entry.snapshotId,
-    sequence_number: entry.status === 1 ? null : entry.dataSequenceNumber,
+    sequence_number: entry.status === 1 && !input.explicitSequence ? null : entry.dataSequenceNumber,
     file_sequence_number: entry.status === 1 ? null : entry.fileSequenceNumber,
     data_file: {
       content: entry.file.content,
@@ -109,35 +121,62 @@ export function encodeManifest(input: {
       split_offsets: entry.file.splitOffsets.length > 0 ? entry.file.splitOffsets : null,
       equality_ids: entry.file.equalityIds.length > 0 ? entry.file.equalityIds : null,
       sort_order_id: entry.file.sortOrderId,
+      first_row_id: entry.file.firstRowId ?? null,
+      referenced_data_file: entry.file.referencedDataFile ?? null,
+      content_offset: entry.file.contentOffset ?? null,
+      content_size_in_bytes: entry.file.contentSizeInBytes ?? null,
     },
   }))
-  return writeAvro(entrySchema(spec, schema), rows, {
-    schema: JSON.stringify(schemaToJson(schema)),
+  return writeAvro(entrySchema(spec, schema, formatVersion), rows, {
+    schema: stringifyJson(schemaToJson(schema)),
     'schema-id': String(schema.schemaId),
     'partition-spec': JSON.stringify(partitionFieldsToJson(spec)),
     'partition-spec-id': String(spec.specId),
-    'format-version': '2',
+    'format-version': String(formatVersion),
     content: input.content,
   })
 }
 
 /**
- * Reads a manifest of version 1 or 2; ids and sequence numbers that it leaves out are inherited from its list row. The
+ * Reads a manifest of version 1 to 3; ids, row ids and sequence numbers that it leaves out are inherited from its list row. The
  * partition's types are those of the file's own Avro schema, so that a manifest without the table schema in its header
  * (some writers leave it out) is read too; `schema` and `spec` are then null. Throws `iceberg/invalid-metadata` when it is
  * damaged, or holds fewer entries than its list row says.
  */
-export function decodeManifest(
-  bytes: Uint8Array,
-  manifest: ManifestFile,
-): { readonly schema: Schema | null; readonly spec: PartitionSpec | null; readonly entries: readonly ManifestEntry[] } {
-  const file = readAvro(bytes)
+export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
+  return orDamaged('manifest', manifest.path, () => decode(bytes, manifest))
+}
+
+export interface DecodedManifest {
+  readonly schema: Schema | null
+  readonly spec: PartitionSpec | null
+  readonly entries: readonly ManifestEntry[]
+}
+
+/** What does not fit together in a file that decodes as Avro is damage too. */
+function orDamaged<T>(what: string, path: string, body: () => T): T {
+  try {
+    return body()
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw new LimnError('iceberg/invalid-metadata', {
+      message: `A ${what} is damaged: ${cause instanceof Error ? cause.message : String(cause)}${path === '' ? '' : ` (${path})`}.`,
+      notDone: 'The table was not read.',
+      remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
+      cause,
+    })
+  }
+}
+
+function decode(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
+  const file = readAvro(bytes, { deferMaps: true })
   const { schema: schemaText, 'partition-spec': specText } = file.metadata
   const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
   const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })
   const stored = partitionFieldsOf(file.schema)
   const wanted: readonly StoredPartitionField[] =
     spec && schema ? spec.fields.map((one) => wantedField(one, schema, stored)) : stored
+  let nextRowId = manifest.firstRowId
   const entries = file.rows.map((row): ManifestEntry => {
     const status = oneOf<EntryStatus>([0, 1, 2], row.status, 'entry status')
     const data = row.data_file as Row
@@ -145,6 +184,7 @@ export function decodeManifest(
     const ownFile = row.file_sequence_number as bigint | null | undefined
     const partition = data.partition as Row
     const inherited = status === 1 ? manifest.sequenceNumber : 0n
+    const firstRowId = status === 2 ? (data.first_row_id as bigint | null | undefined) : rowIdOf(data)
     return {
       status,
       snapshotId: (row.snapshot_id as bigint | null) ?? manifest.addedSnapshotId,
@@ -154,9 +194,17 @@ export function decodeManifest(
         data,
         manifest.specId,
         wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
+        firstRowId,
       ),
     }
   })
+  function rowIdOf(data: Row): bigint | undefined {
+    const own = data.first_row_id as bigint | null | undefined
+    if (own !== null && own !== undefined) return own
+    const inherited = nextRowId
+    if (nextRowId !== undefined) nextRowId += longOf(data.record_count, 'record_count')
+    return inherited
+  }
   // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
   const stated = Math.max(manifest.addedFilesCount, manifest.existingFilesCount, manifest.deletedFilesCount)
   if (entries.length < stated) {
@@ -178,27 +226,68 @@ function oneOf<T extends number>(known: readonly T[], value: unknown, what: stri
   })
 }
 
-function dataFile(data: Row, specId: number, partition: readonly (Value | null)[]): DataFile {
+function dataFile(
+  data: Row,
+  specId: number,
+  partition: readonly (Value | null)[],
+  firstRowId: bigint | null | undefined,
+): DataFile {
   const key = data.key_metadata as Buffer | null | undefined
+  const columnSizes = mapFrom<bigint>(data.column_sizes)
+  const valueCounts = mapFrom<bigint>(data.value_counts)
+  const nullValueCounts = mapFrom<bigint>(data.null_value_counts)
+  const nanValueCounts = mapFrom<bigint>(data.nan_value_counts)
+  const lowerBounds = mapFrom<Uint8Array>(data.lower_bounds)
+  const upperBounds = mapFrom<Uint8Array>(data.upper_bounds)
   return {
     content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
-    path: storePath(String(data.file_path)),
+    path: storePath(textOf(data.file_path, 'file_path')),
     format: formatOf(String(data.file_format)),
     specId,
     partition,
-    recordCount: data.record_count as bigint,
-    fileSizeInBytes: data.file_size_in_bytes as bigint,
-    columnSizes: mapFrom(data.column_sizes),
-    valueCounts: mapFrom(data.value_counts),
-    nullValueCounts: mapFrom(data.null_value_counts),
-    nanValueCounts: mapFrom(data.nan_value_counts),
-    lowerBounds: mapFrom(data.lower_bounds),
-    upperBounds: mapFrom(data.upper_bounds),
+    recordCount: longOf(data.record_count, 'record_count'),
+    fileSizeInBytes: longOf(data.file_size_in_bytes, 'file_size_in_bytes'),
+    get columnSizes() {
+      return columnSizes()
+    },
+    get valueCounts() {
+      return valueCounts()
+    },
+    get nullValueCounts() {
+      return nullValueCounts()
+    },
+    get nanValueCounts() {
+      return nanValueCounts()
+    },
+    get lowerBounds() {
+      return lowerBounds()
+    },
+    get upperBounds() {
+      return upperBounds()
+    },
     splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? [],
     equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
     sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
     ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
+    ...optionalLong(data, 'content_offset', 'contentOffset'),
+    ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
+    ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
   }
+}
+
+function longOf(value: unknown, what: string): bigint {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return BigInt(value as bigint | number)
+  throw new RangeError(`${what} is not a whole number`)
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value
+  throw new RangeError(`${what} is not text`)
+}
+
+function optionalLong(row: Row, key: string, name: 'contentOffset' | 'contentSizeInBytes' | 'firstRowId') {
+  return row[key] === null || row[key] === undefined ? {} : { [name]: row[key] as bigint }
 }
 
 function formatOf(text: string): DataFile['format'] {
@@ -207,9 +296,25 @@ function formatOf(text: string): DataFile['format'] {
   throw new LimnError('iceberg/unsupported', { message: `A manifest names a file of format ${text}.` })
 }
 
-function mapFrom<T>(value: unknown): ReadonlyMap<number, T> {
-  const list = (value ?? []) as readonly { readonly key: number; readonly value: T }[]
-  return new Map(list.map((one) => [one.key, one.value]))
+const nothing = new Map<number, never>()
+
+/**
+ * A map of column statistics, decoded when first asked for: a plan asks for few of them, and a large table has millions.
+ * Some writers leave the logical type out; then it is a plain list.
+ */
+function mapFrom<T>(value: unknown): () => ReadonlyMap<number, T> {
+  if (value === null || value === undefined) return () => nothing
+  if (!(value instanceof StoredMap)) {
+    const list = value as readonly { readonly key: number; readonly value: T }[]
+    const plain = new Map(list.map((one) => [one.key, one.value]))
+    return () => plain
+  }
+  const stored: StoredMap = value
+  let map: ReadonlyMap<number, T> | null = null
+  return () => {
+    map ??= stored.toMap<number, T>()
+    return map
+  }
 }
 
 const summarySchema: AvroSchema = {
@@ -227,26 +332,27 @@ const summarySchema: AvroSchema = {
   },
 }
 
-const listSchema: AvroSchema = {
-  type: 'record',
-  name: 'manifest_file',
-  fields: [
-    field(500, 'manifest_path', 'string'),
-    field(501, 'manifest_length', 'long'),
-    field(502, 'partition_spec_id', 'int'),
-    field(517, 'content', 'int'),
-    field(515, 'sequence_number', 'long'),
-    field(516, 'min_sequence_number', 'long'),
-    field(503, 'added_snapshot_id', 'long'),
-    field(504, 'added_files_count', 'int'),
-    field(505, 'existing_files_count', 'int'),
-    field(506, 'deleted_files_count', 'int'),
-    field(512, 'added_rows_count', 'long'),
-    field(513, 'existing_rows_count', 'long'),
-    field(514, 'deleted_rows_count', 'long'),
-    field(507, 'partitions', summarySchema, true),
-    field(519, 'key_metadata', 'bytes', true),
-  ],
+const listFields: readonly AvroSchema[] = [
+  field(500, 'manifest_path', 'string'),
+  field(501, 'manifest_length', 'long'),
+  field(502, 'partition_spec_id', 'int'),
+  field(517, 'content', 'int'),
+  field(515, 'sequence_number', 'long'),
+  field(516, 'min_sequence_number', 'long'),
+  field(503, 'added_snapshot_id', 'long'),
+  field(504, 'added_files_count', 'int'),
+  field(505, 'existing_files_count', 'int'),
+  field(506, 'deleted_files_count', 'int'),
+  field(512, 'added_rows_count', 'long'),
+  field(513, 'existing_rows_count', 'long'),
+  field(514, 'deleted_rows_count', 'long'),
+  field(507, 'partitions', summarySchema, true),
+  field(519, 'key_metadata', 'bytes', true),
+]
+
+function listSchema(formatVersion: 2 | 3): AvroSchema {
+  const fields = formatVersion >= 3 ? [...listFields, field(520, 'first_row_id', 'long', true)] : listFields
+  return { type: 'record', name: 'manifest_file', fields }
 }
 
 export function encodeManifestList(input: {
@@ -254,7 +360,12 @@ export function encodeManifestList(input: {
   readonly parentSnapshotId: bigint | null
   readonly sequenceNumber: bigint
   readonly manifests: readonly ManifestFile[]
+  /** Default 2. */
+  readonly formatVersion?: 2 | 3
+  /** The table's next row id before the snapshot (version 3). */
+  readonly firstRowId?: bigint
 }): Uint8Array {
+  const { formatVersion = 2 } = input
   const optional = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes))
   const rows = input.manifests.map((one) => ({
     manifest_path: one.path,
@@ -277,45 +388,78 @@ export function encodeManifestList(input: {
       upper_bound: optional(part.upperBound),
     })),
     key_metadata: one.keyMetadata ? Buffer.from(one.keyMetadata) : null,
+    first_row_id: one.firstRowId ?? null,
   }))
-  return writeAvro(listSchema, rows, {
+  return writeAvro(listSchema(formatVersion), rows, {
     'snapshot-id': String(input.snapshotId),
     'parent-snapshot-id': input.parentSnapshotId === null ? 'null' : String(input.parentSnapshotId),
     'sequence-number': String(input.sequenceNumber),
-    'format-version': '2',
+    ...(formatVersion >= 3 && input.firstRowId !== undefined ? { 'first-row-id': String(input.firstRowId) } : {}),
+    'format-version': String(formatVersion),
   })
 }
 
-/** Reads a manifest list of version 1 or 2. Counts that version 1 leaves out are taken as unknown, counted as one. */
+/** Reads a manifest list of version 1 to 3. Counts that version 1 leaves out are taken as unknown, counted as one. */
 export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
-  return readAvro(bytes).rows.map((row): ManifestFile => {
-    const count = (...names: string[]) =>
-      Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
-    const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
-    const key = row.key_metadata as Uint8Array | null | undefined
-    return {
-      path: storePath(String(row.manifest_path)),
-      length: row.manifest_length as bigint,
-      specId: Number(row.partition_spec_id),
-      content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
-      sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
-      minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
-      addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
-      addedFilesCount: count('added_files_count', 'added_data_files_count'),
-      existingFilesCount: count('existing_files_count', 'existing_data_files_count'),
-      deletedFilesCount: count('deleted_files_count', 'deleted_data_files_count'),
-      addedRowsCount: rows('added_rows_count'),
-      existingRowsCount: rows('existing_rows_count'),
-      deletedRowsCount: rows('deleted_rows_count'),
-      partitions: ((row.partitions ?? []) as Row[]).map(
-        (part): FieldSummary => ({
-          containsNull: part.contains_null === true,
-          containsNan: (part.contains_nan as boolean | null | undefined) ?? null,
-          lowerBound: (part.lower_bound as Uint8Array | null) ?? null,
-          upperBound: (part.upper_bound as Uint8Array | null) ?? null,
-        }),
-      ),
-      ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
-    }
-  })
+  return orDamaged('manifest list', '', () => readAvro(bytes).rows.map(manifestFileOf))
+}
+
+function manifestFileOf(row: Row): ManifestFile {
+  const count = (...names: string[]) =>
+    Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
+  const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
+  const key = row.key_metadata as Uint8Array | null | undefined
+  return {
+    path: storePath(textOf(row.manifest_path, 'manifest_path')),
+    length: longOf(row.manifest_length, 'manifest_length'),
+    specId: Number(row.partition_spec_id),
+    content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
+    sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
+    minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
+    addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
+    addedFilesCount: count('added_files_count', 'added_data_files_count'),
+    existingFilesCount: count('existing_files_count', 'existing_data_files_count'),
+    deletedFilesCount: count('deleted_files_count', 'deleted_data_files_count'),
+    addedRowsCount: rows('added_rows_count'),
+    existingRowsCount: rows('existing_rows_count'),
+    deletedRowsCount: rows('deleted_rows_count'),
+    partitions: ((row.partitions ?? []) as Row[]).map(
+      (part): FieldSummary => ({
+        containsNull: part.contains_null === true,
+        containsNan: (part.contains_nan as boolean | null | undefined) ?? null,
+        lowerBound: (part.lower_bound as Uint8Array | null) ?? null,
+        upperBound: (part.upper_bound as Uint8Array | null) ?? null,
+      }),
+    ),
+    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...optionalLong(row, 'first_row_id', 'firstRowId'),
+  }
+}
+
+/**
+ * The list row of a manifest that a snapshot of version 1 names itself. Counts are the manifest's own; sequence numbers
+ * are 0, as version 1 has none.
+ */
+export function inlineManifest(bytes: Uint8Array, path: StorePath, snapshotId: bigint): ManifestFile {
+  const { metadata, rows } = readAvro(bytes)
+  const of = (status: number) => rows.filter((row) => Number(row.status) === status)
+  const records = (list: readonly Row[]) =>
+    list.reduce((sum, row) => sum + ((row.data_file as Row).record_count as bigint), 0n)
+  const added = rows.map((row) => row.snapshot_id as bigint | null).find((id) => id !== null && id !== undefined)
+  return {
+    path,
+    length: BigInt(bytes.length),
+    specId: Number(metadata['partition-spec-id'] ?? 0),
+    content: 'data',
+    sequenceNumber: 0n,
+    minSequenceNumber: 0n,
+    addedSnapshotId: added ?? snapshotId,
+    addedFilesCount: of(1).length,
+    existingFilesCount: of(0).length,
+    deletedFilesCount: of(2).length,
+    addedRowsCount: records(of(1)),
+    existingRowsCount: records(of(0)),
+    deletedRowsCount: records(of(2)),
+    partitions: [],
+  }
 }

@@ -2,10 +2,15 @@ import { LimnError } from '../../base/index.ts'
 import { parseJson, stringifyJson } from '../../encoding/index.ts'
 import { schemaFromJson, schemaToJson } from '../../schema/index.ts'
 import { storePath } from '../../storage/index.ts'
+import {
+  partitionStatisticsFromJson,
+  partitionStatisticsToJson,
+  statisticsFromJson,
+  statisticsToJson,
+} from './statistics-json.ts'
 import { transformFromText, transformToText } from './transforms.ts'
-import type { PartitionSpec, Snapshot, SnapshotRef, SortOrder, TableMetadata } from './types.ts'
-
-type Json = Readonly<Record<string, unknown>>
+import type { FormatVersion, PartitionSpec, Snapshot, SnapshotRef, SortOrder, TableMetadata } from './types.ts'
+import { id, idOrNull, invalid, type Json, list, long, number, object, text } from './wire.ts'
 
 /**
  * Metadata as a file (appendix C), in the table's own format version: a table of version 1 stays readable to what reads
@@ -16,7 +21,7 @@ export function encodeMetadata(metadata: TableMetadata): Uint8Array {
 }
 
 /**
- * Reads a metadata file of version 1 or 2. Throws `iceberg/invalid-metadata` when something required is missing or does
+ * Reads a metadata file of version 1 to 3. Throws `iceberg/invalid-metadata` when something required is missing or does
  * not fit together, `iceberg/unsupported` for a later version and for what limn would read wrongly. Members of the file
  * that limn does not know are kept (`others`).
  */
@@ -27,15 +32,6 @@ export function decodeMetadata(bytes: Uint8Array): TableMetadata {
     if (cause instanceof LimnError) throw cause
     throw invalid(cause instanceof Error ? cause.message : String(cause), cause)
   }
-}
-
-function invalid(why: string, cause?: unknown): LimnError {
-  return new LimnError('iceberg/invalid-metadata', {
-    message: `The table's metadata is damaged: ${why}.`,
-    notDone: 'The table was not read.',
-    remedy: 'Restore the metadata file, or point the catalog at an earlier one (previous_metadata_location).',
-    cause,
-  })
 }
 
 /** Members limn reads; the rest is kept as it is. The last two are version 1's, written anew from the others. */
@@ -59,6 +55,9 @@ const known: ReadonlySet<string> = new Set([
   'snapshot-log',
   'metadata-log',
   'refs',
+  'next-row-id',
+  'statistics',
+  'partition-statistics',
   'schema',
   'partition-spec',
 ])
@@ -96,6 +95,9 @@ function metadataToJson(metadata: TableMetadata): Json {
       'metadata-file': entry.metadataFile,
     })),
     refs: Object.fromEntries(Object.entries(metadata.refs).map(([name, ref]) => [name, refToJson(ref)])),
+    ...(formatVersion >= 3 ? { 'next-row-id': metadata.nextRowId } : {}),
+    statistics: metadata.statistics.map(statisticsToJson),
+    'partition-statistics': metadata.partitionStatistics.map(partitionStatisticsToJson),
     ...metadata.others,
   }
 }
@@ -103,9 +105,9 @@ function metadataToJson(metadata: TableMetadata): Json {
 function metadataFromJson(value: unknown): TableMetadata {
   const json = object(value, 'the file')
   const version = number(json['format-version'], 'format-version')
-  if (version !== 1 && version !== 2) {
+  if (version !== 1 && version !== 2 && version !== 3) {
     throw new LimnError('iceberg/unsupported', {
-      message: `The table has Iceberg format version ${version}; limn reads 1 and 2.`,
+      message: `The table has Iceberg format version ${version}; limn reads 1 to 3.`,
       notDone: 'The table was not read.',
     })
   }
@@ -158,8 +160,20 @@ function metadataFromJson(value: unknown): TableMetadata {
       }
     }),
     refs,
+    nextRowId: nextRowIdOf(version, json),
+    statistics: list(json.statistics ?? [], 'statistics').map(statisticsFromJson),
+    partitionStatistics: list(json['partition-statistics'] ?? [], 'partition-statistics').map(
+      partitionStatisticsFromJson,
+    ),
     ...(Object.keys(others).length > 0 ? { others } : {}),
   }
+}
+
+/** Required from version 3; a table without snapshots that leaves it out has given no id yet. */
+function nextRowIdOf(version: FormatVersion, json: Json): bigint {
+  if (version < 3) return 0n
+  const fresh = list(json.snapshots ?? [], 'snapshots').length === 0
+  return long(json['next-row-id'] ?? (fresh ? 0 : undefined), 'next-row-id')
 }
 
 export function specToJson(spec: PartitionSpec): Json {
@@ -183,13 +197,26 @@ export function specFromJson(value: unknown): PartitionSpec {
     fields: list(json.fields, 'partition fields').map((one, i) => {
       const field = object(one, 'a partition field')
       return {
-        sourceId: number(field['source-id'], 'source-id'),
+        sourceId: sourceIdOf(field),
         fieldId: Number(field['field-id'] ?? 1000 + i),
         name: text(field.name, 'name'),
         transform: transformFromText(text(field.transform, 'transform')),
       }
     }),
   }
+}
+
+/** Version 3 may name the source as a list; more than one is a transform of several columns, which none yet is. */
+function sourceIdOf(field: Json): number {
+  const several = field['source-ids']
+  if (field['source-id'] === undefined && Array.isArray(several)) {
+    if (several.length === 1) return number(several[0], 'source-ids')
+    throw new LimnError('iceberg/unsupported', {
+      message: `The table has a transform of ${several.length} columns, which limn does not know.`,
+      notDone: 'The table was not read.',
+    })
+  }
+  return number(field['source-id'], 'source-id')
 }
 
 export function sortOrderToJson(order: SortOrder): Json {
@@ -212,7 +239,7 @@ export function sortOrderFromJson(value: unknown): SortOrder {
       const field = object(one, 'a sort field')
       return {
         transform: transformFromText(text(field.transform, 'transform')),
-        sourceId: number(field['source-id'], 'source-id'),
+        sourceId: sourceIdOf(field),
         direction: field.direction === 'desc' ? 'desc' : 'asc',
         nullOrder: field['null-order'] === 'nulls-last' ? 'nulls-last' : 'nulls-first',
       }
@@ -220,40 +247,53 @@ export function sortOrderFromJson(value: unknown): SortOrder {
   }
 }
 
-/** A snapshot on the wire; version 1 has no sequence numbers. */
-export function snapshotToJson(snapshot: Snapshot, formatVersion: 1 | 2): Json {
+/** A snapshot on the wire; version 1 has no sequence numbers, version 3 has row ids. */
+export function snapshotToJson(snapshot: Snapshot, formatVersion: FormatVersion): Json {
   return {
     'snapshot-id': snapshot.snapshotId,
     ...(snapshot.parentSnapshotId === null ? {} : { 'parent-snapshot-id': snapshot.parentSnapshotId }),
     ...(formatVersion === 1 ? {} : { 'sequence-number': snapshot.sequenceNumber }),
     'timestamp-ms': snapshot.timestampMs,
-    'manifest-list': snapshot.manifestList,
+    ...(snapshot.manifestList === null
+      ? { manifests: snapshot.manifests ?? [] }
+      : { 'manifest-list': snapshot.manifestList }),
     summary: { operation: snapshot.operation, ...snapshot.summary },
     ...(snapshot.schemaId === null ? {} : { 'schema-id': snapshot.schemaId }),
+    ...(snapshot.firstRowId === undefined ? {} : { 'first-row-id': snapshot.firstRowId }),
+    ...(snapshot.addedRows === undefined ? {} : { 'added-rows': snapshot.addedRows }),
+    ...(snapshot.keyId === undefined ? {} : { 'key-id': snapshot.keyId }),
   }
 }
 
 export function snapshotFromJson(value: unknown): Snapshot {
   const json = object(value, 'a snapshot')
   const { operation, ...summary } = object(json.summary ?? {}, 'a summary')
-  if (json['manifest-list'] === undefined) {
-    throw new LimnError('iceberg/unsupported', {
-      message: 'A snapshot lists its manifests inline (format version 1 before lists).',
-      notDone: 'The table was not read.',
-      remedy: 'Let the engine that wrote the table write it again in format version 2.',
-    })
-  }
   return {
     snapshotId: id(json['snapshot-id']),
     parentSnapshotId: idOrNull(json['parent-snapshot-id']),
     sequenceNumber: long(json['sequence-number'] ?? 0, 'sequence-number'),
     timestampMs: number(json['timestamp-ms'], 'timestamp-ms'),
-    manifestList: storePath(text(json['manifest-list'], 'manifest-list')),
+    ...manifestsFromJson(json),
     operation: operation === 'replace' || operation === 'overwrite' || operation === 'delete' ? operation : 'append',
     summary: Object.fromEntries(Object.entries(summary).map(([key, one]) => [key, String(one)])),
     schemaId:
       json['schema-id'] === undefined || json['schema-id'] === null ? null : number(json['schema-id'], 'schema-id'),
+    ...optionalLong(json, 'first-row-id', 'firstRowId'),
+    ...optionalLong(json, 'added-rows', 'addedRows'),
+    ...(typeof json['key-id'] === 'string' ? { keyId: json['key-id'] } : {}),
   }
+}
+
+/** The list, or, in tables of version 1 that have none, the manifests themselves. */
+function manifestsFromJson(json: Json): Pick<Snapshot, 'manifestList' | 'manifests'> {
+  if (json['manifest-list'] !== undefined)
+    return { manifestList: storePath(text(json['manifest-list'], 'manifest-list')) }
+  const paths = list(json.manifests, 'manifest-list').map((path) => storePath(text(path, 'manifests')))
+  return { manifestList: null, manifests: paths }
+}
+
+function optionalLong(json: Json, key: string, name: 'firstRowId' | 'addedRows'): Partial<Snapshot> {
+  return json[key] === undefined || json[key] === null ? {} : { [name]: long(json[key], key) }
 }
 
 export function refToJson(ref: SnapshotRef): Json {
@@ -277,33 +317,4 @@ export function refFromJson(value: unknown): SnapshotRef {
     ...optional('max-snapshot-age-ms', 'maxSnapshotAgeMs'),
     ...optional('max-ref-age-ms', 'maxRefAgeMs'),
   }
-}
-
-function object(value: unknown, what: string): Json {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
-  throw invalid(`${what} is not an object`)
-}
-function list(value: unknown, what: string): readonly unknown[] {
-  if (Array.isArray(value)) return value
-  throw invalid(`${what} is not a list`)
-}
-function number(value: unknown, what: string): number {
-  if (typeof value === 'number') return value
-  throw invalid(`${what} is not a number`)
-}
-function text(value: unknown, what: string): string {
-  if (typeof value === 'string') return value
-  throw invalid(`${what} is not text`)
-}
-function long(value: unknown, what: string): bigint {
-  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return BigInt(value as bigint | number)
-  throw invalid(`${what} is not a whole number`)
-}
-function id(value: unknown): bigint {
-  return long(value, 'a snapshot id')
-}
-function idOrNull(value: unknown): bigint | null {
-  if (value === undefined || value === null) return null
-  const found = id(value)
-  return found === -1n ? null : found
 }

@@ -73,6 +73,10 @@ function avroType(type: Type): AvroSchema {
       return { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': false }
     case 'timestamptz':
       return { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': true }
+    case 'timestamp_ns':
+      return { type: 'long', logicalType: 'timestamp-nanos', 'adjust-to-utc': false }
+    case 'timestamptz_ns':
+      return { type: 'long', logicalType: 'timestamp-nanos', 'adjust-to-utc': true }
     case 'uuid':
       return { type: 'fixed', name: 'uuid_fixed', size: 16, logicalType: 'uuid' }
     default:
@@ -117,8 +121,7 @@ export function avroValue(type: Type, value: Value | null): unknown {
     return Buffer.concat([Buffer.alloc(size - short.length, digits < 0n ? 0xff : 0), short])
   }
   if (type === 'uuid') return Buffer.from(String(value).replaceAll('-', ''), 'hex')
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
-    return BigInt(value as bigint)
+  if (isLong(type)) return BigInt(value as bigint)
   return value instanceof Uint8Array ? Buffer.from(value) : value
 }
 
@@ -126,10 +129,23 @@ export function valueFromAvro(type: Type, value: unknown): Value | null {
   if (value === null || value === undefined) return null
   if (decimalOf(type) || type === 'uuid') return decodeSingleValue(type, value as Uint8Array)
   if (type === 'int' || type === 'date') return Number(value)
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz')
-    return BigInt(value as bigint)
+  if (isLong(type)) return BigInt(value as bigint)
   if (value instanceof Uint8Array) return type === 'string' ? Buffer.from(value).toString() : new Uint8Array(value)
   return value as Value
+}
+
+function isLong(type: Type): boolean {
+  switch (type) {
+    case 'long':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      return true
+    default:
+      return false
+  }
 }
 
 export interface StoredPartitionField {
@@ -146,7 +162,8 @@ export function wantedField(
 ): StoredPartitionField {
   const own = stored.find((one) => one.id === field.fieldId)
   const source = fieldById(schema, field.sourceId)
-  return { ...own, type: source ? transformResultType(field.transform, source.type) : (own?.type ?? 'string') }
+  const known = source && field.transform.kind !== 'unknown'
+  return { ...own, type: known ? transformResultType(field.transform, source.type) : (own?.type ?? 'string') }
 }
 
 /** The partition record's fields in a manifest's own schema: writers mangle names differently, ids are certain. */
@@ -182,6 +199,8 @@ function primitiveOfAvro(type: AvroSchema, named: Map<string, AvroSchema>): Prim
       return 'time'
     case 'timestamp-micros':
       return json['adjust-to-utc'] === true ? 'timestamptz' : 'timestamp'
+    case 'timestamp-nanos':
+      return json['adjust-to-utc'] === true ? 'timestamptz_ns' : 'timestamp_ns'
     case 'decimal':
       return `decimal(${Number(json.precision)},${Number(json.scale ?? 0)})`
     case 'uuid':

@@ -17,7 +17,9 @@ export function encodeSingleValue(type: Type, value: Value): Uint8Array {
     case 'long':
     case 'time':
     case 'timestamp':
-    case 'timestamptz': {
+    case 'timestamptz':
+    case 'timestamp_ns':
+    case 'timestamptz_ns': {
       const out = Buffer.alloc(8)
       out.writeBigInt64LE(BigInt(value as bigint))
       return out
@@ -64,6 +66,8 @@ export function decodeSingleValue(type: Type, bytes: Uint8Array): Value {
     case 'time':
     case 'timestamp':
     case 'timestamptz':
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
       return buffer.length === 4 ? BigInt(buffer.readInt32LE()) : buffer.readBigInt64LE()
     case 'float':
       return buffer.readFloatLE()
@@ -96,6 +100,8 @@ function widthsOf(type: Type): { includes(width: number): boolean } {
     case 'time':
     case 'timestamp':
     case 'timestamptz':
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
       return [8]
     case 'uuid':
       return [16]

@@ -13,7 +13,7 @@ import type { PartitionSpec, Transform } from './types.ts'
 
 /** Partition transforms (specification, "Partition Transforms" and appendix B). A null input gives null. */
 export function applyTransform(transform: Transform, type: Type, value: Value | null): Value | null {
-  if (value === null || transform.kind === 'void') return null
+  if (value === null || transform.kind === 'void' || transform.kind === 'unknown') return null
   switch (transform.kind) {
     case 'identity':
       return value
@@ -30,18 +30,23 @@ export function applyTransform(transform: Transform, type: Type, value: Value | 
 }
 
 function timeUnit(kind: 'year' | 'month' | 'day' | 'hour', type: Type, value: Value): number {
-  const days = type === 'date' ? Number(value) : Number(floorDivide(BigInt(value as bigint), 86_400_000_000n))
+  const ticksPerHour = isNanos(type) ? 3_600_000_000_000n : 3_600_000_000n
+  const days = type === 'date' ? Number(value) : Number(floorDivide(BigInt(value as bigint), 24n * ticksPerHour))
   switch (kind) {
     case 'day':
       return days
     case 'hour':
-      return Number(floorDivide(BigInt(value as bigint), 3_600_000_000n))
+      return Number(floorDivide(BigInt(value as bigint), ticksPerHour))
     default: {
       const date = new Date(days * 86_400_000)
       const years = date.getUTCFullYear() - 1970
       return kind === 'year' ? years : years * 12 + date.getUTCMonth()
     }
   }
+}
+
+function isNanos(type: Type): boolean {
+  return type === 'timestamp_ns' || type === 'timestamptz_ns'
 }
 
 function floorDivide(a: bigint, b: bigint): bigint {
@@ -77,6 +82,10 @@ export function hashValue(type: Type, value: Value): number {
       bytes.writeBigInt64LE(BigInt(value as bigint | number))
       return murmur3(bytes)
     }
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      // So that a value hashes alike whatever precision its column has.
+      return hashValue('timestamp', floorDivide(BigInt(value as bigint), 1000n))
     case 'string':
       return murmur3(Buffer.from(String(value)))
     case 'uuid':
@@ -120,6 +129,8 @@ export function transformResultType(transform: Transform, source: Type): Primiti
       return 'int'
     case 'day':
       return 'date'
+    case 'unknown':
+      return 'string'
     default:
       if (isPrimitive(source)) return source
       throw new LimnError('iceberg/invalid-metadata', { message: 'A partition field has a nested type.' })
@@ -132,12 +143,14 @@ export function transformToText(transform: Transform): string {
       return `bucket[${transform.count}]`
     case 'truncate':
       return `truncate[${transform.width}]`
+    case 'unknown':
+      return transform.text
     default:
       return transform.kind
   }
 }
 
-/** Parses the wire spelling. Throws `iceberg/unsupported` for a transform of a later version. */
+/** Parses the wire spelling. A transform limn does not know is read around (specification, "Partitioning"). */
 export function transformFromText(text: string): Transform {
   const match = /^(bucket|truncate)\[(\d+)\]$/.exec(text)
   if (match?.[1] === 'bucket') return { kind: 'bucket', count: Number(match[2]) }
@@ -151,9 +164,7 @@ export function transformFromText(text: string): Transform {
     case 'hour':
       return { kind: text }
     default:
-      throw new LimnError('iceberg/unsupported', {
-        message: `The table is partitioned by ${text}, which limn does not know.`,
-      })
+      return { kind: 'unknown', text }
   }
 }
 

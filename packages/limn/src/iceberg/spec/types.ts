@@ -16,6 +16,8 @@ export type Transform =
   | { readonly kind: 'month' }
   | { readonly kind: 'day' }
   | { readonly kind: 'hour' }
+  /** One of a later version or another writer: read around, never pruned by, never written. */
+  | { readonly kind: 'unknown'; readonly text: string }
 
 export interface PartitionField {
   readonly sourceId: number
@@ -46,11 +48,19 @@ export interface Snapshot {
   readonly parentSnapshotId: bigint | null
   readonly sequenceNumber: bigint
   readonly timestampMs: number
-  readonly manifestList: StorePath
+  /** Null where a table of version 1 lists its manifests inline. */
+  readonly manifestList: StorePath | null
+  /** The manifests of a snapshot without a list (version 1 only). */
+  readonly manifests?: readonly StorePath[]
   readonly operation: SnapshotOperation
   /** Everything in the wire summary except `operation`. */
   readonly summary: Readonly<Record<string, string>>
   readonly schemaId: number | null
+  /** The row id of the first row added, and how many ids the snapshot took (version 3). */
+  readonly firstRowId?: bigint
+  readonly addedRows?: bigint
+  /** The key its manifest list is encrypted with; limn only passes it on. */
+  readonly keyId?: string
 }
 
 export interface SnapshotRef {
@@ -61,8 +71,36 @@ export interface SnapshotRef {
   readonly maxRefAgeMs?: number
 }
 
+export type FormatVersion = 1 | 2 | 3
+
+/** A blob of a Puffin file as table metadata names it. */
+export interface BlobMetadata {
+  readonly type: string
+  readonly snapshotId: bigint
+  readonly sequenceNumber: bigint
+  readonly fields: readonly number[]
+  readonly properties?: Readonly<Record<string, string>>
+}
+
+/** A Puffin file with statistics of one snapshot (specification, "Table Statistics"). */
+export interface StatisticsFile {
+  readonly snapshotId: bigint
+  readonly statisticsPath: StorePath
+  readonly fileSizeInBytes: bigint
+  readonly fileFooterSizeInBytes: bigint
+  readonly keyMetadata?: string
+  readonly blobMetadata: readonly BlobMetadata[]
+}
+
+/** A file with one row of statistics per partition of a snapshot (specification, "Partition Statistics"). */
+export interface PartitionStatisticsFile {
+  readonly snapshotId: bigint
+  readonly statisticsPath: StorePath
+  readonly fileSizeInBytes: bigint
+}
+
 export interface TableMetadata {
-  readonly formatVersion: 1 | 2
+  readonly formatVersion: FormatVersion
   readonly tableUuid: string
   readonly location: string
   readonly lastSequenceNumber: bigint
@@ -82,9 +120,13 @@ export interface TableMetadata {
   readonly snapshotLog: readonly { readonly timestampMs: number; readonly snapshotId: bigint }[]
   readonly metadataLog: readonly { readonly timestampMs: number; readonly metadataFile: string }[]
   readonly refs: Readonly<Record<string, SnapshotRef>>
+  /** The row id the next added row gets; 0 before version 3. */
+  readonly nextRowId: bigint
+  readonly statistics: readonly StatisticsFile[]
+  readonly partitionStatistics: readonly PartitionStatisticsFile[]
   /**
-   * What else stands at the top of the file, in its spelling there: `statistics`, `partition-statistics`, whatever a
-   * writer added. limn neither reads nor loses it. Absent when there is nothing.
+   * What else stands at the top of the file, in its spelling there: `encryption-keys`, whatever a writer added. limn
+   * neither reads nor loses it. Absent when there is nothing.
    */
   readonly others?: Readonly<Record<string, unknown>>
 }
@@ -113,6 +155,13 @@ export interface DataFile {
   readonly equalityIds: readonly number[]
   readonly sortOrderId: number | null
   readonly keyMetadata?: Uint8Array
+  /** The row id of the file's first row (version 3), inheritance applied. Absent: rows have no ids. */
+  readonly firstRowId?: bigint
+  /** The one data file that a file of position deletes, or a deletion vector, is about. */
+  readonly referencedDataFile?: StorePath
+  /** Where in the Puffin file the blob of a deletion vector stands. */
+  readonly contentOffset?: bigint
+  readonly contentSizeInBytes?: bigint
 }
 
 /** 0 existing, 1 added, 2 deleted. */
@@ -150,6 +199,8 @@ export interface ManifestFile {
   readonly existingRowsCount: bigint
   readonly deletedRowsCount: bigint
   readonly partitions: readonly FieldSummary[]
+  /** The row id from which files without one count up, in order of entries (version 3). */
+  readonly firstRowId?: bigint
   /** How an encrypted manifest is opened; limn only passes it on. */
   readonly keyMetadata?: Uint8Array
 }
@@ -169,7 +220,7 @@ export type Requirement =
 /** A change to a table's metadata (REST specification, TableUpdate). Ids of `-1` mean "the one added last in this list". */
 export type Update =
   | { readonly action: 'assign-uuid'; readonly uuid: string }
-  | { readonly action: 'upgrade-format-version'; readonly formatVersion: 1 | 2 }
+  | { readonly action: 'upgrade-format-version'; readonly formatVersion: FormatVersion }
   | { readonly action: 'add-schema'; readonly schema: Schema }
   | { readonly action: 'set-current-schema'; readonly schemaId: number }
   | { readonly action: 'add-spec'; readonly spec: PartitionSpec }
@@ -180,6 +231,12 @@ export type Update =
   | { readonly action: 'set-snapshot-ref'; readonly ref: string; readonly to: SnapshotRef }
   | { readonly action: 'remove-snapshot-ref'; readonly ref: string }
   | { readonly action: 'remove-snapshots'; readonly snapshotIds: readonly bigint[] }
+  | { readonly action: 'set-statistics'; readonly statistics: StatisticsFile }
+  | { readonly action: 'remove-statistics'; readonly snapshotId: bigint }
+  | { readonly action: 'set-partition-statistics'; readonly partitionStatistics: PartitionStatisticsFile }
+  | { readonly action: 'remove-partition-statistics'; readonly snapshotId: bigint }
+  | { readonly action: 'remove-partition-specs'; readonly specIds: readonly number[] }
+  | { readonly action: 'remove-schemas'; readonly schemaIds: readonly number[] }
   | { readonly action: 'set-location'; readonly location: string }
   | { readonly action: 'set-properties'; readonly updates: Readonly<Record<string, string>> }
   | { readonly action: 'remove-properties'; readonly removals: readonly string[] }

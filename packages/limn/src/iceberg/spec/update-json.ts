@@ -10,6 +10,12 @@ import {
   specFromJson,
   specToJson,
 } from './metadata-json.ts'
+import {
+  partitionStatisticsFromJson,
+  partitionStatisticsToJson,
+  statisticsFromJson,
+  statisticsToJson,
+} from './statistics-json.ts'
 import type { Requirement, Update } from './types.ts'
 
 /**
@@ -56,13 +62,24 @@ function updateToJson(update: Update): Json {
     case 'set-default-sort-order':
       return { action, 'sort-order-id': update.sortOrderId }
     case 'add-snapshot':
-      return { action, snapshot: snapshotToJson(update.snapshot, 2) }
+      return { action, snapshot: snapshotToJson(update.snapshot, 3) }
     case 'set-snapshot-ref':
       return { action, 'ref-name': update.ref, ...refToJson(update.to) }
     case 'remove-snapshot-ref':
       return { action, 'ref-name': update.ref }
     case 'remove-snapshots':
       return { action, 'snapshot-ids': update.snapshotIds }
+    case 'set-statistics':
+      return { action, 'snapshot-id': update.statistics.snapshotId, statistics: statisticsToJson(update.statistics) }
+    case 'remove-statistics':
+    case 'remove-partition-statistics':
+      return { action, 'snapshot-id': update.snapshotId }
+    case 'set-partition-statistics':
+      return { action, 'partition-statistics': partitionStatisticsToJson(update.partitionStatistics) }
+    case 'remove-partition-specs':
+      return { action, 'spec-ids': update.specIds }
+    case 'remove-schemas':
+      return { action, 'schema-ids': update.schemaIds }
     case 'set-location':
       return { action, location: update.location }
     case 'set-properties':
@@ -82,7 +99,8 @@ function updateFromJson(value: unknown): Update {
       return { action, uuid: textOf(json, 'uuid') }
     case 'upgrade-format-version': {
       const formatVersion = numberOf(json, 'format-version')
-      if (formatVersion !== 1 && formatVersion !== 2) throw unsupported(`An upgrade to format version ${formatVersion}`)
+      if (formatVersion !== 1 && formatVersion !== 2 && formatVersion !== 3)
+        throw unsupported(`An upgrade to format version ${formatVersion}`)
       return { action, formatVersion }
     }
     case 'add-schema':
@@ -108,6 +126,17 @@ function updateFromJson(value: unknown): Update {
         action,
         snapshotIds: listOf(json['snapshot-ids'], 'snapshot-ids').map((id) => longOf(id, 'snapshot-ids')),
       }
+    case 'set-statistics':
+      return { action, statistics: statisticsFromJson(json.statistics) }
+    case 'remove-statistics':
+    case 'remove-partition-statistics':
+      return { action, snapshotId: longOf(json['snapshot-id'], 'snapshot-id') }
+    case 'set-partition-statistics':
+      return { action, partitionStatistics: partitionStatisticsFromJson(json['partition-statistics']) }
+    case 'remove-partition-specs':
+      return { action, specIds: listOf(json['spec-ids'], 'spec-ids').map(Number) }
+    case 'remove-schemas':
+      return { action, schemaIds: listOf(json['schema-ids'], 'schema-ids').map(Number) }
     case 'set-location':
       return { action, location: textOf(json, 'location') }
     case 'set-properties': {

@@ -2,25 +2,27 @@ import { invariant, LimnError, unreachable } from '../../base/index.ts'
 import { highestFieldId, type Schema, sameFields } from '../../schema/index.ts'
 import { snapshotById, snapshotOfRef } from './lookup.ts'
 import { partitionFieldsToJson, sortOrderToJson } from './metadata-json.ts'
-import type { PartitionSpec, Requirement, SnapshotRef, SortOrder, TableMetadata, Update } from './types.ts'
+import type { PartitionSpec, Requirement, Snapshot, SnapshotRef, SortOrder, TableMetadata, Update } from './types.ts'
 
-/** The updates that make a new, empty table of format version 2. */
+/** The updates that make a new, empty table. `formatVersion` is 2 unless stated; `sortOrder` unsorted. */
 export function createTableUpdates(table: {
   readonly tableUuid: string
   readonly location: string
   readonly schema: Schema
   readonly spec: PartitionSpec
   readonly properties: Readonly<Record<string, string>>
+  readonly formatVersion?: 2 | 3
+  readonly sortOrder?: SortOrder
 }): readonly Update[] {
   return [
     { action: 'assign-uuid', uuid: table.tableUuid },
-    { action: 'upgrade-format-version', formatVersion: 2 },
+    { action: 'upgrade-format-version', formatVersion: table.formatVersion ?? 2 },
     { action: 'set-location', location: table.location },
     { action: 'add-schema', schema: table.schema },
     { action: 'set-current-schema', schemaId: -1 },
     { action: 'add-spec', spec: table.spec },
     { action: 'set-default-spec', specId: -1 },
-    { action: 'add-sort-order', sortOrder: { orderId: 0, fields: [] } },
+    { action: 'add-sort-order', sortOrder: table.sortOrder ?? { orderId: 0, fields: [] } },
     { action: 'set-default-sort-order', sortOrderId: -1 },
     { action: 'set-properties', updates: table.properties },
   ]
@@ -77,6 +79,9 @@ const emptyMetadata: TableMetadata = {
   snapshotLog: [],
   metadataLog: [],
   refs: {},
+  nextRowId: 0n,
+  statistics: [],
+  partitionStatistics: [],
 }
 
 /** Former metadata files a table remembers, unless its property says otherwise. */
@@ -121,7 +126,7 @@ export function applyUpdates(
 function requireWhole(metadata: TableMetadata): void {
   const { currentSchemaId, defaultSpecId, defaultSortOrderId } = metadata
   if (metadata.location === '') throw refused('the table has no location')
-  if (metadata.formatVersion === 2 && metadata.tableUuid === '') throw refused('the table has no uuid')
+  if (metadata.formatVersion >= 2 && metadata.tableUuid === '') throw refused('the table has no uuid')
   if (!metadata.schemas.some((one) => one.schemaId === currentSchemaId))
     throw refused(`the current schema is ${currentSchemaId}, which the table does not have`)
   if (!metadata.partitionSpecs.some((one) => one.specId === defaultSpecId))
@@ -177,6 +182,7 @@ function applyOne(
       invariant(!snapshotById(metadata, snapshot.snapshotId), `snapshot ${snapshot.snapshotId} is new`)
       return {
         ...metadata,
+        nextRowId: nextRowIdAfter(metadata, snapshot),
         snapshots: [...metadata.snapshots, snapshot],
         lastSequenceNumber: laterOf(snapshot.sequenceNumber, metadata.lastSequenceNumber),
         lastUpdatedMs: Math.max(metadata.lastUpdatedMs, snapshot.timestampMs),
@@ -193,6 +199,30 @@ function applyOne(
     }
     case 'remove-snapshots':
       return removeSnapshots(metadata, new Set(update.snapshotIds))
+    case 'set-statistics': {
+      const { statistics } = update
+      const rest = metadata.statistics.filter((one) => one.snapshotId !== statistics.snapshotId)
+      return { ...metadata, statistics: [...rest, statistics] }
+    }
+    case 'remove-statistics':
+      return { ...metadata, statistics: metadata.statistics.filter((one) => one.snapshotId !== update.snapshotId) }
+    case 'set-partition-statistics': {
+      const { partitionStatistics } = update
+      const rest = metadata.partitionStatistics.filter((one) => one.snapshotId !== partitionStatistics.snapshotId)
+      return { ...metadata, partitionStatistics: [...rest, partitionStatistics] }
+    }
+    case 'remove-partition-statistics': {
+      const rest = metadata.partitionStatistics.filter((one) => one.snapshotId !== update.snapshotId)
+      return { ...metadata, partitionStatistics: rest }
+    }
+    case 'remove-partition-specs': {
+      const gone = new Set(update.specIds)
+      return { ...metadata, partitionSpecs: metadata.partitionSpecs.filter((one) => !gone.has(one.specId)) }
+    }
+    case 'remove-schemas': {
+      const gone = new Set(update.schemaIds)
+      return { ...metadata, schemas: metadata.schemas.filter((one) => !gone.has(one.schemaId)) }
+    }
     case 'set-properties':
       return { ...metadata, properties: { ...metadata.properties, ...update.updates } }
     case 'remove-properties': {
@@ -213,27 +243,26 @@ function applyOne(
  */
 function removeSnapshots(metadata: TableMetadata, gone: ReadonlySet<bigint>): TableMetadata {
   const lastGone = metadata.snapshotLog.findLastIndex((entry) => gone.has(entry.snapshotId))
-  const { others, ...rest } = metadata
+  const kept = <T extends { readonly snapshotId: bigint }>(list: readonly T[]) =>
+    list.filter((one) => !gone.has(one.snapshotId))
   return {
-    ...rest,
-    snapshots: metadata.snapshots.filter((snapshot) => !gone.has(snapshot.snapshotId)),
+    ...metadata,
+    snapshots: kept(metadata.snapshots),
     snapshotLog: metadata.snapshotLog.slice(lastGone + 1),
-    ...(others ? { others: withoutStatistics(others, gone) } : {}),
+    statistics: kept(metadata.statistics),
+    partitionStatistics: kept(metadata.partitionStatistics),
   }
 }
 
-function withoutStatistics(
-  others: Readonly<Record<string, unknown>>,
-  gone: ReadonlySet<bigint>,
-): Readonly<Record<string, unknown>> {
-  const isGone = (one: unknown) =>
-    typeof one === 'object' && one !== null && 'snapshot-id' in one && gone.has(BigInt(String(one['snapshot-id'])))
-  const out: Record<string, unknown> = { ...others }
-  for (const key of ['statistics', 'partition-statistics']) {
-    const list = out[key]
-    if (Array.isArray(list)) out[key] = list.filter((one) => !isGone(one))
-  }
-  return out
+/** A snapshot takes its row ids from the table's counter: one that starts below it would give an id twice. */
+function nextRowIdAfter(metadata: TableMetadata, snapshot: Snapshot): bigint {
+  if (metadata.formatVersion < 3) return metadata.nextRowId
+  const { firstRowId, addedRows } = snapshot
+  if (firstRowId === undefined || addedRows === undefined)
+    throw refused(`snapshot ${snapshot.snapshotId} states no row ids`)
+  if (firstRowId < metadata.nextRowId)
+    throw refused(`snapshot ${snapshot.snapshotId} takes row ids from ${firstRowId}, given before`)
+  return firstRowId + addedRows
 }
 
 function laterOf(a: bigint, b: bigint): bigint {
