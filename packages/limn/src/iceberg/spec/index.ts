@@ -2,6 +2,7 @@
 export * from './lookup.ts'
 export * from './manifest.ts'
 export * from './metadata-json.ts'
+export * from './name-mapping.ts'
 export * from './single-value.ts'
 export * from './transforms.ts'
 export * from './types.ts'
