@@ -206,12 +206,15 @@ function findingsOf(input: HealthInput, facts: Measured, limits: HealthThreshold
     out.push({ severity, remedy, message })
   const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
   const plan = planRewrite(metadata, inventory, input.rewrite)
+  const joinable = plan.commits
+    .flat()
+    .reduce((sum, group) => sum + group.files.filter((one) => one.reasons.includes('small')).length, 0)
   const { files, deletes, partitions, manifests, snapshots } = facts
-  if (plan.files > 0 && files.small >= limits.smallFilesMin && files.smallShare > limits.smallShareMax)
+  if (joinable > 0 && files.small >= limits.smallFilesMin && files.smallShare > limits.smallShareMax)
     add(
       'warn',
       'compact',
-      `${files.small} of ${files.count} files (${percent(files.smallShare)}) are small; at most ${percent(limits.smallShareMax)} should be. ${plan.files} can be joined.`,
+      `${files.small} of ${files.count} files (${percent(files.smallShare)}) are small; at most ${percent(limits.smallShareMax)} should be. ${joinable} can be joined.`,
     )
   if (deletes.knownRatio > limits.deleteRatioMax)
     add(
