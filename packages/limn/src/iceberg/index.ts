@@ -5,3 +5,4 @@
 export * from './commit/index.ts'
 export * from './scan/index.ts'
 export * from './spec/index.ts'
+export * from './stats/index.ts'
