@@ -5,5 +5,6 @@
 export * from './alter.ts'
 export * from './change.ts'
 export * from './context.ts'
+export * from './maintain/index.ts'
 export * from './read.ts'
 export * from './write.ts'
