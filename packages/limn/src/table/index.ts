@@ -3,6 +3,9 @@
  * Every change is one snapshot, visible at its commit or not at all.
  */
 export * from './change.ts'
+export * from './commit.ts'
 export * from './context.ts'
+export * from './create.ts'
 export * from './read.ts'
+export * from './transaction.ts'
 export * from './write.ts'
