@@ -5,15 +5,16 @@ import {
   type CommitCheck,
   type DataFile,
   type IsolationLevel,
-  liveFiles,
   mightMatch,
+  type ScanTask,
   schemaById,
   specById,
 } from '../iceberg/index.ts'
 import type { StorePath } from '../storage/index.ts'
+import { bindFiles } from './bind.ts'
 import { type ChangeOptions, changeTable } from './commit.ts'
 import type { PinnedTable, TableContext } from './context.ts'
-import { bindFiles } from './read.ts'
+import { leaseFiles, liveTableTasks } from './read.ts'
 import { type Layout, putFiles, writeLocal } from './write.ts'
 
 /** Rows to write: a query, and the tables it names. */
@@ -40,7 +41,7 @@ export async function append(
       await using session = await context.engine.session(rows.tables ?? [], { signal: context.signal })
       const added = await putFiles(context, layout, await writeLocal(session, rows.sql, layout, folder))
       return {
-        change: { operation: 'append', added, removed: [], written: pathsOf(added) },
+        change: { operation: 'append', added, removed: [], written: writtenPaths(added) },
         result: { added, removed: [] },
       }
     }),
@@ -67,10 +68,10 @@ export async function overwrite(
       if (rewrite.length > 0)
         written.push(...(await survivors(context, pin, rewrite, filter, layout, `${folder}/kept`)))
       const added = await putFiles(context, layout, written)
-      const removed = [...drop, ...rewrite]
+      const removed = [...drop, ...rewrite].map((task) => task.file)
       const checks = checksOf(options.isolation ?? 'serializable', predicate)
       return {
-        change: { operation: 'overwrite', added, removed, written: pathsOf(added), checks },
+        change: { operation: 'overwrite', added, removed, written: writtenPaths(added), checks },
         result: { added, removed },
       }
     }),
@@ -83,7 +84,7 @@ function checksOf(isolation: IsolationLevel, predicate: Predicate): readonly Com
   return isolation === 'serializable' ? [rows, { kind: 'noAddedData', within }] : [rows]
 }
 
-function pathsOf(files: readonly DataFile[]): readonly StorePath[] {
+function writtenPaths(files: readonly DataFile[]): readonly StorePath[] {
   return files.map((file) => file.path)
 }
 
@@ -98,35 +99,30 @@ async function filesUnder(
   context: TableContext,
   pin: PinnedTable,
   filter: string,
-): Promise<{ drop: readonly DataFile[]; rewrite: readonly DataFile[]; predicate: Predicate }> {
+): Promise<{ drop: readonly ScanTask[]; rewrite: readonly ScanTask[]; predicate: Predicate }> {
   const schema = schemaById(pin.metadata, pin.schemaId)
   const predicates = await context.engine.filters(
     `SELECT * FROM ${pin.id} WHERE ${filter}`,
     new Map([[pin.id, { columns: schema.fields }]]),
   )
   const predicate: Predicate = predicates.get(pin.id) ?? { kind: 'true' }
-  if (pin.snapshotId === null) return { drop: [], rewrite: [], predicate }
-  const drop: DataFile[] = []
-  const rewrite: DataFile[] = []
-  for (const file of await liveFiles({
-    manifests: context.manifests,
-    metadata: pin.metadata,
-    snapshotId: pin.snapshotId,
-    signal: context.signal,
-  })) {
+  const drop: ScanTask[] = []
+  const rewrite: ScanTask[] = []
+  for (const task of await liveTableTasks(context, pin)) {
+    const { file } = task
     const spec = specById(pin.metadata, file.specId)
     if (!mightMatch(file, predicate, schema, spec)) continue
-    const matching = await matchingRows(context, pin, file, filter)
+    const matching = await matchingRows(context, pin, task, filter)
     if (matching === 0n) continue
-    if (matching === file.recordCount) drop.push(file)
-    else rewrite.push(file)
+    if (matching === file.recordCount) drop.push(task)
+    else rewrite.push(task)
   }
   return { drop, rewrite, predicate }
 }
 
-async function matchingRows(context: TableContext, pin: PinnedTable, file: DataFile, filter: string): Promise<bigint> {
-  await using lease = await context.store.lease([file.path], { signal: context.signal })
-  await using session = await context.engine.session([bindFiles(pin, [file], lease)], { signal: context.signal })
+async function matchingRows(context: TableContext, pin: PinnedTable, task: ScanTask, filter: string): Promise<bigint> {
+  await using lease = await leaseFiles(context, [task])
+  await using session = await context.engine.session([bindFiles(pin, [task], lease)], { signal: context.signal })
   const { rows } = await session.rows(`SELECT count(*) FROM ${pin.id} WHERE ${filter}`)
   return BigInt(String(rows[0]?.[0] ?? 0))
 }
@@ -134,13 +130,12 @@ async function matchingRows(context: TableContext, pin: PinnedTable, file: DataF
 async function survivors(
   context: TableContext,
   pin: PinnedTable,
-  rewritten: readonly DataFile[],
+  rewritten: readonly ScanTask[],
   filter: string,
   layout: Layout,
   folder: string,
 ) {
-  const paths: StorePath[] = rewritten.map((file) => file.path)
-  await using lease = await context.store.lease(paths, { signal: context.signal })
+  await using lease = await leaseFiles(context, rewritten)
   await using session = await context.engine.session([bindFiles(pin, rewritten, lease)], { signal: context.signal })
   return await writeLocal(session, `SELECT * FROM ${pin.id} WHERE (${filter}) IS NOT TRUE`, layout, folder)
 }

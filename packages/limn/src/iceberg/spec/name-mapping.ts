@@ -77,3 +77,14 @@ function malformed(cause?: unknown): LimnError {
     ...(cause === undefined ? {} : { cause }),
   })
 }
+
+/** A list of mapped fields: a table's, or what is inside one of its fields. */
+export type NameMapping = readonly MappedField[]
+
+/** The mapping a table states; null when it states none. Throws `iceberg/invalid-metadata` for one that is malformed. */
+export function statedNameMapping(metadata: {
+  readonly properties: Readonly<Record<string, string>>
+}): NameMapping | null {
+  const text = metadata.properties[nameMappingProperty]
+  return text === undefined ? null : nameMappingFromText(text)
+}
