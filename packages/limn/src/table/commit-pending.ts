@@ -20,7 +20,7 @@ import type { StorePath } from '../storage/index.ts'
 import type { TableContext } from './context.ts'
 
 /** What an operation did to a table: the files of one new snapshot, and what it relied on. */
-export interface TableChange {
+export interface SnapshotChange {
   readonly operation: SnapshotOperation
   readonly added: readonly DataFile[]
   readonly removed: readonly DataFile[]
@@ -42,7 +42,7 @@ export type PendingItem =
       readonly branch: string
       /** Chosen once, so that a lost answer can be settled by looking for it. */
       readonly snapshotId: bigint
-      readonly change: TableChange
+      readonly change: SnapshotChange
     }
   | { readonly kind: 'metadata'; readonly requirements: readonly Requirement[]; readonly updates: readonly Update[] }
 

@@ -8,11 +8,11 @@ import {
   type TableMetadata,
 } from '../iceberg/index.ts'
 import { commitPending, deleteDebris, type Ended, Retries, unknownOutcome } from './commit-loop.ts'
-import { type PendingItem, type PendingTable, stagePending, type TableChange, unstaged } from './commit-pending.ts'
+import { type PendingItem, type PendingTable, type SnapshotChange, stagePending, unstaged } from './commit-pending.ts'
 import { type PinnedTable, pinRef, type TableContext } from './context.ts'
 import type { Layout } from './write.ts'
 
-export type { Gathering, TableChange } from './commit-pending.ts'
+export type { Gathering, SnapshotChange } from './commit-pending.ts'
 
 export interface ChangeOptions {
   /** Branch to write. Default `main`; a branch that does not exist starts at `main`. */
@@ -36,7 +36,7 @@ export interface Working {
 
 /** What a piece of work comes to; `change` null: there is nothing to change, and nothing is committed. */
 export interface Worked<R> {
-  readonly change: TableChange | null
+  readonly change: SnapshotChange | null
   readonly result: R
 }
 
