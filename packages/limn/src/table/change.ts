@@ -5,9 +5,9 @@ import {
   createTableUpdates,
   type DataFile,
   type LoadedTable,
-  liveFiles,
   mightMatch,
   type PartitionSpec,
+  type ScanTask,
   type SnapshotOperation,
   schemaById,
   specById,
@@ -15,9 +15,9 @@ import {
   type TableMetadata,
 } from '../iceberg/index.ts'
 import type { Schema } from '../schema/index.ts'
-import type { StorePath } from '../storage/index.ts'
+import { bindFiles } from './bind.ts'
 import { type PinnedTable, pinRef, type TableContext } from './context.ts'
-import { bindFiles } from './read.ts'
+import { leaseFiles, liveTableTasks } from './read.ts'
 import { type Layout, putFiles, writeLocal } from './write.ts'
 
 /** Commits are tried this often before a conflict is reported; each attempt reads the table anew. */
@@ -117,7 +117,8 @@ export function overwrite(
       const written = [...(await writeLocal(session, rows.sql, layout, `${folder}/new`))]
       if (rewrite.length > 0)
         written.push(...(await survivors(context, pin, rewrite, filter, layout, `${folder}/kept`)))
-      return { operation: 'overwrite', added: await putFiles(context, layout, written), removed: [...drop, ...rewrite] }
+      const removed = [...drop, ...rewrite].map((task) => task.file)
+      return { operation: 'overwrite', added: await putFiles(context, layout, written), removed }
     },
     rows.tables ?? [],
   )
@@ -216,7 +217,7 @@ async function filesUnder(
   context: TableContext,
   pin: PinnedTable,
   filter: string,
-): Promise<{ drop: readonly DataFile[]; rewrite: readonly DataFile[] }> {
+): Promise<{ drop: readonly ScanTask[]; rewrite: readonly ScanTask[] }> {
   if (pin.snapshotId === null) return { drop: [], rewrite: [] }
   const schema = schemaById(pin.metadata, pin.schemaId)
   const predicates = await context.engine.filters(
@@ -224,27 +225,23 @@ async function filesUnder(
     new Map([[pin.id, { columns: schema.fields }]]),
   )
   const predicate = predicates.get(pin.id) ?? { kind: 'true' }
-  const drop: DataFile[] = []
-  const rewrite: DataFile[] = []
-  for (const file of await liveFiles({
-    manifests: context.manifests,
-    metadata: pin.metadata,
-    snapshotId: pin.snapshotId,
-    signal: context.signal,
-  })) {
+  const drop: ScanTask[] = []
+  const rewrite: ScanTask[] = []
+  for (const task of await liveTableTasks(context, pin)) {
+    const { file } = task
     const spec = specById(pin.metadata, file.specId)
     if (!mightMatch(file, predicate, schema, spec)) continue
-    const matching = await matchingRows(context, pin, file, filter)
+    const matching = await matchingRows(context, pin, task, filter)
     if (matching === 0n) continue
-    if (matching === file.recordCount) drop.push(file)
-    else rewrite.push(file)
+    if (matching === file.recordCount) drop.push(task)
+    else rewrite.push(task)
   }
   return { drop, rewrite }
 }
 
-async function matchingRows(context: TableContext, pin: PinnedTable, file: DataFile, filter: string): Promise<bigint> {
-  await using lease = await context.store.lease([file.path], { signal: context.signal })
-  await using session = await context.engine.session([bindFiles(pin, [file], lease)], { signal: context.signal })
+async function matchingRows(context: TableContext, pin: PinnedTable, task: ScanTask, filter: string): Promise<bigint> {
+  await using lease = await leaseFiles(context, [task])
+  await using session = await context.engine.session([bindFiles(pin, [task], lease)], { signal: context.signal })
   const { rows } = await session.rows(`SELECT count(*) FROM ${pin.id} WHERE ${filter}`)
   return BigInt(String(rows[0]?.[0] ?? 0))
 }
@@ -252,13 +249,12 @@ async function matchingRows(context: TableContext, pin: PinnedTable, file: DataF
 async function survivors(
   context: TableContext,
   pin: PinnedTable,
-  rewritten: readonly DataFile[],
+  rewritten: readonly ScanTask[],
   filter: string,
   layout: Layout,
   folder: string,
 ) {
-  const paths: StorePath[] = rewritten.map((file) => file.path)
-  await using lease = await context.store.lease(paths, { signal: context.signal })
+  await using lease = await leaseFiles(context, rewritten)
   await using session = await context.engine.session([bindFiles(pin, rewritten, lease)], { signal: context.signal })
   return await writeLocal(session, `SELECT * FROM ${pin.id} WHERE (${filter}) IS NOT TRUE`, layout, folder)
 }

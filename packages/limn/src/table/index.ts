@@ -3,6 +3,7 @@
  * Every change is one snapshot, visible at its commit or not at all.
  */
 export * from './alter.ts'
+export * from './bind.ts'
 export * from './change.ts'
 export * from './context.ts'
 export * from './read.ts'

@@ -11,10 +11,13 @@ import {
   substituteParameters,
   tablesOf,
 } from '../../sql/index.ts'
-import type { BoundTable, ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
-import { duckTypeOf, viewSql } from './binding.ts'
+import type { BoundTable } from '../bound.ts'
+import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, explainRun } from './errors.ts'
 import { filtersOfPlan, stubRows } from './filters.ts'
+import { Binder } from './read/bind.ts'
+import { Footers } from './read/footers.ts'
+import { duckTypeOf } from './read/project.ts'
 import { DuckSession } from './session.ts'
 
 export interface DuckDbOptions {
@@ -41,6 +44,7 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
 
 class DuckDb implements FileEngine {
   private readonly instance: DuckDBInstance
+  private readonly footers = new Footers()
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
@@ -105,9 +109,7 @@ class DuckDb implements FileEngine {
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      for (const schema of new Set(tables.map((table) => table.id.split('.')[0] ?? '')))
-        await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-      for (const table of tables) await connection.run(viewSql(table))
+      await this.bindAll(new Binder(connection, this.footers), tables)
     } catch (error) {
       await this.detach(connection, database)
       throw explainRun(error, '')
@@ -115,8 +117,22 @@ class DuckDb implements FileEngine {
     return new DuckSession(connection, () => this.detach(connection, database), options.signal)
   }
 
-  viewSql(table: BoundTable): string {
-    return viewSql(table)
+  async viewSql(table: BoundTable): Promise<string> {
+    const connection = await this.connect()
+    const database = await this.attach(connection)
+    try {
+      const binder = new Binder(connection, this.footers, { portable: true })
+      await connection.run(createSchema(table))
+      await binder.bind(table)
+      return binder.statements.join(';\n')
+    } finally {
+      await this.detach(connection, database)
+    }
+  }
+
+  private async bindAll(binder: Binder, tables: readonly BoundTable[]): Promise<void> {
+    for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
+    for (const table of tables) await binder.bind(table)
   }
 
   close(): void {
@@ -165,6 +181,10 @@ class DuckDb implements FileEngine {
     await connection.run(`USE memory; DETACH ${database}`)
     connection.closeSync()
   }
+}
+
+function createSchema(table: BoundTable): string {
+  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
 }
 
 function nameOf(id: TableId): string {
