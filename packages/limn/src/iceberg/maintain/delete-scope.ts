@@ -1,6 +1,6 @@
 import { compareUtf8, type Value } from '../../schema/index.ts'
 import type { StorePath } from '../../storage/index.ts'
-import { deleteFilePathId as filePathId, referencedFile } from '../scan/deletes.ts'
+import { referencedFile } from '../scan/deletes.ts'
 import { specById } from '../spec/lookup.ts'
 import type { DataFile, ManifestEntry, TableMetadata } from '../spec/types.ts'
 import type { Inventory } from './inventory.ts'
@@ -14,7 +14,8 @@ export function deleteKindOf(file: DataFile): DeleteKind {
   return file.format === 'puffin' ? 'vector' : 'position'
 }
 
-export { referencedFile }
+/** The reserved field id of a position delete's `file_path`. */
+const filePathId = 2_147_483_546
 
 /** Whether the bounds of a position-delete file's paths leave room for a path. */
 export function mightName(file: DataFile, path: StorePath): boolean {

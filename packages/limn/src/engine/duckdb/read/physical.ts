@@ -1,4 +1,4 @@
-import type { NameMapping } from '../../../iceberg/index.ts'
+import { childrenOf as fieldsIn, type NameMapping, nameMappingOf } from '../../../iceberg/index.ts'
 import type { Field } from '../../../schema/index.ts'
 import { quoteIdentifier } from '../../../sql/index.ts'
 
@@ -151,25 +151,10 @@ export function numberByPosition(
 ): readonly PhysicalColumn[] {
   return columns.map((column, i) => {
     const field = fields.find((one) => one.id === i + 1)
-    return { ...column, id: i + 1, type: field ? mapInside(column.type, mappingInside(field.type)) : column.type }
+    return {
+      ...column,
+      id: i + 1,
+      type: field ? mapInside(column.type, nameMappingOf(fieldsIn(field.type))) : column.type,
+    }
   })
-}
-
-function mappingOf(fields: readonly Field[]): NameMapping {
-  return fields.map((one) => ({ fieldId: one.id, names: [one.name], fields: mappingInside(one.type) }))
-}
-
-function mappingInside(type: Field['type']): NameMapping {
-  if (typeof type === 'string') return []
-  switch (type.type) {
-    case 'struct':
-      return mappingOf(type.fields)
-    case 'list':
-      return [{ fieldId: type.elementId, names: ['element'], fields: mappingInside(type.element) }]
-    case 'map':
-      return [
-        { fieldId: type.keyId, names: ['key'], fields: mappingInside(type.key) },
-        { fieldId: type.valueId, names: ['value'], fields: mappingInside(type.value) },
-      ]
-  }
 }
