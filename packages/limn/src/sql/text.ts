@@ -20,9 +20,9 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
     case 'boolean':
       return value ? 'TRUE' : 'FALSE'
     case 'int':
-      return `${value}::INTEGER`
+      return `${signed(value)}::INTEGER`
     case 'long':
-      return `${value}::BIGINT`
+      return `${signed(value)}::BIGINT`
     case 'float':
     case 'double':
       return `${quoteText(String(value))}::DOUBLE`
@@ -46,6 +46,12 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
         ? `from_hex('${Buffer.from(value).toString('hex')}')`
         : quoteText(String(value))
   }
+}
+
+/** A cast binds closer than a minus, and the least integer has no positive counterpart. */
+function signed(value: Value): string {
+  const text = String(value)
+  return text.startsWith('-') ? `(${text})` : text
 }
 
 /** DuckDB's name for a primitive type. It has no nanoseconds with a zone: those are TIMESTAMP_NS, in UTC. */
