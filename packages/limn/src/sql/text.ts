@@ -19,10 +19,11 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   switch (type) {
     case 'boolean':
       return value ? 'TRUE' : 'FALSE'
+    // The cast binds before the sign: without parentheses the least value would overflow on the way.
     case 'int':
-      return `${signed(value)}::INTEGER`
+      return Number(value) < 0 ? `(${value})::INTEGER` : `${value}::INTEGER`
     case 'long':
-      return `${signed(value)}::BIGINT`
+      return Number(value) < 0 ? `(${value})::BIGINT` : `${value}::BIGINT`
     case 'float':
     case 'double':
       return `${quoteText(String(value))}::DOUBLE`
@@ -46,12 +47,6 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
         ? `from_hex('${Buffer.from(value).toString('hex')}')`
         : quoteText(String(value))
   }
-}
-
-/** A cast binds closer than a minus, and the least integer has no positive counterpart. */
-function signed(value: Value): string {
-  const text = String(value)
-  return text.startsWith('-') ? `(${text})` : text
 }
 
 /** DuckDB's name for a primitive type. It has no nanoseconds with a zone: those are TIMESTAMP_NS, in UTC. */
