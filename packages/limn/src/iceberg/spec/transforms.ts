@@ -62,9 +62,11 @@ function truncate(type: Type, value: Value, width: number): Value {
   if (value instanceof Uint8Array) return value.slice(0, width)
   if (typeof value === 'bigint') {
     const step = BigInt(width)
-    return value - (((value % step) + step) % step)
+    const down = value - (((value % step) + step) % step)
+    return type === 'long' ? BigInt.asIntN(64, down) : down
   }
-  if (type === 'int') return Number(value) - (((Number(value) % width) + width) % width)
+  // Below the least integer the arithmetic of the specification wraps around.
+  if (type === 'int') return (Number(value) - (((Number(value) % width) + width) % width)) | 0
   throw new LimnError('iceberg/unsupported', { message: `A ${String(type)} cannot be truncated.` })
 }
 
