@@ -1,5 +1,6 @@
 /** Actions: new snapshots as requirements, updates and the paths written. Metadata in, metadata out; never a row. */
 export * from './cherry-pick.ts'
+
 export * from './evolve.ts'
 export { type ColumnPath, columnOf, findColumn } from './evolve-columns.ts'
 export * from './evolve-mapping.ts'
@@ -10,4 +11,6 @@ export {
   type RefChange,
   type Retention,
 } from './refs.ts'
+export { type AddedFile, fileKey } from './snapshot-manifests.ts'
+export { partitionKey } from './snapshot-summary.ts'
 export * from './stage-snapshot.ts'
