@@ -3,6 +3,7 @@
  * is an error, never a guess.
  */
 export * from './avro.ts'
+export { StoredMap } from './avro-rows.ts'
 export * from './json.ts'
 export * from './parquet.ts'
 export type {
