@@ -6,6 +6,7 @@
 export type StepName =
   | 'file.write'
   | 'file.put'
+  | 'file.delete'
   | 'manifest.write'
   | 'metadata.write'
   | 'catalog.commit'
