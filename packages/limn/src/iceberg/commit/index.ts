@@ -1,2 +1,4 @@
 /** Actions: new snapshots as requirements, updates and the paths written. Metadata in, metadata out; never a row. */
+export { type AddedFile, fileKey } from './snapshot-manifests.ts'
+export { partitionKey } from './snapshot-summary.ts'
 export * from './stage-snapshot.ts'

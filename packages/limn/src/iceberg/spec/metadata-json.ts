@@ -129,6 +129,13 @@ function metadataFromJson(value: unknown): TableMetadata {
   if (current !== null && !refs.main) refs.main = { type: 'branch', snapshotId: current }
   if ((refs.main?.snapshotId ?? null) !== current) throw invalid('main is not the current snapshot')
   const others = Object.fromEntries(Object.entries(json).filter(([key]) => !known.has(key)))
+  const currentSchemaId = number(later('current-schema-id', schemas[0]?.schemaId ?? 0), 'current-schema-id')
+  if (!schemas.some((schema) => schema.schemaId === currentSchemaId))
+    throw invalid(`its current schema ${currentSchemaId} is not among its schemas`)
+  const latestSpecId = Math.max(...specs.map((spec) => spec.specId))
+  const defaultSpecId = number(later('default-spec-id', latestSpecId), 'default-spec-id')
+  if (!specs.some((spec) => spec.specId === defaultSpecId))
+    throw invalid(`its default spec ${defaultSpecId} is not among its partition specs`)
   return {
     formatVersion: version,
     tableUuid: text(later('table-uuid', ''), 'table-uuid'),
@@ -137,9 +144,9 @@ function metadataFromJson(value: unknown): TableMetadata {
     lastUpdatedMs: number(json['last-updated-ms'], 'last-updated-ms'),
     lastColumnId: number(json['last-column-id'], 'last-column-id'),
     schemas,
-    currentSchemaId: number(later('current-schema-id', schemas[0]?.schemaId ?? 0), 'current-schema-id'),
+    currentSchemaId,
     partitionSpecs: specs,
-    defaultSpecId: number(later('default-spec-id', specs[0]?.specId ?? 0), 'default-spec-id'),
+    defaultSpecId,
     lastPartitionId: number(later('last-partition-id', usedPartitionId), 'last-partition-id'),
     sortOrders: list(later('sort-orders', [{ 'order-id': 0, fields: [] }]), 'sort-orders').map(sortOrderFromJson),
     defaultSortOrderId: number(later('default-sort-order-id', 0), 'default-sort-order-id'),
