@@ -135,7 +135,3 @@ function withinSql(sql: string, table: string, condition: string): string {
   return `SELECT * FROM (${sql}\n) AS ${name} WHERE CASE WHEN (${condition}\n) THEN TRUE ELSE error(${quoteText(message)}) END`
 }
 
-/** Specs whose rows have partitions; an empty spec is one partition. */
-export function specOf(metadata: Parameters<typeof specById>[0]): PartitionSpec {
-  return specById(metadata, metadata.defaultSpecId)
-}
