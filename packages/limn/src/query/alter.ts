@@ -1,9 +1,15 @@
 import { LimnError, unreachable } from '../base/index.ts'
-import type { LoadedTable, SortFieldChange, TableChange } from '../iceberg/index.ts'
-import type { DefaultValue } from '../schema/index.ts'
-import { currentSchema, specById } from '../iceberg/index.ts'
-import { fieldByName, type Type } from '../schema/index.ts'
-import type { AddedColumn, AlterAction, ColumnChange, ColumnPlace, SqlText, Term } from '../sql/index.ts'
+import {
+  columnOf,
+  currentSchema,
+  findColumn,
+  type LoadedTable,
+  type SortFieldChange,
+  specById,
+  type TableChange,
+} from '../iceberg/index.ts'
+import { type DefaultValue, locateById, type Type } from '../schema/index.ts'
+import type { AddedColumn, AlterAction, ColumnChange, ColumnPlace, Path, SqlText, Term } from '../sql/index.ts'
 import { transformOf } from './transforms.ts'
 import { typeOf, typeText } from './types.ts'
 
@@ -140,7 +146,9 @@ function hasColumn(loaded: LoadedTable, column: readonly string[]): boolean {
 }
 
 /** `format-version` is no property in the table's metadata: setting it upgrades the table. */
-function propertyChanges(properties: readonly { readonly key: string; readonly value: string }[]): readonly TableChange[] {
+function propertyChanges(
+  properties: readonly { readonly key: string; readonly value: string }[],
+): readonly TableChange[] {
   const version = properties.find((one) => one.key === 'format-version')
   const rest = properties.filter((one) => one !== version)
   const set: readonly TableChange[] =
@@ -175,4 +183,24 @@ function sortOf(sort: Extract<AlterAction, { kind: 'writeOrder' }>['order'][numb
     direction: sort.direction,
     nullOrder: sort.nulls === 'first' ? 'nulls-first' : 'nulls-last',
   }
+}
+
+/** The identifier fields that stay. */
+function identifiersWithout(loaded: LoadedTable, columns: readonly Path[]): readonly (readonly string[])[] {
+  const { fields, identifierFieldIds } = currentSchema(loaded.metadata)
+  const dropped = new Set<number>()
+  for (const { parts } of columns) {
+    const { id } = columnOf(fields, parts, false).field
+    if (!identifierFieldIds.includes(id))
+      throw new LimnError('schema/invalid-change', {
+        message: `${parts.join('.')} is no identifier field of ${loaded.table}.`,
+        notDone: 'The table is unchanged.',
+        remedy: 'Name the fields that SET IDENTIFIER FIELDS named.',
+      })
+    dropped.add(id)
+  }
+  return identifierFieldIds.flatMap((id) => {
+    const found = dropped.has(id) ? undefined : locateById(fields, id)
+    return found ? [found.path] : []
+  })
 }

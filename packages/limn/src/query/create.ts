@@ -1,4 +1,4 @@
-import { isTableId, LimnError, randomUuid, type TableId } from '../base/index.ts'
+import { LimnError, randomUuid, type TableId } from '../base/index.ts'
 import {
   createTableUpdates,
   evolveSchema,
@@ -168,9 +168,4 @@ function notThere(table: string): LimnError {
     notDone: 'Nothing was run.',
     remedy: 'Write CREATE OR REPLACE TABLE.',
   })
-}
-
-/** Whether a name could be a table's. */
-export function isName(parts: readonly string[]): boolean {
-  return isTableId(parts.join('.').toLowerCase())
 }

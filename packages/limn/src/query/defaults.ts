@@ -1,5 +1,13 @@
 import { LimnError } from '../base/index.ts'
-import { type DefaultValue, decimalOf, type Field, fixedLengthOf, isPrimitive, type Type, type Value } from '../schema/index.ts'
+import {
+  type DefaultValue,
+  decimalOf,
+  type Field,
+  fixedLengthOf,
+  isPrimitive,
+  type Type,
+  type Value,
+} from '../schema/index.ts'
 import { duckType, quoteText, type SqlText, sqlLiteral } from '../sql/index.ts'
 import type { TableContext } from '../table/index.ts'
 import { duckText } from './rewrite.ts'
@@ -37,10 +45,14 @@ export async function evaluateDefault(
   type: Type,
 ): Promise<DefaultValue | null> {
   await using session = await context.engine.session([], { signal: context.signal })
-  const cast = isPrimitive(type) ? `CAST((${duckText(expression.text)}\n) AS ${duckType(type)})` : `(${duckText(expression.text)}\n)`
+  const cast = isPrimitive(type)
+    ? `CAST((${duckText(expression.text)}\n) AS ${duckType(type)})`
+    : `(${duckText(expression.text)}\n)`
   const { line, column } = expression.at
   try {
-    const { rows } = await session.rows(`SELECT v IS NULL, ${isPrimitive(type) ? storedSql(type) : 'NULL'} FROM (SELECT ${cast} AS v)`)
+    const { rows } = await session.rows(
+      `SELECT v IS NULL, ${isPrimitive(type) ? storedSql(type) : 'NULL'} FROM (SELECT ${cast} AS v)`,
+    )
     const [isNull, cell] = rows[0] ?? []
     if (isNull === true) return null
     const value = isPrimitive(type) ? storedValue(type, cell) : undefined

@@ -1,5 +1,5 @@
 import { LimnError } from '../base/index.ts'
-import { type PartitionSpec, specById } from '../iceberg/index.ts'
+import type { PartitionSpec } from '../iceberg/index.ts'
 import { type Field, fieldById, type Schema } from '../schema/index.ts'
 import { type Insert, quoteIdentifier, quoteText, type SqlText } from '../sql/index.ts'
 import { append, layoutOf, overwrite, type TableContext } from '../table/index.ts'
@@ -37,9 +37,19 @@ export async function runInsert(
     case 'overwrite': {
       const dynamic = spec.fields.length > 0 && (given.size === 0 || mode.partition.some((one) => one.value === null))
       if (dynamic)
-        return changedOf('insert', target, await overwriteDynamic(context, target.table, rows, write))
-      const filter = [...given].map(([field, value]) => `${quoteIdentifier(field.name)} IS NOT DISTINCT FROM (${value})`)
-      return changedOf('insert', target, await overwrite(context, target.table, filter.join(' AND ') || 'TRUE', rows, write))
+        throw new LimnError('iceberg/unsupported', {
+          message: 'limn does not replace partitions by the rows that come yet.',
+          notDone: 'Nothing was run.',
+          remedy: 'Name the partition with its value, or write INSERT INTO t REPLACE WHERE ….',
+        })
+      const filter = [...given].map(
+        ([field, value]) => `${quoteIdentifier(field.name)} IS NOT DISTINCT FROM (${value})`,
+      )
+      return changedOf(
+        'insert',
+        target,
+        await overwrite(context, target.table, filter.join(' AND ') || 'TRUE', rows, write),
+      )
     }
   }
 }
@@ -134,4 +144,3 @@ function withinSql(sql: string, table: string, condition: string): string {
   const message = `a new row lies outside REPLACE WHERE ${condition}`
   return `SELECT * FROM (${sql}\n) AS ${name} WHERE CASE WHEN (${condition}\n) THEN TRUE ELSE error(${quoteText(message)}) END`
 }
-

@@ -44,8 +44,7 @@ export function resolveName(parts: readonly string[]): ResolvedName {
   if (part === undefined) return { table, part: { kind: 'rows' } }
   const word = part.toLowerCase()
   for (const type of ['branch', 'tag'] as const)
-    if (word.startsWith(`${type}_`))
-      return { table, part: { kind: 'ref', type, ref: part.slice(type.length + 1) } }
+    if (word.startsWith(`${type}_`)) return { table, part: { kind: 'ref', type, ref: part.slice(type.length + 1) } }
   const metadata = metadataTableNames.find((one) => one === word)
   if (metadata) return { table, part: { kind: 'metadata', name: metadata } }
   const close = nearest(word, metadataTableNames)

@@ -21,7 +21,10 @@ export function topColumn(schema: Schema, path: Path, table: string): Field {
       ? `Line ${line}, column ${column}: ${path.parts.join('.')} is within a column; name the column.`
       : `Line ${line}, column ${column}: ${table} has no column ${name}.`,
     notDone: 'Nothing was run.',
-    remedy: close && !found ? `Did you mean ${close}?` : `The columns are: ${schema.fields.map((one) => one.name).join(', ')}.`,
+    remedy:
+      close && !found
+        ? `Did you mean ${close}?`
+        : `The columns are: ${schema.fields.map((one) => one.name).join(', ')}.`,
   })
 }
 

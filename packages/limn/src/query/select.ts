@@ -5,7 +5,7 @@ import type { SqlText, TableReference } from '../sql/index.ts'
 import { type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
 import { type ResolvedName, resolveName, unknownTable } from './names.ts'
 import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
-import { pinAt, type Point, pointOf } from './version.ts'
+import { type Point, pinAt, pointOf } from './version.ts'
 
 export interface SelectOptions {
   /** Where a table stands that the query names without a version; null: nowhere. Default: where `main` points. */

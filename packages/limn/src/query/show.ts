@@ -1,7 +1,7 @@
-import type { TableId } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import { currentSchema, specById, type TableMetadata, type Transform } from '../iceberg/index.ts'
-import { type Field, type Schema, type Type } from '../schema/index.ts'
+import type { Field, Schema, Type } from '../schema/index.ts'
 import { type ColumnDefinition, type Path, printStatement, type Show, type Term } from '../sql/index.ts'
 import type { TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
@@ -28,7 +28,13 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
     case 'columns': {
       const schema = currentSchema((await load(context, what.table)).metadata)
       return {
-        columns: [text('column'), text('type'), { name: 'required', type: 'BOOLEAN' }, text('default'), text('comment')],
+        columns: [
+          text('column'),
+          text('type'),
+          { name: 'required', type: 'BOOLEAN' },
+          text('default'),
+          text('comment'),
+        ],
         rows: schema.fields.map((field) => [
           field.name,
           typeText(field.type),
@@ -119,7 +125,10 @@ function termOf(transform: Transform, column: Path): Term {
     case 'truncate':
       return { at, transform: 'truncate', argument: transform.width, column }
     case 'unknown':
-      return { at, transform: 'void', argument: null, column }
+      throw new LimnError('iceberg/unsupported', {
+        message: `The table is partitioned by ${transform.text}, which SQL has no word for.`,
+        notDone: 'The statement was not written down.',
+      })
     default:
       return { at, transform: transform.kind, argument: null, column }
   }

@@ -14,7 +14,14 @@ export function typeOf(node: TypeNode): Type {
     case 'list':
       return { type: 'list', elementId: 0, elementRequired: false, element: typeOf(node.element) }
     case 'map':
-      return { type: 'map', keyId: 0, key: typeOf(node.key), valueId: 0, valueRequired: false, value: typeOf(node.value) }
+      return {
+        type: 'map',
+        keyId: 0,
+        key: typeOf(node.key),
+        valueId: 0,
+        valueRequired: false,
+        value: typeOf(node.value),
+      }
     case 'struct':
       return {
         type: 'struct',
