@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LimnError } from '../../packages/limn/src/base/index.ts'
+import type { Cancel, ObjectStore, StorePath } from '../../packages/limn/src/storage/index.ts'
 import { runner } from '../support/statements.ts'
 import { temporaryTables } from '../support/tables.ts'
 
@@ -33,16 +34,19 @@ describe('a query', () => {
 
   it('opens only the files that can hold a row it uses, at any version', async () => {
     await using made = await temporaryTables()
-    const { run, rows, snapshots } = runner(made.context)
+    const { run, snapshots } = runner(made.context)
     await run('CREATE TABLE a.t (id BIGINT) PARTITIONED BY (id)')
     await run('INSERT INTO a.t SELECT * FROM range(5)')
     const [first] = await snapshots('a.t')
     const leased: string[][] = []
-    const lease = made.store.lease.bind(made.store)
-    made.store.lease = (paths, options) => {
-      leased.push(paths.map(String))
-      return lease(paths, options)
-    }
+    const store = made.context.store
+    const watched: ObjectStore = Object.assign(Object.create(store), {
+      lease: (paths: readonly StorePath[], options?: Cancel) => {
+        leased.push(paths.map(String))
+        return store.lease(paths, options)
+      },
+    })
+    const { rows } = runner({ ...made.context, store: watched })
     expect(await rows(`SELECT id FROM a.t VERSION AS OF ${first} WHERE id = 3`)).toEqual([[3n]])
     expect(leased.map((paths) => paths.length)).toEqual([1])
   })
