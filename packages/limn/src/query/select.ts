@@ -10,6 +10,11 @@ import { type Point, pinAt, pointOf } from './version.ts'
 export interface SelectOptions {
   /** Where a table stands that the query names without a version; null: nowhere. Default: where `main` points. */
   readonly pin?: (loaded: LoadedTable) => PinnedTable | null
+  /**
+   * The table whose rows a statement changes, named first in the text: whoever runs it binds it, file by file. Behind
+   * `offset` the same table is read whole, as by any query, under another name.
+   */
+  readonly subject?: { readonly table: TableId; readonly offset: number }
 }
 
 /** A query that DuckDB reads as it is, over tables pinned and opened. Disposing lets go of their files. */
@@ -25,6 +30,8 @@ interface Source {
   readonly id: TableId
   readonly name: ResolvedName
   readonly point: Point | null
+  /** Only its columns are asked for. */
+  readonly unread?: true
 }
 
 /**
@@ -37,8 +44,9 @@ export async function bindSelect(
   query: SqlText,
   options: SelectOptions = {},
 ): Promise<BoundSelect> {
-  const { sql, sources } = await locate(context, query)
+  const { sql, sources } = await locate(context, query, options)
   const pins = await pinAll(context, sources, options)
+  const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
   const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
     [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
   )
@@ -47,6 +55,7 @@ export async function bindSelect(
   try {
     const bound: BoundTable[] = []
     for (const [id, pin] of pins) {
+      if (unread.has(id)) continue
       const predicate = predicates.get(id) ?? { kind: 'true' as const }
       bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
     }
@@ -80,6 +89,7 @@ export function describeSelect(context: TableContext, select: BoundSelect) {
 async function locate(
   context: TableContext,
   query: SqlText,
+  { subject }: SelectOptions,
 ): Promise<{ readonly sql: string; readonly sources: readonly Source[] }> {
   const { text, travels } = placed(query)
   const namespaces = namespacesBeside(text)
@@ -109,13 +119,15 @@ async function locate(
     const parts = partsOf(table)
     if (parts === null || (table.catalog === null && taken.has(boundIdOf(parts)))) continue
     const name = resolveName(parts)
-    if (name.part.kind === 'rows') {
-      if (!taken.has(name.table)) sources.push({ id: name.table, name, point: null })
+    const start = fromByteOffset(plain, table.location)
+    const isSubject = name.part.kind === 'rows' && name.table === subject?.table
+    if (name.part.kind === 'rows' && !(isSubject && start >= subject.offset)) {
+      if (!taken.has(name.table))
+        sources.push({ id: name.table, name, point: null, ...(isSubject ? { unread: true } : {}) })
       taken.add(name.table)
       continue
     }
     const id = tableId(`${namespaces()}.${lastWord(name)}`)
-    const start = fromByteOffset(plain, table.location)
     const end = nameEnd(plain, start)
     renamed.push({ start, end, by: id.padEnd(end - start) })
     sources.push({ id, name, point: null })
