@@ -69,8 +69,10 @@ describe('any text', () => {
     expect(timed(deep)).toBeLessThan(5_000)
     for (const type of [`INT${'[]'.repeat(100_000)}`, 'STRUCT<a: '.repeat(100_000), 'MAP<INT, '.repeat(100_000)])
       expect(() => parseStatement(`CREATE TABLE a.t (x ${type})`)).toThrow(LimnError)
-    for (const time of ['INTERVAL '.repeat(100_000), `${'- '.repeat(100_000)}1`])
-      expect(() => parseStatement(`SELECT 1 FROM a.t TIMESTAMP AS OF ${time}`)).toThrow(LimnError)
+    const intervals = `SELECT 1 FROM a.t TIMESTAMP AS OF ${'INTERVAL '.repeat(100_000)}`
+    expect(timed(intervals)).toBeLessThan(5_000)
+    const signs = `SELECT 1 FROM a.t TIMESTAMP AS OF ${'- '.repeat(100_000)}1`
+    expect(() => parseStatement(signs)).toThrow(LimnError)
     expect(() => parseStatement(`CREATE TABLE a.t (x ${'ARRAY<'.repeat(100_000)}INT${'>'.repeat(100_000)})`)).toThrow(
       LimnError,
     )
