@@ -15,6 +15,8 @@ export const errorKinds = {
   'usage/unknown-table': 2,
   'usage/unknown-run': 2,
   'usage/unknown-snapshot': 2,
+  'usage/owned-table': 2,
+  'usage/table-exists': 2,
   'usage/node-too-old': 2,
   'usage/folder-not-empty': 2,
   'config/invalid': 2,

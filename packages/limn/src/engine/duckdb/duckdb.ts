@@ -162,7 +162,8 @@ class DuckDb implements FileEngine {
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
   private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
-    const key = JSON.stringify([...tables])
+    const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
+    const key = JSON.stringify(shapes)
     let made = this.stubbed.get(key)
     if (!made) {
       made = this.makeStubs(tables)
