@@ -132,6 +132,7 @@ function jsonText(type: Type, value: string, depth = 0): string {
     if (type === 'time' || type === 'timestamp' || type === 'timestamptz') return `to_json(epoch_us(${value})::VARCHAR)`
     if (type === 'timestamp_ns' || type === 'timestamptz_ns') return `to_json(epoch_ns(${value})::VARCHAR)`
     if (type === 'binary' || type.startsWith('fixed')) return `to_json(lower(hex(${value})))`
+    if (type === 'variant') return `${value}::JSON`
     return `to_json(${value}::VARCHAR)`
   }
   const item = `x${depth}`
@@ -158,6 +159,7 @@ function exact(type: Type, value: unknown): CanonicalValue {
   if (value === null || value === undefined) return null
   if (typeof type === 'string') {
     if (type === 'float' || type === 'double') return floatBits(type, floatOf(String(value)))
+    if (type === 'variant') return plain(value)
     return typeof value === 'boolean' ? value : String(value)
   }
   switch (type.type) {
@@ -172,6 +174,46 @@ function exact(type: Type, value: unknown): CanonicalValue {
           exact(type.value, inner),
         ]),
       )
+  }
+}
+
+/** A variant as JSON has it: numbers of every kind alike. */
+function plain(value: unknown): CanonicalValue {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'number') return { number: String(value) }
+  if (typeof value !== 'object') return String(value)
+  if (Array.isArray(value)) return value.map(plain)
+  return { object: Object.entries(value).map(([name, inner]) => [name, plain(inner)]) }
+}
+
+/** Another engine's rows with their variants made plain, so that they compare with limn's. */
+export function withPlainVariants(rows: readonly string[], columns: readonly SeenColumn[]): readonly string[] {
+  const top = columns.filter(([, name]) => !name.includes('.'))
+  if (!top.some(([, , type]) => type === 'variant')) return rows
+  return rows.map((row) => {
+    const values = JSON.parse(row) as readonly unknown[]
+    return JSON.stringify(values.map((value, i) => (top[i]?.[2] === 'variant' ? plain(plainValue(value)) : value)))
+  })
+}
+
+/** `{kind: value}` without its kind. */
+function plainValue(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return null
+  const [kind, inner] = Object.entries(value)[0] ?? ['null', null]
+  switch (kind) {
+    case 'object':
+      return Object.fromEntries(Object.entries(inner as object).map(([name, one]) => [name, plainValue(one)]))
+    case 'array':
+      return (inner as readonly unknown[]).map(plainValue)
+    case 'int':
+    case 'decimal':
+      return Number(inner)
+    case 'double':
+      return Buffer.from(String(inner), 'hex').readDoubleBE()
+    case 'float':
+      return Buffer.from(String(inner), 'hex').readFloatBE()
+    default:
+      return inner
   }
 }
 
