@@ -116,6 +116,7 @@ describe('the repository', () => {
       ...Object.keys(rows),
       'conformance',
       'simulation',
+      'mutants',
       'interop',
       'types',
       'package',

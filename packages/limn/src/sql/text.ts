@@ -19,10 +19,11 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   switch (type) {
     case 'boolean':
       return value ? 'TRUE' : 'FALSE'
+    // The cast binds before the sign: without parentheses the least value would overflow on the way.
     case 'int':
-      return `${value}::INTEGER`
+      return Number(value) < 0 ? `(${value})::INTEGER` : `${value}::INTEGER`
     case 'long':
-      return `${value}::BIGINT`
+      return Number(value) < 0 ? `(${value})::BIGINT` : `${value}::BIGINT`
     case 'float':
     case 'double':
       return `${quoteText(String(value))}::DOUBLE`

@@ -1,8 +1,10 @@
 /** The format, pure: metadata, manifests, transforms, values, requirements and updates. No store, no rows. */
 export * from './deletion-vector.ts'
+export * from './locations.ts'
 export * from './lookup.ts'
 export * from './manifest.ts'
 export * from './metadata-json.ts'
+export * from './name-mapping.ts'
 export * from './single-value.ts'
 export * from './transforms.ts'
 export * from './types.ts'

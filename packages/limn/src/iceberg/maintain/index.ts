@@ -1,0 +1,13 @@
+/** Maintenance: what to rewrite, expire and delete. Facts in, plans out; metadata is read, rows never are. */
+export * from './dangling.ts'
+export * from './delete-scope.ts'
+export * from './expire.ts'
+export * from './health.ts'
+export * from './inventory.ts'
+export * from './location.ts'
+export * from './orphans.ts'
+export * from './reachable.ts'
+export * from './rewrite-deletes.ts'
+export * from './rewrite-files.ts'
+export * from './rewrite-manifests.ts'
+export * from './z-order.ts'

@@ -1,0 +1,3 @@
+export { parseStatement } from './parse.ts'
+export { printStatement, printType } from './print.ts'
+export type * from './tree.ts'
