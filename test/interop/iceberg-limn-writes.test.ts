@@ -67,7 +67,7 @@ describe.runIf(present)('Tables that limn writes', () => {
         const catalog = { db: `${made.folder}/catalog.db`, name: 'test', warehouse: made.store.root }
         const theirs = await java.ask<Seen>({ op: 'read', catalog, table, ...at })
         const { files, deletes, metadata, ...comparable } = theirs as Seen & Record<string, unknown>
-        const rows = withPlainVariants(theirs.rows, theirs.columns)
+        const rows = withPlainVariants(theirs)
         expect({ at, ...ours }).toEqual({ at, ...comparable, rows })
         counts.java.reads++
         counts.java.rows += rows.length
@@ -76,10 +76,10 @@ describe.runIf(present)('Tables that limn writes', () => {
         })
         if (at.ref === undefined)
           await readOrRefuse(cell.name, 'duckdb', { metadata: metadataLocation }, at, (seen: DuckSeen) => {
-            const { columns, snapshots } = ours
+            const { order, snapshots } = ours
             expect({ at, ...seen }).toEqual({
               at,
-              names: topLevel(columns, at, now),
+              names: order,
               rows: ours.rows,
               snapshots: snapshots.map((one) => ({ id: one.id, sequence: one.sequence })),
             })
@@ -139,6 +139,7 @@ function comparedWithPyIceberg(seen: Seen) {
     schemaId: seen.schemaId,
     schemas: Object.fromEntries(Object.entries(seen.schemas).map(([id, list]) => [id, columns(list)])),
     columns: columns(seen.columns),
+    order: seen.order,
     identifierFieldIds: seen.identifierFieldIds,
     specId: seen.specId,
     specs: seen.specs,
@@ -147,9 +148,4 @@ function comparedWithPyIceberg(seen: Seen) {
     rows: seen.rows,
     snapshots: seen.snapshots.map(({ id, parent, sequence, operation }) => ({ id, parent, sequence, operation })),
   }
-}
-
-/** Names in the order of the schema that was read. */
-function topLevel(columns: Seen['columns'], _at: SeenAt, _now: Seen): readonly string[] {
-  return columns.filter(([, name]) => !name.includes('.')).map(([, name]) => name)
 }

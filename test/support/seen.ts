@@ -52,6 +52,8 @@ export interface Seen {
   readonly schemaId: number
   readonly schemas: Readonly<Record<string, readonly SeenColumn[]>>
   readonly columns: readonly SeenColumn[]
+  /** The columns' names in the order of the schema. */
+  readonly order: readonly string[]
   readonly identifierFieldIds: readonly number[]
   readonly specId: number
   readonly specs: Readonly<Record<string, readonly (readonly [number, number, string, string])[]>>
@@ -76,7 +78,9 @@ export async function limnSees(context: TableContext, table: TableId, at: SeenAt
   if (!loaded) throw new Error(`${table} is not in the catalog`)
   const pin = at.snapshot === undefined ? pinRef(loaded, at.ref) : pinSnapshot(loaded, BigInt(at.snapshot))
   if (!pin) throw new Error(`${table} has no ref ${at.ref}`)
-  return { ...describeMetadata(loaded), columns: columnsOf(schemaOfPin(pin)), rows: await rowsOf(context, pin) }
+  const schema = schemaOfPin(pin)
+  const order = schema.fields.map((field) => field.name)
+  return { ...describeMetadata(loaded), columns: columnsOf(schema), order, rows: await rowsOf(context, pin) }
 }
 
 /** The rows under a condition, read with what pruning leaves and read whole. */
@@ -187,12 +191,12 @@ function plain(value: unknown): CanonicalValue {
 }
 
 /** Another engine's rows with their variants made plain, so that they compare with limn's. */
-export function withPlainVariants(rows: readonly string[], columns: readonly SeenColumn[]): readonly string[] {
-  const top = columns.filter(([, name]) => !name.includes('.'))
-  if (!top.some(([, , type]) => type === 'variant')) return rows
+export function withPlainVariants({ rows, columns, order }: Seen): readonly string[] {
+  const types = order.map((name) => columns.find(([, one]) => one === name)?.[2])
+  if (!types.includes('variant')) return rows
   return rows.map((row) => {
     const values = JSON.parse(row) as readonly unknown[]
-    return JSON.stringify(values.map((value, i) => (top[i]?.[2] === 'variant' ? plain(plainValue(value)) : value)))
+    return JSON.stringify(values.map((value, i) => (types[i] === 'variant' ? plain(plainValue(value)) : value)))
   })
 }
 
@@ -239,7 +243,7 @@ export function floatBits(type: 'float' | 'double', value: number): string {
   return view.getBigUint64(0).toString(16).padStart(16, '0')
 }
 
-function describeMetadata({ metadata }: LoadedTable): Omit<Seen, 'rows' | 'columns'> {
+function describeMetadata({ metadata }: LoadedTable): Omit<Seen, 'rows' | 'columns' | 'order'> {
   const byId = <T, U>(list: readonly T[], id: (one: T) => number, what: (one: T) => U): Readonly<Record<string, U>> =>
     Object.fromEntries(list.map((one) => [String(id(one)), what(one)]))
   return {

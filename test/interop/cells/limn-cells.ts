@@ -195,7 +195,7 @@ const shapeCells: readonly LimnCell[] = [
       ['3', null, null],
     ])
     await writer.alter(
-      { kind: 'remove-partition-field', field: 'at_month' },
+      { kind: 'remove-partition-field', field: { name: 'at_month' } },
       { kind: 'add-partition-field', column: 'at', transform: { kind: 'day' } },
       { kind: 'rename-partition-field', name: 'shard', to: 'part' },
     )

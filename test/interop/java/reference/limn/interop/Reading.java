@@ -68,6 +68,8 @@ final class Reading {
     rows.sort(Canonical::byBytes);
     ObjectNode out = describe(table);
     out.set("columns", columns(schema));
+    ArrayNode order = out.putArray("order");
+    schema.columns().forEach(field -> order.add(field.name()));
     out.put("files", files).put("deletes", deletes);
     ArrayNode list = out.putArray("rows");
     for (String row : rows) list.add(row);
