@@ -50,7 +50,9 @@ const rest: readonly SparkCell[] = [
       "CALL peer.system.rewrite_data_files(table => 'cells.TARGET', options => map('rewrite-all', 'true'))",
       "CALL peer.system.rewrite_manifests('cells.TARGET')",
       'DELETE FROM TARGET WHERE id = 3',
-      ...(version === 2 ? ["CALL peer.system.rewrite_position_delete_files('cells.TARGET', map('rewrite-all', 'true'))"] : []),
+      ...(version === 2
+        ? ["CALL peer.system.rewrite_position_delete_files('cells.TARGET', map('rewrite-all', 'true'))"]
+        : []),
       "CALL peer.system.compute_table_stats('cells.TARGET')",
     ],
   })),
