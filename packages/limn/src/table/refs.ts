@@ -1,7 +1,7 @@
 import { randomPositiveLong, type TableId } from '../base/index.ts'
 import { changeRefs, cherryPick, type RefChange, type SnapshotRef, stageSnapshot } from '../iceberg/index.ts'
 import { type Altered, changeMetadata, loadTable } from './alter.ts'
-import { committed } from './change.ts'
+import { committed } from './commit.ts'
 import type { TableContext } from './context.ts'
 
 export interface RefsAltered extends Altered {
