@@ -23,7 +23,12 @@ describe('a condition on a table, from both sides,', () => {
     expect(either).toEqual({ atMost: always, atLeast: day })
     expect(await of('TRUE')).toEqual({ atMost: always, atLeast: always })
     expect(await of('id = 1 AND FALSE')).toEqual({ atMost: never, atLeast: never })
-    expect(await of('id IN (1, 5, 9)')).toMatchObject({ atMost: { kind: 'in' }, atLeast: { kind: 'in' } })
+    const each = [1n, 5n, 9n].map((value) => ({ kind: 'compare', operator: 'eq', column: 'id', value }))
+    const listed = { kind: 'or', of: each }
+    expect(await of('id IN (1, 5, 9)')).toEqual({
+      atMost: { kind: 'and', of: [{ kind: 'in', column: 'id', values: [1n, 5n, 9n] }, listed] },
+      atLeast: listed,
+    })
     expect(await of('id IS NULL OR id > 3')).toMatchObject({ atLeast: { kind: 'or' } })
   })
 

@@ -4,7 +4,7 @@ import { alterTable, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
 import { type CreateOptions, runCreateTable } from './create.ts'
 import { evaluateDefault } from './defaults.ts'
-import { tableOf } from './guard.ts'
+import { tableOf, targetOf } from './guard.ts'
 import { runInsert } from './insert.ts'
 import { loadTable } from './names.ts'
 import { rehearsal } from './rehearsal.ts'
@@ -61,6 +61,13 @@ export async function runStatement(
       const change = changed ? 'altered' : 'unchanged'
       return { kind: 'altered', change, of: 'table', name: table, snapshotId: null }
     }
+    case 'dropTable':
+    case 'delete':
+    case 'update':
+    case 'merge':
+    case 'truncate':
+      targetOf(statement.table, options.owner)
+      break
     default:
       break
   }
