@@ -10,6 +10,8 @@ export type StepName =
   | 'manifest.write'
   | 'metadata.write'
   | 'catalog.commit'
+  | 'commit.retry'
+  | 'file.delete'
   | 'state.change'
 
 export interface Steps {

@@ -13,7 +13,7 @@ import {
 } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { loadTable } from '../alter.ts'
-import { committed } from '../change.ts'
+import { committed } from '../commit.ts'
 import type { TableContext } from '../context.ts'
 import { deleteFiles, keepsConflicting, type LiveRuns, type MaintenanceOptions, ownsItsFiles } from './removal.ts'
 

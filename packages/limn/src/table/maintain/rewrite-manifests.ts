@@ -8,7 +8,7 @@ import {
   stageManifests,
 } from '../../iceberg/index.ts'
 import { loadTable } from '../alter.ts'
-import { committed } from '../change.ts'
+import { committed } from '../commit.ts'
 import type { TableContext } from '../context.ts'
 import { keepsConflicting, type MaintenanceOptions } from './removal.ts'
 
