@@ -13,6 +13,7 @@ import {
   type RewritePlan,
   type RewriteStrategy,
   readInventory,
+  rewriteSizes,
   type SortField,
   schemaById,
   snapshotOfRef,
@@ -94,10 +95,21 @@ export async function rewriteDataFiles(
     task.end(total === 0 ? 'nothing to do' : `${plan.files} files in ${total} groups (dry run)`)
     return tally.result()
   }
-  const writer = new GroupWriter(context, strategy, inventory.data, (done) => task.update(`${done} of ${total} groups`))
+  const bytesMax = rewriteSizes(metadata.properties, { ...options, strategy }).group
+  const writer = new GroupWriter(context, strategy, inventory.data, bytesMax, (done) =>
+    task.update(`${done} of ${total} groups`),
+  )
   for (const groups of plan.commits) {
     try {
-      const { snapshotId: made, ...worked } = await commitGroups(context, table, branch, groups, writer, options)
+      const { snapshotId: made, ...worked } = await commitGroups(
+        context,
+        table,
+        branch,
+        groups,
+        writer,
+        inventory,
+        options,
+      )
       writer.forget(worked.rewritten)
       tally.add(made, worked)
     } catch (error) {
@@ -128,13 +140,15 @@ function commitGroups(
   branch: string,
   groups: readonly RewriteGroup[],
   writer: GroupWriter,
+  known: Inventory,
   options: RewriteDataFilesOptions,
 ) {
   const { manifests, signal } = context
   const summary = options.summary ?? {}
   return changeTable<Worked>(context, table, { branch, summary }, async ({ pin, layout, folder }) => {
     const { metadata, snapshotId } = pin
-    const inventory = await readInventory({ manifests, metadata, snapshotId, signal })
+    const same = snapshotId === known.snapshotId
+    const inventory = same ? known : await readInventory({ manifests, metadata, snapshotId, signal })
     const { rewritten, skipped, stale } = await writer.write({ pin, layout, folder, inventory, groups })
     // Outputs of a superseded attempt: read before others deleted rows of their files.
     await deleteDebris(context, stale)

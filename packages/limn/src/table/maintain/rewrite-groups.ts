@@ -1,13 +1,17 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unreachable } from '../../base/index.ts'
+import type { WrittenFile } from '../../engine/index.ts'
 import {
   type AddedFile,
+  type DataFile,
   deleteKindOf,
   deleteScope,
   fileKey,
   type Inventory,
   type ManifestEntry,
+  type PartitionSpec,
+  partitionIdentity,
   type RewriteCandidate,
   type RewriteGroup,
   type RewriteStrategy,
@@ -22,6 +26,7 @@ import { bindFiles } from '../bind.ts'
 import type { PinnedTable, TableContext } from '../context.ts'
 import { leaseFiles } from '../read.ts'
 import { type Layout, putFiles, writeLocal } from '../write.ts'
+import { batchesOf } from './rewrite-batches.ts'
 import { orderedSql, type RowOrder, sortRows, zOrderRows } from './row-order.ts'
 
 /** A group that was rewritten, as its files were when they were read. */
@@ -56,21 +61,24 @@ export class GroupWriter {
   private readonly context: TableContext
   private readonly strategy: RewriteStrategy
   private readonly scale: readonly ManifestEntry[]
-  private readonly onGroup: (done: number) => void
+  private readonly bytesMax: number
+  private readonly onGroups: (done: number) => void
   private readonly kept = new Map<number, RewrittenGroup>()
   private done = 0
 
-  /** `scale`: files whose bounds a z-order is scaled by. */
+  /** `scale`: files whose bounds a z-order is scaled by. `bytesMax`: what one query reads at most. */
   constructor(
     context: TableContext,
     strategy: RewriteStrategy,
     scale: readonly ManifestEntry[],
-    onGroup: (done: number) => void,
+    bytesMax: number,
+    onGroups: (done: number) => void,
   ) {
     this.context = context
     this.strategy = strategy
     this.scale = scale
-    this.onGroup = onGroup
+    this.bytesMax = bytesMax
+    this.onGroups = onGroups
   }
 
   /** Rewrites groups as they are in a pinned table. `stale`: files written earlier that stand for nothing any more. */
@@ -84,8 +92,8 @@ export class GroupWriter {
     const rewritten: RewrittenGroup[] = []
     const skipped: SkippedGroup[] = []
     const stale: StorePath[] = []
+    const waiting: RewriteGroup[] = []
     for (const planned of input.groups) {
-      this.context.signal.throwIfAborted()
       const files: RewriteCandidate[] = []
       for (const { entry, reasons } of planned.files) {
         const now = live.get(entry.file.path)
@@ -104,11 +112,11 @@ export class GroupWriter {
         continue
       }
       stale.push(...this.drop(planned.index))
-      const made = await this.rewrite(input, group)
-      this.kept.set(planned.index, made)
-      rewritten.push(made)
-      if (!kept) this.onGroup(++this.done)
+      waiting.push(group)
     }
+    const joined = this.strategy.kind === 'bin-pack'
+    for (const batch of batchesOf(waiting, input.pin.metadata, { joined, bytesMax: this.bytesMax }))
+      rewritten.push(...(await this.rewriteBatch(input, batch)))
     return { rewritten, skipped, stale }
   }
 
@@ -144,35 +152,91 @@ export class GroupWriter {
     }
   }
 
-  private async rewrite({ pin, layout, folder, inventory }: Input, group: RewriteGroup): Promise<RewrittenGroup> {
-    const tasks = group.files.map(taskOf)
-    const hasLineage = pin.metadata.formatVersion >= 3
-    const first = group.files[0]?.entry.file
-    // Rows of one partition stay in it: they need no partitioning, and their partition values no computing.
-    const own = group.partition !== null && first ? specById(pin.metadata, first.specId) : null
-    const target: Layout = {
-      ...layout,
-      schema: hasLineage ? { ...layout.schema, fields: [...layout.schema.fields, ...lineage] } : layout.schema,
-      spec: own ? { specId: own.specId, fields: [] } : layout.spec,
-    }
-    const local = join(folder, `group-${group.index}`)
+  private async rewriteBatch(input: Input, batch: readonly RewriteGroup[]): Promise<readonly RewrittenGroup[]> {
+    this.context.signal.throwIfAborted()
+    const local = join(input.folder, `group-${batch[0]?.index}`)
     try {
-      await using lease = await leaseFiles(this.context, tasks)
-      const bound = bindFiles(pin, tasks, lease, { metadataColumns: hasLineage })
-      await using session = await this.context.engine.session([bound], { signal: this.context.signal })
-      const columns = target.schema.fields.map((field) => quoteIdentifier(field.name)).join(', ')
-      const rows = orderedSql(columns, pin.id, this.orderOf(layout))
-      const written = await writeLocal(session, rows, target, local)
-      const placed = own ? written.map((file) => ({ ...file, partition: group.partition ?? [] })) : written
-      const put = await putFiles(this.context, { ...layout, spec: own ?? layout.spec }, placed)
-      const { sequenceNumber } = inventory
-      const sortOrderId = this.strategy.kind === 'sort' ? this.strategy.order.orderId : null
-      const added = put.map((file): AddedFile => ({ ...file, sortOrderId, dataSequenceNumber: sequenceNumber }))
-      return { group, added, sequenceNumber }
+      const [single] = batch
+      const made =
+        batch.length === 1 && single
+          ? [await this.rewrite(input, single, local)]
+          : ((await this.rewriteTogether(input, batch, local)) ?? (await this.eachApart(input, batch, local)))
+      for (const one of made) this.kept.set(one.group.index, one)
+      this.done += made.length
+      this.onGroups(this.done)
+      return made
     } finally {
       await rm(local, { recursive: true, force: true })
     }
   }
+
+  private async eachApart(input: Input, batch: readonly RewriteGroup[], local: string) {
+    const out: RewrittenGroup[] = []
+    for (const group of batch) out.push(await this.rewrite(input, group, join(local, String(group.index))))
+    return out
+  }
+
+  private async rewrite(input: Input, group: RewriteGroup, local: string): Promise<RewrittenGroup> {
+    const { pin, layout } = input
+    const first = group.files[0]?.entry.file
+    // Rows of one partition stay in it: they need no partitioning, and their partition values no computing.
+    const own = group.partition !== null && first ? specById(pin.metadata, first.specId) : null
+    const spec = own ? { specId: own.specId, fields: [] } : layout.spec
+    const order = this.orderOf(layout)
+    const written = await this.writeRows(input, group.files, spec, order, local)
+    const placed = own ? written.map((file) => ({ ...file, partition: group.partition ?? [] })) : written
+    const put = await putFiles(this.context, { ...layout, spec: own ?? layout.spec }, placed)
+    // Parting rows does not keep their order.
+    const sortOrderId = this.strategy.kind === 'sort' && spec.fields.length === 0 ? this.strategy.order.orderId : null
+    return rewrittenOf(
+      group,
+      put.map((file) => ({ ...file, sortOrderId })),
+      input,
+    )
+  }
+
+  /** Several partitions in one query; null when its files do not turn out to be of those partitions. */
+  private async rewriteTogether(
+    input: Input,
+    batch: readonly RewriteGroup[],
+    local: string,
+  ): Promise<readonly RewrittenGroup[] | null> {
+    const { layout } = input
+    const files = batch.flatMap((group) => group.files)
+    const written = await this.writeRows(input, files, layout.spec, null, join(local, 'together'))
+    const { specId } = layout.spec
+    const identity = (partition: WrittenFile['partition']) => partitionIdentity({ specId, partition })
+    const byPartition = Map.groupBy(written, (file) => identity(file.partition))
+    const known = new Set(batch.map((group) => identity(group.partition ?? [])))
+    if ([...byPartition.keys()].some((key) => !known.has(key))) return null
+    const put = await putFiles(this.context, layout, written)
+    const putBy = Map.groupBy(put, (file) => identity(file.partition))
+    return batch.map((group) => rewrittenOf(group, putBy.get(identity(group.partition ?? [])) ?? [], input))
+  }
+
+  private async writeRows(
+    { pin, layout }: Input,
+    files: readonly RewriteCandidate[],
+    spec: PartitionSpec,
+    order: RowOrder | null,
+    local: string,
+  ): Promise<readonly WrittenFile[]> {
+    const { context } = this
+    const tasks = files.map(taskOf)
+    const hasLineage = pin.metadata.formatVersion >= 3
+    const fields = hasLineage ? [...layout.schema.fields, ...lineage] : layout.schema.fields
+    const target: Layout = { ...layout, schema: { ...layout.schema, fields }, spec }
+    await using lease = await leaseFiles(context, tasks)
+    const bound = bindFiles(pin, tasks, lease, { metadataColumns: hasLineage })
+    await using session = await context.engine.session([bound], { signal: context.signal })
+    const columns = fields.map((field) => quoteIdentifier(field.name)).join(', ')
+    return await writeLocal(session, orderedSql(columns, pin.id, order), target, local)
+  }
+}
+
+function rewrittenOf(group: RewriteGroup, put: readonly DataFile[], { inventory }: Input): RewrittenGroup {
+  const { sequenceNumber } = inventory
+  return { group, added: put.map((file) => ({ ...file, dataSequenceNumber: sequenceNumber })), sequenceNumber }
 }
 
 function taskOf({ entry, deletes }: RewriteCandidate): ScanTask {
