@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import { type DataFile, readInventory } from '../../packages/limn/src/iceberg/index.ts'
+import type { StorePath } from '../../packages/limn/src/storage/index.ts'
 import {
   alterTable,
   append,
@@ -157,6 +158,32 @@ describe('rewriting data files', () => {
     await rewriteDataFiles(context, id, small)
     expect(await everything(context, true)).toMatchObject(again)
     expect((await dataOf(context)).length).toBe(2)
+  })
+
+  it('honours deletes that spell paths in another way, and drops none of them too early', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 3)
+    const bare = (await dataOf(context)).map((file) => ({
+      ...file,
+      path: file.path.replace(/^file:\/\//, '') as StorePath,
+    }))
+    const [one, two] = bare
+    if (!one || !two) throw new Error('there are files')
+    const at = locationOf(context)
+    await commitDeletes(context, id, [
+      await positionDeletes(context, at, [{ file: one, positions: [0] }], true),
+      await positionDeletes(context, at, [{ file: two, positions: [1, 2] }]),
+    ])
+    const before = await everything(context)
+    expect(before.main).toHaveLength(27)
+    const part = one.partition[0]
+    await rewriteDataFiles(context, id, { ...small, filter: `part = ${part === 0 ? 1 : 0}` })
+    expect(await everything(context)).toMatchObject(before)
+    await rewriteDataFiles(context, id, small)
+    expect(await everything(context)).toMatchObject(before)
+    expect((await inventoryNow(context)).deletes).toEqual([])
   })
 
   it('asks for files by their deletes: how many there are, and how many rows they hide', async () => {
