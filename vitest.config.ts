@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
+import { injectMutant } from './test/mutants/plugin.ts'
 
 export default defineConfig({
+  plugins: [injectMutant()],
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/interop/**', 'test/simulation/crash/**', 'test/package/**', '**/node_modules/**'],

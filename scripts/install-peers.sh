@@ -1,10 +1,52 @@
 #!/usr/bin/env bash
 # Installs the engines that tests and benchmarks compare limn with, into .peers (ignored). Users never need them.
+# What is there already, at the versions named here, is kept: a second call takes a second. Java 17 and Maven bring the
+# Java side; without them only the Python side is installed, and the suites that need Java say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=.peers/python
-if [ ! -x "$python/bin/python" ]; then
-  python3 -m venv "$python"
+peers=$PWD/.peers
+python=$peers/python
+requirements=('pyiceberg[sql-sqlite,pyarrow]==0.12.0' 'duckdb==1.5.5' 'duckdb-extension-iceberg==1.5.5' 'duckdb-extension-avro==1.5.5')
+mkdir -p "$peers"
+
+# Runs a command unless the stamp says that it was done for the same inputs.
+once() {
+  local stamp=$peers/$1 key=$2
+  shift 2
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then return; fi
+  rm -f "$stamp"
+  "$@"
+  echo "$key" >"$stamp"
+}
+
+install_python() {
+  [ -x "$python/bin/python" ] || python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check "${requirements[@]}"
+}
+
+resolve() {
+  rm -rf "$peers/$1/lib"
+  mvn -q -B -f test/interop/java/pom.xml -P "$1" dependency:copy-dependencies -DoutputDirectory="$peers/$1/lib"
+}
+
+compile() {
+  local classpath=$peers/$1/lib/\*
+  rm -rf "$peers/$1/classes"
+  mkdir -p "$peers/$1/classes"
+  find test/interop/java/shared "test/interop/java/$1" -name '*.java' | sort -u | xargs javac -XDsuppressNotes -Xlint:none -d "$peers/$1/classes" -cp "$classpath"
+}
+
+once python.stamp "${requirements[*]}" install_python
+"$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy|duckdb|duckdb_extension_iceberg)='
+
+if command -v mvn >/dev/null && command -v javac >/dev/null; then
+  poms=$(sha256sum test/interop/java/pom.xml | cut -c1-16)
+  sources=$(find test/interop/java -name '*.java' | sort | xargs cat | sha256sum | cut -c1-16)
+  for side in reference spark; do
+    once "$side-lib.stamp" "$poms" resolve "$side"
+    once "$side-classes.stamp" "$poms $sources" compile "$side"
+  done
+  find .peers/reference/lib .peers/spark/lib -regextype posix-extended -regex '.*/(iceberg-(core|spark-runtime-[^-]*)|spark-sql_[^-]*)-[0-9.]*\.jar' -printf '%f\n' | sort
+else
+  echo 'Java 17 with Maven is not here: the Java side was not installed'
 fi
-"$python/bin/pip" install --quiet --disable-pip-version-check 'pyiceberg[sql-sqlite,pyarrow]==0.12.0'
-"$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy)='

@@ -20,6 +20,7 @@ import {
   decodeMetadata,
   encodeMetadata,
   type LoadedTable,
+  metadataFolder,
   type TableCommit,
   type TableMetadata,
 } from '../iceberg/index.ts'
@@ -244,7 +245,7 @@ export class MetadataFiles {
     })
     const version = base ? versionOf(base.metadataLocation) + 1 : 0
     const name = `${String(version).padStart(5, '0')}-${randomUuid(this.randomness)}.metadata.json`
-    const metadataLocation = storePath(`${metadata.location}/metadata/${name}`)
+    const metadataLocation = storePath(`${metadataFolder(metadata)}/${name}`)
     await step(this.steps, 'metadata.write', metadataLocation, () =>
       this.store.write(metadataLocation, encodeMetadata(metadata)),
     )

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { crc32, deflateRawSync, inflateRawSync, zstdDecompressSync } from 'node:zlib'
 import avro from 'avsc'
 import { LimnError } from '../base/index.ts'
+import { type Cursor, compileRows, type RowReader } from './avro-rows.ts'
 import { uncompressSnappy } from './snappy.ts'
 
 /**
- * Avro object container files. Rows are encoded by avsc; the container is ours, so that the schema in the header keeps
+ * Avro object container files. Rows are written by avsc and read by `avro-rows.ts`; the container is ours, so that the schema in the header keeps
  * attributes that avsc drops (`field-id`, `logicalType: map`) and longs are bigint.
  */
 export type AvroSchema = string | { readonly [key: string]: unknown } | readonly AvroSchema[]
@@ -24,6 +25,22 @@ const longType = avro.types.LongType.__with({
   isValid: (value: unknown) => typeof value === 'bigint',
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
 })
+
+/** What a block may inflate to: more is damage, or meant to exhaust memory. */
+const blockBytesMax = 256 * 1024 * 1024
+
+const readers = new Map<string, RowReader>()
+
+function readerOf(text: string, schema: AvroSchema, options: ReadAvroOptions): RowReader {
+  const key = `${options.deferMaps === true} ${text}`
+  let reader = readers.get(key)
+  if (!reader) {
+    reader = compileRows(schema, options)
+    if (readers.size > 200) readers.clear()
+    readers.set(key, reader)
+  }
+  return reader
+}
 
 const types = new Map<string, avro.Type>()
 
@@ -71,18 +88,20 @@ function stripField(field: Readonly<Record<string, unknown>>): Record<string, un
 }
 
 /**
- * Encodes rows as a container file (codec deflate, one block) with the given header entries. The same input gives the
+ * Encodes rows as a container file (one block, codec deflate unless stated) with the given header entries. The same input gives the
  * same bytes: the sync marker, which has only to be unlikely inside a block, is a hash of header and rows.
  */
 export function writeAvro(
   schema: AvroSchema,
   rows: readonly unknown[],
   metadata: Readonly<Record<string, string>>,
+  options: { readonly codec?: 'deflate' | 'null' } = {},
 ): Uint8Array {
+  const { codec = 'deflate' } = options
   const type = typeOf(schema)
   const header: [string, Buffer][] = [
     ...Object.entries(metadata).map(([key, value]): [string, Buffer] => [key, Buffer.from(value)]),
-    ['avro.codec', Buffer.from('deflate')],
+    ['avro.codec', Buffer.from(codec)],
     ['avro.schema', Buffer.from(JSON.stringify(schema))],
   ]
   const parts: Buffer[] = [magic, long(header.length)]
@@ -93,10 +112,15 @@ export function writeAvro(
   const sync = createHash('md5').update(Buffer.concat(parts)).update(encoded).digest()
   parts.push(sync)
   if (rows.length > 0) {
-    const body = deflateRawSync(encoded)
+    const body = codec === 'null' ? encoded : deflateRawSync(encoded)
     parts.push(long(rows.length), long(body.length), body, sync)
   }
   return Buffer.concat(parts)
+}
+
+export interface ReadAvroOptions {
+  /** Iceberg's maps come back as `StoredMap`, decoded when asked for. Default false: arrays of key and value. */
+  readonly deferMaps?: boolean
 }
 
 export interface AvroFile {
@@ -106,16 +130,16 @@ export interface AvroFile {
 }
 
 /** Decodes a container file (codecs null, deflate, snappy, zstandard). Throws `iceberg/invalid-metadata` when it is damaged. */
-export function readAvro(bytes: Uint8Array): AvroFile {
+export function readAvro(bytes: Uint8Array, options: ReadAvroOptions = {}): AvroFile {
   try {
-    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), options)
   } catch (cause) {
     if (cause instanceof LimnError) throw cause
     throw damaged(cause instanceof Error ? cause.message : String(cause), cause)
   }
 }
 
-function decode(bytes: Buffer): AvroFile {
+function decode(bytes: Buffer, options: ReadAvroOptions): AvroFile {
   if (bytes.length < 4 || !bytes.subarray(0, 4).equals(magic)) throw damaged('it does not begin as Avro')
   const cursor = { at: 4 }
   const metadata: Record<string, string> = {}
@@ -130,22 +154,19 @@ function decode(bytes: Buffer): AvroFile {
   if (sync.length < 16) throw damaged('its header is cut off')
   cursor.at += 16
   const schema = JSON.parse(metadata['avro.schema'] ?? 'null') as AvroSchema
-  const type = typeOf(schema)
+  const read = readerOf(metadata['avro.schema'] ?? 'null', schema, options)
   const rows: Record<string, unknown>[] = []
   while (cursor.at < bytes.length) {
     const count = readLong(bytes, cursor)
     const body = inflate(metadata['avro.codec'] ?? 'null', readBytes(bytes, cursor))
     if (!bytes.subarray(cursor.at, cursor.at + 16).equals(sync)) throw damaged('a block is cut off')
     cursor.at += 16
-    let offset = 0
-    for (let i = 0; i < count; i++) {
-      const decoded = type.decode(body, offset) as { value: Record<string, unknown>; offset: number }
-      if (decoded.offset < 0) throw damaged('a row is cut off')
-      rows.push(decoded.value)
-      offset = decoded.offset
-    }
+    // A row of no bytes is no row of ours, so a block has at most as many as it has bytes.
+    if (count < 0 || count > body.length) throw damaged('a block claims more rows than it has bytes')
+    const at: Cursor = { bytes: body, at: 0 }
+    for (let i = 0; i < count; i++) rows.push(read(at) as Record<string, unknown>)
     // A block that counts fewer rows than it holds would lose files without a trace.
-    if (offset !== body.length) throw damaged('a block holds more than its rows')
+    if (at.at !== body.length) throw damaged('a block holds more than its rows')
   }
   return { metadata, schema, rows }
 }
@@ -155,11 +176,11 @@ function inflate(codec: string, body: Buffer): Buffer {
     case 'null':
       return body
     case 'deflate':
-      return inflateRawSync(body)
+      return inflateRawSync(body, { maxOutputLength: blockBytesMax })
     case 'snappy':
       return uncompressChecked(body)
     case 'zstandard':
-      return zstdDecompressSync(body)
+      return zstdDecompressSync(body, { maxOutputLength: blockBytesMax })
     default:
       throw new LimnError('iceberg/unsupported', {
         message: `An Avro file is compressed with ${codec}, which limn does not read.`,

@@ -93,6 +93,15 @@ export interface FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
   ): Promise<ReadonlyMap<TableId, Predicate>>
+  /**
+   * A condition on a table, from both sides. Every row that satisfies it satisfies `atMost`; every row that satisfies
+   * `atLeast` satisfies it. Its columns may be qualified by `alias`; `tables` are those that its subqueries name. Throws as `describe`.
+   */
+  condition(
+    filter: string,
+    table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
+    tables?: ReadonlyMap<TableId, readonly ColumnShape[]>,
+  ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }>
   session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
   /** The statements that bind a table, as `session` runs them. */
   viewSql(table: BoundTable): Promise<string>

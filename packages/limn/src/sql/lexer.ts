@@ -1,19 +1,24 @@
-/** A token of SQL text. `word` covers keywords, identifiers and numbers; whitespace is skipped. */
+/** A token of SQL text. `word` covers keywords, identifiers and the digits of numbers; whitespace is skipped. */
 export interface Token {
   readonly kind: 'word' | 'string' | 'quoted' | 'comment' | 'parameter' | 'symbol'
   readonly start: number
   /** Exclusive. */
   readonly end: number
+  /** True for a string, quoted name or block comment that the text ends within. */
+  readonly open?: true
 }
 
-/** Splits DuckDB SQL into tokens: strings (also E'' and $tag$), quoted identifiers, comments (also nested), `$name`. */
+/**
+ * Splits SQL into tokens as DuckDB does: strings (also E'' and $tag$), names quoted by `"`, comments (also nested),
+ * `$name`; and, as Spark does, names quoted by backticks. A symbol is one character.
+ */
 export function* lexSql(text: string): Generator<Token> {
   let at = 0
   while (at < text.length) {
     const start = at
     const char = text[at] ?? ''
     const next = text[at + 1]
-    if (/\s/.test(char)) {
+    if (isSpace(text, at)) {
       at++
       continue
     }
@@ -21,27 +26,31 @@ export function* lexSql(text: string): Generator<Token> {
       at = endOr(text, text.indexOf('\n', at))
       yield { kind: 'comment', start, end: at }
     } else if (char === '/' && next === '*') {
-      at = endOfBlock(text, at)
-      yield { kind: 'comment', start, end: at }
+      const end = endOfBlock(text, at)
+      at = end ?? text.length
+      yield { kind: 'comment', start, end: at, ...(end === null ? { open: true } : {}) }
     } else if (char === "'" || ((char === 'e' || char === 'E') && next === "'")) {
       const escapes = char !== "'"
-      at = endOfQuoted(text, escapes ? at + 1 : at, "'", escapes)
-      yield { kind: 'string', start, end: at }
-    } else if (char === '"') {
-      at = endOfQuoted(text, at, '"', false)
-      yield { kind: 'quoted', start, end: at }
+      const end = endOfQuoted(text, escapes ? at + 1 : at, "'", escapes)
+      at = end ?? text.length
+      yield { kind: 'string', start, end: at, ...(end === null ? { open: true } : {}) }
+    } else if (char === '"' || char === '`') {
+      const end = endOfQuoted(text, at, char, false)
+      at = end ?? text.length
+      yield { kind: 'quoted', start, end: at, ...(end === null ? { open: true } : {}) }
     } else if (char === '$') {
-      const tag = /^\$([A-Za-z_]\w*)?\$/.exec(text.slice(at))
-      if (tag) {
-        const close = text.indexOf(tag[0], at + tag[0].length)
-        at = close < 0 ? text.length : close + tag[0].length
-        yield { kind: 'string', start, end: at }
+      const tag = dollarTag(text, at)
+      if (tag !== null) {
+        const close = text.indexOf(tag, at + tag.length)
+        at = close < 0 ? text.length : close + tag.length
+        yield { kind: 'string', start, end: at, ...(close < 0 ? { open: true } : {}) }
       } else {
-        at += 1 + (/^\w+/.exec(text.slice(at + 1))?.[0].length ?? 0)
+        at++
+        while (at < text.length && isWordPart(text, at) && text[at] !== '$') at++
         yield { kind: 'parameter', start, end: at }
       }
-    } else if (/[\p{L}\p{N}_]/u.test(char)) {
-      at += /^[\p{L}\p{N}_$]+/u.exec(text.slice(at))?.[0].length ?? 1
+    } else if (isWordPart(text, at)) {
+      while (at < text.length && isWordPart(text, at)) at++
       yield { kind: 'word', start, end: at }
     } else {
       at++
@@ -50,11 +59,39 @@ export function* lexSql(text: string): Generator<Token> {
   }
 }
 
+function isSpace(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  if (code < 128) return code === 32 || (code >= 9 && code <= 13)
+  return (text[at] ?? '').trim() === ''
+}
+
+/** Letters, digits, `_`, `$` and whatever is not ASCII, as in DuckDB. */
+function isWordPart(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  if (code >= 128) return !isSpace(text, at)
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 48 && code <= 57) ||
+    code === 95 ||
+    code === 36
+  )
+}
+
+/** `$$` or `$tag$` at an offset, or null. */
+function dollarTag(text: string, start: number): string | null {
+  let at = start + 1
+  const first = text.charCodeAt(at)
+  if (first >= 48 && first <= 57) return null
+  while (at < text.length && text[at] !== '$' && isWordPart(text, at)) at++
+  return text[at] === '$' ? text.slice(start, at + 1) : null
+}
+
 function endOr(text: string, index: number): number {
   return index < 0 ? text.length : index
 }
 
-function endOfBlock(text: string, start: number): number {
+function endOfBlock(text: string, start: number): number | null {
   let depth = 0
   for (let at = start; at < text.length; at++) {
     const two = text.slice(at, at + 2)
@@ -67,10 +104,10 @@ function endOfBlock(text: string, start: number): number {
       if (depth === 0) return at + 1
     }
   }
-  return text.length
+  return null
 }
 
-function endOfQuoted(text: string, start: number, quote: string, escapes: boolean): number {
+function endOfQuoted(text: string, start: number, quote: string, escapes: boolean): number | null {
   for (let at = start + 1; at < text.length; at++) {
     if (escapes && text[at] === '\\') at++
     else if (text[at] === quote) {
@@ -78,7 +115,7 @@ function endOfQuoted(text: string, start: number, quote: string, escapes: boolea
       else return at + 1
     }
   }
-  return text.length
+  return null
 }
 
 /** Names of the `$name` parameters in SQL text, each once, in order. */

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { LimnError, type TableId } from '../../base/index.ts'
 import { parseJson } from '../../encoding/index.ts'
-import type { Predicate } from '../../expr/index.ts'
+import { always, never, type Predicate } from '../../expr/index.ts'
 import {
   canonicalTree,
   originalOffset,
@@ -14,7 +14,7 @@ import {
 import type { BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, explainRun } from './errors.ts'
-import { filtersOfPlan, stubRows } from './filters.ts'
+import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
 import { Binder } from './read/bind.ts'
 import { Footers } from './read/footers.ts'
 import { duckTypeOf } from './read/project.ts'
@@ -104,6 +104,27 @@ class DuckDb implements FileEngine {
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
 
+  async condition(
+    filter: string,
+    table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]> = new Map(),
+  ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }> {
+    // Under a name of its own: a subquery may scan the same table, and its filters are others.
+    const own = 'limn_condition.target' as TableId
+    const known = new Map([...tables, [own, table.columns] as const])
+    const sql = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (${filter}\n)`
+    await this.describe(sql, known)
+    const connection = await this.stubs(known)
+    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
+    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    if (plan.error) return { atMost: always, atLeast: never }
+    const shapes = new Map([[own, { columns: table.columns }]])
+    return {
+      atMost: filtersOfPlan(plan.plans, shapes).get(own) ?? (isEmptyPlan(plan.plans) ? never : always),
+      atLeast: certainFilterOfPlan(plan.plans, own, shapes),
+    }
+  }
+
   async session(tables: readonly BoundTable[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
     options.signal?.throwIfAborted()
     const connection = await this.connect()
@@ -141,7 +162,8 @@ class DuckDb implements FileEngine {
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
   private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
-    const key = JSON.stringify([...tables])
+    const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
+    const key = JSON.stringify(shapes)
     let made = this.stubbed.get(key)
     if (!made) {
       made = this.makeStubs(tables)

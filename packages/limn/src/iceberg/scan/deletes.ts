@@ -121,6 +121,7 @@ function inOrder(a: DeleteEntry, b: DeleteEntry): number {
 
 /** The one data file that position deletes are about: stated, or told by equal bounds of their `file_path`. */
 export function referencedFile(file: DataFile): StorePath | null {
+  if (file.content !== 1) return null
   if (file.referencedDataFile !== undefined) return file.referencedDataFile
   const low = file.lowerBounds.get(deleteFilePathId)
   const high = file.upperBounds.get(deleteFilePathId)

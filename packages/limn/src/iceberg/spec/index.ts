@@ -1,5 +1,6 @@
 /** The format, pure: metadata, manifests, transforms, values, requirements and updates. No store, no rows. */
 export * from './deletion-vector.ts'
+export * from './locations.ts'
 export * from './lookup.ts'
 export * from './manifest.ts'
 export * from './metadata-json.ts'

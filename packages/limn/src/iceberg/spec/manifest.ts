@@ -1,5 +1,5 @@
 import { LimnError } from '../../base/index.ts'
-import { type AvroSchema, parseJson, readAvro, stringifyJson, writeAvro } from '../../encoding/index.ts'
+import { type AvroSchema, parseJson, readAvro, StoredMap, stringifyJson, writeAvro } from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
 import { type StorePath, storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
@@ -143,11 +143,33 @@ export function encodeManifest(input: {
  * (some writers leave it out) is read too; `schema` and `spec` are then null. Throws `iceberg/invalid-metadata` when it is
  * damaged, or holds fewer entries than its list row says.
  */
-export function decodeManifest(
-  bytes: Uint8Array,
-  manifest: ManifestFile,
-): { readonly schema: Schema | null; readonly spec: PartitionSpec | null; readonly entries: readonly ManifestEntry[] } {
-  const file = readAvro(bytes)
+export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
+  return orDamaged('manifest', manifest.path, () => decode(bytes, manifest))
+}
+
+export interface DecodedManifest {
+  readonly schema: Schema | null
+  readonly spec: PartitionSpec | null
+  readonly entries: readonly ManifestEntry[]
+}
+
+/** What does not fit together in a file that decodes as Avro is damage too. */
+function orDamaged<T>(what: string, path: string, body: () => T): T {
+  try {
+    return body()
+  } catch (cause) {
+    if (cause instanceof LimnError) throw cause
+    throw new LimnError('iceberg/invalid-metadata', {
+      message: `A ${what} is damaged: ${cause instanceof Error ? cause.message : String(cause)}${path === '' ? '' : ` (${path})`}.`,
+      notDone: 'The table was not read.',
+      remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
+      cause,
+    })
+  }
+}
+
+function decode(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
+  const file = readAvro(bytes, { deferMaps: true })
   const { schema: schemaText, 'partition-spec': specText } = file.metadata
   const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
   const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })
@@ -168,21 +190,19 @@ export function decodeManifest(
       snapshotId: (row.snapshot_id as bigint | null) ?? manifest.addedSnapshotId,
       dataSequenceNumber: own ?? inherited,
       fileSequenceNumber: ownFile ?? inherited,
-      file: {
-        ...dataFile(
-          data,
-          manifest.specId,
-          wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
-        ),
-        ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
-      },
+      file: dataFile(
+        data,
+        manifest.specId,
+        wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
+        firstRowId,
+      ),
     }
   })
   function rowIdOf(data: Row): bigint | undefined {
     const own = data.first_row_id as bigint | null | undefined
     if (own !== null && own !== undefined) return own
     const inherited = nextRowId
-    if (nextRowId !== undefined) nextRowId += data.record_count as bigint
+    if (nextRowId !== undefined) nextRowId += longOf(data.record_count, 'record_count')
     return inherited
   }
   // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
@@ -206,22 +226,45 @@ function oneOf<T extends number>(known: readonly T[], value: unknown, what: stri
   })
 }
 
-function dataFile(data: Row, specId: number, partition: readonly (Value | null)[]): DataFile {
+function dataFile(
+  data: Row,
+  specId: number,
+  partition: readonly (Value | null)[],
+  firstRowId: bigint | null | undefined,
+): DataFile {
   const key = data.key_metadata as Buffer | null | undefined
+  const columnSizes = mapFrom<bigint>(data.column_sizes)
+  const valueCounts = mapFrom<bigint>(data.value_counts)
+  const nullValueCounts = mapFrom<bigint>(data.null_value_counts)
+  const nanValueCounts = mapFrom<bigint>(data.nan_value_counts)
+  const lowerBounds = mapFrom<Uint8Array>(data.lower_bounds)
+  const upperBounds = mapFrom<Uint8Array>(data.upper_bounds)
   return {
     content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
-    path: storePath(String(data.file_path)),
+    path: storePath(textOf(data.file_path, 'file_path')),
     format: formatOf(String(data.file_format)),
     specId,
     partition,
-    recordCount: data.record_count as bigint,
-    fileSizeInBytes: data.file_size_in_bytes as bigint,
-    columnSizes: mapFrom(data.column_sizes),
-    valueCounts: mapFrom(data.value_counts),
-    nullValueCounts: mapFrom(data.null_value_counts),
-    nanValueCounts: mapFrom(data.nan_value_counts),
-    lowerBounds: mapFrom(data.lower_bounds),
-    upperBounds: mapFrom(data.upper_bounds),
+    recordCount: longOf(data.record_count, 'record_count'),
+    fileSizeInBytes: longOf(data.file_size_in_bytes, 'file_size_in_bytes'),
+    get columnSizes() {
+      return columnSizes()
+    },
+    get valueCounts() {
+      return valueCounts()
+    },
+    get nullValueCounts() {
+      return nullValueCounts()
+    },
+    get nanValueCounts() {
+      return nanValueCounts()
+    },
+    get lowerBounds() {
+      return lowerBounds()
+    },
+    get upperBounds() {
+      return upperBounds()
+    },
     splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? [],
     equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
     sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
@@ -229,7 +272,18 @@ function dataFile(data: Row, specId: number, partition: readonly (Value | null)[
     ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
     ...optionalLong(data, 'content_offset', 'contentOffset'),
     ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
+    ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
   }
+}
+
+function longOf(value: unknown, what: string): bigint {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return BigInt(value as bigint | number)
+  throw new RangeError(`${what} is not a whole number`)
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value
+  throw new RangeError(`${what} is not text`)
 }
 
 function optionalLong(row: Row, key: string, name: 'contentOffset' | 'contentSizeInBytes' | 'firstRowId') {
@@ -242,9 +296,25 @@ function formatOf(text: string): DataFile['format'] {
   throw new LimnError('iceberg/unsupported', { message: `A manifest names a file of format ${text}.` })
 }
 
-function mapFrom<T>(value: unknown): ReadonlyMap<number, T> {
-  const list = (value ?? []) as readonly { readonly key: number; readonly value: T }[]
-  return new Map(list.map((one) => [one.key, one.value]))
+const nothing = new Map<number, never>()
+
+/**
+ * A map of column statistics, decoded when first asked for: a plan asks for few of them, and a large table has millions.
+ * Some writers leave the logical type out; then it is a plain list.
+ */
+function mapFrom<T>(value: unknown): () => ReadonlyMap<number, T> {
+  if (value === null || value === undefined) return () => nothing
+  if (!(value instanceof StoredMap)) {
+    const list = value as readonly { readonly key: number; readonly value: T }[]
+    const plain = new Map(list.map((one) => [one.key, one.value]))
+    return () => plain
+  }
+  const stored: StoredMap = value
+  let map: ReadonlyMap<number, T> | null = null
+  return () => {
+    map ??= stored.toMap<number, T>()
+    return map
+  }
 }
 
 const summarySchema: AvroSchema = {
@@ -331,37 +401,39 @@ export function encodeManifestList(input: {
 
 /** Reads a manifest list of version 1 to 3. Counts that version 1 leaves out are taken as unknown, counted as one. */
 export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
-  return readAvro(bytes).rows.map((row): ManifestFile => {
-    const count = (...names: string[]) =>
-      Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
-    const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
-    const key = row.key_metadata as Uint8Array | null | undefined
-    return {
-      path: storePath(String(row.manifest_path)),
-      length: row.manifest_length as bigint,
-      specId: Number(row.partition_spec_id),
-      content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
-      sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
-      minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
-      addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
-      addedFilesCount: count('added_files_count', 'added_data_files_count'),
-      existingFilesCount: count('existing_files_count', 'existing_data_files_count'),
-      deletedFilesCount: count('deleted_files_count', 'deleted_data_files_count'),
-      addedRowsCount: rows('added_rows_count'),
-      existingRowsCount: rows('existing_rows_count'),
-      deletedRowsCount: rows('deleted_rows_count'),
-      partitions: ((row.partitions ?? []) as Row[]).map(
-        (part): FieldSummary => ({
-          containsNull: part.contains_null === true,
-          containsNan: (part.contains_nan as boolean | null | undefined) ?? null,
-          lowerBound: (part.lower_bound as Uint8Array | null) ?? null,
-          upperBound: (part.upper_bound as Uint8Array | null) ?? null,
-        }),
-      ),
-      ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
-      ...optionalLong(row, 'first_row_id', 'firstRowId'),
-    }
-  })
+  return orDamaged('manifest list', '', () => readAvro(bytes).rows.map(manifestFileOf))
+}
+
+function manifestFileOf(row: Row): ManifestFile {
+  const count = (...names: string[]) =>
+    Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
+  const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
+  const key = row.key_metadata as Uint8Array | null | undefined
+  return {
+    path: storePath(textOf(row.manifest_path, 'manifest_path')),
+    length: longOf(row.manifest_length, 'manifest_length'),
+    specId: Number(row.partition_spec_id),
+    content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
+    sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
+    minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
+    addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
+    addedFilesCount: count('added_files_count', 'added_data_files_count'),
+    existingFilesCount: count('existing_files_count', 'existing_data_files_count'),
+    deletedFilesCount: count('deleted_files_count', 'deleted_data_files_count'),
+    addedRowsCount: rows('added_rows_count'),
+    existingRowsCount: rows('existing_rows_count'),
+    deletedRowsCount: rows('deleted_rows_count'),
+    partitions: ((row.partitions ?? []) as Row[]).map(
+      (part): FieldSummary => ({
+        containsNull: part.contains_null === true,
+        containsNan: (part.contains_nan as boolean | null | undefined) ?? null,
+        lowerBound: (part.lower_bound as Uint8Array | null) ?? null,
+        upperBound: (part.upper_bound as Uint8Array | null) ?? null,
+      }),
+    ),
+    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...optionalLong(row, 'first_row_id', 'firstRowId'),
+  }
 }
 
 /**

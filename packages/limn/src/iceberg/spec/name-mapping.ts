@@ -1,90 +1,47 @@
 import { LimnError } from '../../base/index.ts'
-import { parseJson } from '../../encoding/index.ts'
-import type { Field, Schema, Type } from '../../schema/index.ts'
+import { parseJson, stringifyJson } from '../../encoding/index.ts'
+import { elementField, type Field, keyField, type Schema, type Type, valueField } from '../../schema/index.ts'
 import type { TableMetadata } from './types.ts'
 
-/** Which column names of files without field ids stand for which field (specification, "Name Mapping Serialization"). */
-export type NameMapping = readonly MappedField[]
+/** The property a table's default name mapping stands in (specification, "Column Projection"). */
+export const nameMappingProperty = 'schema.name-mapping.default'
+
+/** What names stand for in data files without field ids. `fieldId` null: the names are known, and mean no column. */
 export interface MappedField {
   readonly fieldId: number | null
   readonly names: readonly string[]
-  /** Fields inside: of a struct by name, of a list as `element`, of a map as `key` and `value`. */
-  readonly fields: NameMapping
+  readonly fields: readonly MappedField[]
 }
 
-export const nameMappingProperty = 'schema.name-mapping.default'
+export type NameMapping = readonly MappedField[]
 
 /** The mapping a table states; null when it states none. Throws `iceberg/invalid-metadata` for one that is malformed. */
-export function nameMappingOf(metadata: Pick<TableMetadata, 'properties'>): NameMapping | null {
+export function statedNameMapping(metadata: Pick<TableMetadata, 'properties'>): NameMapping | null {
   const text = metadata.properties[nameMappingProperty]
-  if (text === undefined) return null
-  try {
-    return fieldsFrom(parseJson(text))
-  } catch (cause) {
-    throw new LimnError('iceberg/invalid-metadata', {
-      message: `The table's name mapping cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      notDone: 'The table was not read: files without field ids would be read wrongly.',
-      remedy: `Correct the property ${nameMappingProperty}.`,
-      cause,
-    })
-  }
+  return text === undefined ? null : nameMappingFromText(text)
 }
 
 /**
- * The mapping to read a table with. Some migrations wrote one that numbers nested fields differently from the schema they
- * wrote beside it. Such a mapping says nothing; the names of the schema stand in for it.
+ * The mapping to read a table's files without ids by; null when the table states none. Some migrations wrote one that
+ * numbers nested fields differently from the schema they wrote beside it. Such a mapping says nothing; the names of the
+ * schema stand in for it. Throws as `statedNameMapping`.
  */
 export function usableNameMapping(
   metadata: Pick<TableMetadata, 'properties' | 'schemas'>,
   schema: Pick<Schema, 'fields'>,
 ): NameMapping | null {
-  const mapping = nameMappingOf(metadata)
+  const mapping = statedNameMapping(metadata)
   if (mapping === null) return null
   const parents = new Map<number, Set<number>>()
   for (const one of metadata.schemas) recordParents(one.fields, 0, parents)
-  return contradicts(mapping, 0, parents) ? mappingOfFields(schema.fields) : mapping
-}
-
-/** A mapping by the names of a schema's own fields. */
-export function mappingOfFields(fields: readonly Field[]): NameMapping {
-  return fields.map((one) => ({ fieldId: one.id, names: [one.name], fields: mappingInside(one.type) }))
-}
-
-/** The mapping of what stands inside a type. */
-export function mappingInside(type: Type): NameMapping {
-  if (typeof type === 'string') return []
-  const named = (fieldId: number, name: string, inner: Type) => ({
-    fieldId,
-    names: [name],
-    fields: mappingInside(inner),
-  })
-  switch (type.type) {
-    case 'struct':
-      return mappingOfFields(type.fields)
-    case 'list':
-      return [named(type.elementId, 'element', type.element)]
-    case 'map':
-      return [named(type.keyId, 'key', type.key), named(type.valueId, 'value', type.value)]
-  }
+  return contradicts(mapping, 0, parents) ? nameMappingOf(schema.fields) : mapping
 }
 
 /** Under which parents an id has stood; 0: at the top. */
 function recordParents(fields: readonly Field[], parent: number, parents: Map<number, Set<number>>): void {
-  for (const field of fields) recordParent(field.id, field.type, parent, parents)
-}
-
-function recordParent(id: number, type: Type, parent: number, parents: Map<number, Set<number>>): void {
-  const known = parents.get(id) ?? new Set()
-  parents.set(id, known.add(parent))
-  if (typeof type === 'string') return
-  switch (type.type) {
-    case 'struct':
-      return recordParents(type.fields, id, parents)
-    case 'list':
-      return recordParent(type.elementId, type.element, id, parents)
-    case 'map':
-      recordParent(type.keyId, type.key, id, parents)
-      return recordParent(type.valueId, type.value, id, parents)
+  for (const field of fields) {
+    parents.set(field.id, (parents.get(field.id) ?? new Set()).add(parent))
+    recordParents(childrenOf(field.type), field.id, parents)
   }
 }
 
@@ -97,18 +54,68 @@ function contradicts(mapping: NameMapping, parent: number, parents: ReadonlyMap<
   })
 }
 
-function fieldsFrom(json: unknown): NameMapping {
-  if (!Array.isArray(json)) throw new TypeError('a list of fields is expected')
-  return json.map((one: unknown): MappedField => {
-    if (typeof one !== 'object' || one === null) throw new TypeError('a field is expected')
+/** The mapping in which every column has its own name. */
+export function nameMappingOf(fields: readonly Field[]): readonly MappedField[] {
+  return fields.map((field) => ({
+    fieldId: field.id,
+    names: [field.name],
+    fields: nameMappingOf(childrenOf(field.type)),
+  }))
+}
+
+/** What lies directly in a type: a struct's fields, `element`, or `key` and `value`. */
+export function childrenOf(type: Type): readonly Field[] {
+  if (typeof type === 'string') return []
+  switch (type.type) {
+    case 'struct':
+      return type.fields
+    case 'list':
+      return [elementField(type)]
+    case 'map':
+      return [keyField(type), valueField(type)]
+  }
+}
+
+/** The property's value (specification, appendix C). */
+export function nameMappingToText(mapping: readonly MappedField[]): string {
+  return stringifyJson(toJson(mapping))
+}
+
+function toJson(mapping: readonly MappedField[]): readonly unknown[] {
+  return mapping.map((one) => ({
+    ...(one.fieldId === null ? {} : { 'field-id': one.fieldId }),
+    names: one.names,
+    ...(one.fields.length > 0 ? { fields: toJson(one.fields) } : {}),
+  }))
+}
+
+/** Throws `iceberg/invalid-metadata` for what is no name mapping. */
+export function nameMappingFromText(text: string): readonly MappedField[] {
+  let json: unknown
+  try {
+    json = parseJson(text)
+  } catch (cause) {
+    throw malformed(cause)
+  }
+  return fromJson(json)
+}
+
+function fromJson(json: unknown): readonly MappedField[] {
+  if (!Array.isArray(json)) throw malformed()
+  return json.map((one: unknown) => {
+    if (typeof one !== 'object' || one === null) throw malformed()
     const { 'field-id': id, names, fields } = one as Readonly<Record<string, unknown>>
-    if (id !== undefined && id !== null && !Number.isInteger(id)) throw new TypeError('a field id is no whole number')
-    if (!Array.isArray(names) || names.some((name) => typeof name !== 'string'))
-      throw new TypeError('a field has no list of names')
-    return {
-      fieldId: (id as number | null | undefined) ?? null,
-      names: names as readonly string[],
-      fields: fields === undefined || fields === null ? [] : fieldsFrom(fields),
-    }
+    if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) throw malformed()
+    if (id !== undefined && id !== null && typeof id !== 'number') throw malformed()
+    return { fieldId: id ?? null, names, fields: fields === undefined || fields === null ? [] : fromJson(fields) }
+  })
+}
+
+function malformed(cause?: unknown): LimnError {
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `The table's property ${nameMappingProperty} is no name mapping.`,
+    notDone: 'Nothing was done with the table.',
+    remedy: 'Correct the property, or remove it if every data file has field ids.',
+    ...(cause === undefined ? {} : { cause }),
   })
 }

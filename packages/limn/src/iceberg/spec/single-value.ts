@@ -1,6 +1,8 @@
 import { LimnError } from '../../base/index.ts'
 import { decimalOf, type Type, type Value } from '../../schema/index.ts'
 
+const microsPerDay = 86_400_000_000n
+
 /** Binary single-value serialisation (specification, appendix D): how bounds stand in manifests. */
 export function encodeSingleValue(type: Type, value: Value): Uint8Array {
   const decimal = decimalOf(type)
@@ -45,8 +47,8 @@ export function encodeSingleValue(type: Type, value: Value): Uint8Array {
 }
 
 /**
- * The inverse. A long or double of four bytes is one written before its column was promoted from int or float; any other
- * width that is not the type's throws `iceberg/invalid-metadata`.
+ * The inverse. A long, double or timestamp of four bytes is one written before its column was promoted from int, float or
+ * date; any other width that is not the type's throws `iceberg/invalid-metadata`.
  */
 export function decodeSingleValue(type: Type, bytes: Uint8Array): Value {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -64,11 +66,13 @@ export function decodeSingleValue(type: Type, bytes: Uint8Array): Value {
       return buffer.readInt32LE()
     case 'long':
     case 'time':
-    case 'timestamp':
     case 'timestamptz':
-    case 'timestamp_ns':
     case 'timestamptz_ns':
       return buffer.length === 4 ? BigInt(buffer.readInt32LE()) : buffer.readBigInt64LE()
+    case 'timestamp':
+      return buffer.length === 4 ? BigInt(buffer.readInt32LE()) * microsPerDay : buffer.readBigInt64LE()
+    case 'timestamp_ns':
+      return buffer.length === 4 ? BigInt(buffer.readInt32LE()) * microsPerDay * 1000n : buffer.readBigInt64LE()
     case 'float':
       return buffer.readFloatLE()
     case 'double':
@@ -96,11 +100,11 @@ function widthsOf(type: Type): { includes(width: number): boolean } {
       return [4]
     case 'long':
     case 'double':
+    case 'timestamp':
+    case 'timestamp_ns':
       return [4, 8]
     case 'time':
-    case 'timestamp':
     case 'timestamptz':
-    case 'timestamp_ns':
     case 'timestamptz_ns':
       return [8]
     case 'uuid':

@@ -1,4 +1,4 @@
-import { mappingInside, type NameMapping } from '../../../iceberg/index.ts'
+import { childrenOf as fieldsIn, type NameMapping, nameMappingOf } from '../../../iceberg/index.ts'
 import type { Field } from '../../../schema/index.ts'
 import { quoteIdentifier } from '../../../sql/index.ts'
 
@@ -179,6 +179,10 @@ export function numberByPosition(
 ): readonly PhysicalColumn[] {
   return columns.map((column, i) => {
     const field = fields.find((one) => one.id === i + 1)
-    return { ...column, id: i + 1, type: field ? mapInside(column.type, mappingInside(field.type)) : column.type }
+    return {
+      ...column,
+      id: i + 1,
+      type: field ? mapInside(column.type, nameMappingOf(fieldsIn(field.type))) : column.type,
+    }
   })
 }

@@ -1,0 +1,78 @@
+import { unreachable } from '../../base/index.ts'
+import { referencedFile } from '../scan/deletes.ts'
+import type { ManifestEntry, TableMetadata } from '../spec/types.ts'
+import { deleteKindOf, mightName, partitionIdentity, unpartitionedSpecs } from './delete-scope.ts'
+import type { Inventory } from './inventory.ts'
+
+/** A delete file that no live row can be reached by, and why. */
+export interface DanglingDelete {
+  readonly entry: ManifestEntry
+  readonly because: /** The data file it is about is not live, or is newer than it. */
+    | 'no-such-file'
+    /** A deletion vector speaks for the file (or for each file it could be about). */
+    | 'superseded-by-vector'
+    /** No data file of its partition is old enough for it. */
+    | 'no-older-file'
+}
+
+/**
+ * Delete files of a snapshot that apply to none of its data files, by sequence number, partition and named file
+ * (specification, "Scan Planning"). Errs towards keeping: bounds of equality values are not looked at.
+ */
+export function danglingDeletes(metadata: TableMetadata, inventory: Inventory): readonly DanglingDelete[] {
+  const everywhere = unpartitionedSpecs(metadata)
+  const byPath = new Map(inventory.data.map((entry) => [entry.file.path, entry]))
+  const byPartition = Map.groupBy(inventory.data, (entry) => partitionIdentity(entry.file))
+  const oldest = new Map([...byPartition].map(([key, entries]) => [key, oldestOf(entries)]))
+  const oldestAnywhere = oldestOf(inventory.data)
+  const underVector = new Set<string>()
+  for (const entry of inventory.deletes) {
+    const path = referencedFile(entry.file)
+    const data = path === null ? undefined : byPath.get(path)
+    if (path !== null && deleteKindOf(entry.file) === 'vector' && reaches(entry, data)) underVector.add(path)
+  }
+  const judge = (entry: ManifestEntry): DanglingDelete['because'] | null => {
+    const kind = deleteKindOf(entry.file)
+    switch (kind) {
+      case 'vector': {
+        const path = referencedFile(entry.file)
+        return path !== null && reaches(entry, byPath.get(path)) ? null : 'no-such-file'
+      }
+      case 'position': {
+        const path = referencedFile(entry.file)
+        const partition = partitionIdentity(entry.file)
+        if (path !== null) {
+          const data = byPath.get(path)
+          if (!reaches(entry, data) || !data || partitionIdentity(data.file) !== partition) return 'no-such-file'
+          return underVector.has(path) ? 'superseded-by-vector' : null
+        }
+        const within = (byPartition.get(partition) ?? []).filter(
+          (data) => reaches(entry, data) && mightName(entry.file, data.file.path),
+        )
+        if (within.length === 0) return 'no-older-file'
+        return within.every((data) => underVector.has(data.file.path)) ? 'superseded-by-vector' : null
+      }
+      case 'equality': {
+        const least = everywhere.has(entry.file.specId) ? oldestAnywhere : oldest.get(partitionIdentity(entry.file))
+        return least !== undefined && least < entry.dataSequenceNumber ? null : 'no-older-file'
+      }
+      default:
+        return unreachable(kind)
+    }
+  }
+  return inventory.deletes.flatMap((entry) => {
+    const because = judge(entry)
+    return because === null ? [] : [{ entry, because }]
+  })
+}
+
+function reaches(entry: ManifestEntry, data: ManifestEntry | undefined): boolean {
+  return data !== undefined && data.dataSequenceNumber <= entry.dataSequenceNumber
+}
+
+function oldestOf(entries: readonly ManifestEntry[]): bigint | undefined {
+  let least: bigint | undefined
+  for (const entry of entries)
+    if (least === undefined || entry.dataSequenceNumber < least) least = entry.dataSequenceNumber
+  return least
+}
