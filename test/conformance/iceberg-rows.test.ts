@@ -6,7 +6,7 @@ import { LimnError, noSteps, seededRandomness, systemClock, tableId } from '../.
 import { SqliteCatalog } from '../../packages/limn/src/catalog/index.ts'
 import { type BoundTable, openDuckDb, type Session } from '../../packages/limn/src/engine/index.ts'
 import { ManifestReader } from '../../packages/limn/src/iceberg/index.ts'
-import { readPinned, schemaOfPin, type TableContext } from '../../packages/limn/src/table/index.ts'
+import { countRows, readPinned, schemaOfPin, type TableContext } from '../../packages/limn/src/table/index.ts'
 import {
   type At,
   type CaseFile,
@@ -179,6 +179,10 @@ async function count(found: Found, at: At = { kind: 'current' }): Promise<number
     metadataColumns: false,
     ordered: false,
   })
+  const pinned = pin(found, at)
+  const told = pinned ? await countRows(context(found), pinned) : null
+  if (told !== null)
+    expect([found.case.name, 'from metadata', String(told)]).toEqual([found.case.name, 'from metadata', rows])
   return Number(rows)
 }
 
