@@ -17,6 +17,7 @@ import { explainQuery, explainRun } from './errors.ts'
 import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
 import { Binder } from './read/bind.ts'
 import { Footers } from './read/footers.ts'
+import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
 import { DuckSession } from './session.ts'
 
@@ -214,7 +215,8 @@ function nameOf(id: TableId): string {
 }
 
 function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
-  const list = columns.map((column) => `${quoteIdentifier(column.name)} ${duckTypeOf(column.type)}`)
+  const names = namesApart(columns.map((column) => column.name))
+  const list = columns.map((column, i) => `${quoteIdentifier(names[i] ?? column.name)} ${duckTypeOf(column.type)}`)
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
 }
 

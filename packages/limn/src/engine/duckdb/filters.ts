@@ -59,6 +59,12 @@ function extremes(type: Type): readonly [string, string] {
       return ["TIMESTAMP '-infinity'", "TIMESTAMP 'infinity'"]
     case 'timestamptz':
       return ["TIMESTAMPTZ '-infinity'", "TIMESTAMPTZ 'infinity'"]
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      return ["'-infinity'::TIMESTAMP_NS", "'infinity'::TIMESTAMP_NS"]
+    case 'unknown':
+    case 'variant':
+      return ['NULL', 'NULL']
     case 'time':
       return ["TIME '00:00:00'", "TIME '23:59:59.999999'"]
     case 'string':

@@ -5,7 +5,7 @@ import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
 import { type EqualityJoin, loadEqualityDeletes } from './equality.ts'
 import type { Footers } from './footers.ts'
-import { fileListText, inner, partsOf, type ScanFile, type ScanPart } from './parts.ts'
+import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
 import { loadPositions } from './positions.ts'
 import { duckTypeOf, nullOf } from './project.ts'
 
@@ -123,13 +123,14 @@ async function selectOf(
   positions: string | null,
   equality: readonly EqualityJoin[],
 ): Promise<string> {
+  const names = viewNames(table)
   const joins = joinsOf(
     part.files.flatMap((file) => file.deletes ?? []),
     equality,
   )
   if (joins.length === 0 && positions === null && !table.metadataColumns) {
     if (part.direct !== null) return `SELECT * FROM ${part.direct}`
-    const columns = part.columns.map(({ field, sql }) => `${sql} AS ${quoteIdentifier(field.name)}`)
+    const columns = part.columns.map(({ sql }, i) => `${sql} AS ${names[i]}`)
     return `SELECT ${columns.join(', ')} FROM ${part.source}`
   }
   const perFile = table.metadataColumns === true || joins.some((join) => !join.appliesToAll(part.files))
@@ -140,7 +141,7 @@ async function selectOf(
     ...(positions === null ? [] : [`ANTI JOIN ${positions} p ON p.i = x.file_index AND p.p = x.file_row_number`]),
     ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files)),
   ]
-  const own = table.schema.fields.map((field) => `x.${inner(field.id)} AS ${quoteIdentifier(field.name)}`)
+  const own = table.schema.fields.map((field, i) => `x.${inner(field.id)} AS ${names[i]}`)
   return `SELECT ${[...own, ...(table.metadataColumns ? lineage : [])].join(', ')} FROM ${from.join(' ')}`
 }
 
@@ -170,8 +171,14 @@ async function filesTable(binder: Binder, table: BoundTable, files: readonly Bou
   return sql
 }
 
+/** The view's column names. DuckDB's do not differ in case alone: a later one of two such gets a number. */
+function viewNames(table: BoundTable): readonly string[] {
+  return namesApart(table.schema.fields.map((field) => field.name)).map(quoteIdentifier)
+}
+
 function noRows(table: BoundTable): string {
-  const own = table.schema.fields.map((field) => `${nullOf(field.type)} AS ${quoteIdentifier(field.name)}`)
+  const names = viewNames(table)
+  const own = table.schema.fields.map((field, i) => `${nullOf(field.type)} AS ${names[i]}`)
   const more = metadataColumns.map(({ name, type }) => `NULL::${duckTypeOf(type)} AS ${quoteIdentifier(name)}`)
   return `SELECT ${[...own, ...(table.metadataColumns ? more : [])].join(', ')} WHERE FALSE`
 }

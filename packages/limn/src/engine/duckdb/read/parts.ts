@@ -95,8 +95,12 @@ function resolve(
     projections,
     columns,
     lacks: fields.flatMap((field, i) => (columns[i] ? [] : [field.id])),
-    names: namesApart(own),
+    names: new Map(zip(own, namesApart(own.map((column) => column.name)))),
   }
+}
+
+function zip<A, B>(a: readonly A[], b: readonly B[]): [A, B][] {
+  return a.flatMap((one, i): [A, B][] => (b[i] === undefined ? [] : [[one, b[i] as B]]))
 }
 
 /** What tells two projections of one field apart. */
@@ -121,16 +125,14 @@ function withConstants(
 }
 
 /** DuckDB tells names that differ in case alone apart by a suffix. */
-function namesApart(columns: readonly PhysicalColumn[]): ReadonlyMap<PhysicalColumn, string> {
+export function namesApart(names: readonly string[]): readonly string[] {
   const taken = new Set<string>()
-  return new Map(
-    columns.map((column) => {
-      let name = column.name
-      for (let i = 1; taken.has(name.toLowerCase()); i++) name = `${column.name}_${i}`
-      taken.add(name.toLowerCase())
-      return [column, name] as const
-    }),
-  )
+  return names.map((own) => {
+    let name = own
+    for (let i = 1; taken.has(name.toLowerCase()); i++) name = `${own}_${i}`
+    taken.add(name.toLowerCase())
+    return name
+  })
 }
 
 function partOf<F extends ScanFile>(
@@ -156,7 +158,10 @@ function partById<F extends ScanFile>(
     return [{ id: field.id, name: inner(field.id), type }]
   })
   const columns = fields.map((field, i) => ({ field, sql: columnSql(projections[i] ?? plain, inner(field.id)) }))
-  const isDirect = fields.length > 0 && projections.every((one) => one.kind === 'plain')
+  const isDirect =
+    fields.length > 0 &&
+    projections.every((one) => one.kind === 'plain') &&
+    new Set(fields.map((field) => field.name.toLowerCase())).size === fields.length
   const named = fields.map((field) => ({ id: field.id, name: field.name, type: duckTypeOf(field.type) }))
   return {
     files,
