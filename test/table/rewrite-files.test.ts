@@ -160,6 +160,31 @@ describe('rewriting data files', () => {
     expect((await dataOf(context)).length).toBe(2)
   })
 
+  it.each(['bin-pack', 'sort', 'z-order'] as const)(
+    'cuts what is too large into files of the target size: %s',
+    async (kind) => {
+      await using made = await temporaryTables()
+      const { context } = made
+      await make(context, 2)
+      const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, md5(range::VARCHAR) AS text FROM range(200000)`
+      await append(context, id, { sql })
+      const before = await everything(context)
+      const fields = [
+        { sourceId: 1, transform: { kind: 'identity' }, direction: 'asc', nullOrder: 'nulls-first' },
+      ] as const
+      const strategy =
+        kind === 'sort' ? { kind, fields } : kind === 'z-order' ? { kind, columns: ['id', 'text'] } : { kind }
+      const [large] = await dataOf(context)
+      const targetFileBytes = Math.ceil(Number(large?.fileSizeInBytes) / 4)
+      const result = await rewriteDataFiles(context, id, { targetFileBytes, strategy })
+      expect(result.added.files).toBeGreaterThanOrEqual(6)
+      for (const file of await dataOf(context)) expect(Number(file.fileSizeInBytes)).toBeLessThan(targetFileBytes * 1.8)
+      expect(await everything(context)).toMatchObject(before)
+      if (kind !== 'z-order')
+        expect((await rewriteDataFiles(context, id, { targetFileBytes, strategy })).snapshotIds).toEqual([])
+    },
+  )
+
   it('honours deletes that spell paths in another way, and drops none of them too early', async () => {
     await using made = await temporaryTables()
     const { context } = made
