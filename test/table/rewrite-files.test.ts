@@ -166,6 +166,9 @@ describe('rewriting data files', () => {
       await using made = await temporaryTables()
       const { context } = made
       await make(context, 2)
+      // A file is cut between row groups.
+      const properties = { 'write.parquet.row-group-row-limit': '10000' }
+      await alterTable(context, id, [{ kind: 'set-properties', properties }])
       const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, md5(range::VARCHAR) AS text FROM range(200000)`
       await append(context, id, { sql })
       const before = await everything(context)
