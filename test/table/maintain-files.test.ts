@@ -76,7 +76,7 @@ describe('expiring the snapshots of a table', () => {
     await append(made.context, id, { sql: rows(1, 2) })
     const tagged = await append(made.context, id, { sql: rows(30) })
     await overwrite(made.context, id, 'id = 1', { sql: rows(7) })
-    await overwrite(made.context, id, 'id = 30', { sql: rows(31) })
+    await overwrite(made.context, id, 'id = 7', { sql: rows(8) })
     const { metadata } = await load(made.context)
     await made.context.catalog.commit(
       [

@@ -18,6 +18,7 @@ import type { StorePath } from '../../storage/index.ts'
 import { loadTable } from '../alter.ts'
 import { changeTable, type Working } from '../commit.ts'
 import type { TableContext } from '../context.ts'
+import { carriedSummary } from './carry.ts'
 import { joinVectors, rewritePositions, toVectors } from './delete-files.ts'
 import type { MaintenanceOptions } from './removal.ts'
 
@@ -62,7 +63,10 @@ export async function rewritePositionDeletes(
     const written = [...new Set(added.map((file) => file.path))]
     const checks = plan.groups.flatMap(checksOf)
     return {
-      change: removed.length === 0 ? null : { operation: 'replace', added, removed, checks, written },
+      change:
+        removed.length === 0
+          ? null
+          : { operation: 'replace', added, removed, checks, written, summary: carriedOf(working) },
       result: { plan, removed, added },
     }
   })
@@ -89,7 +93,10 @@ export async function removeDanglingDeletes(
     const dangling = danglingDeletes(working.pin.metadata, await inventoryOf(context, working))
     const removed = filesOf(dangling.map((one) => one.entry))
     return {
-      change: removed.length === 0 ? null : { operation: 'replace', added: [], removed, written: [] },
+      change:
+        removed.length === 0
+          ? null
+          : { operation: 'replace', added: [], removed, written: [], summary: carriedOf(working) },
       result: { dangling },
     }
   })
@@ -114,6 +121,10 @@ function checksOf(group: DeleteGroup): readonly CommitCheck[] {
 
 function filesOf(entries: readonly ManifestEntry[]): readonly DataFile[] {
   return [...new Map(entries.map(({ file }) => [fileKey(file), file])).values()]
+}
+
+function carriedOf({ pin }: Working) {
+  return carriedSummary(pin.metadata, pin.snapshotId)
 }
 
 function changeOptions(options: BranchOptions) {

@@ -26,6 +26,7 @@ import { changeTable } from '../commit.ts'
 import { deleteDebris } from '../commit-loop.ts'
 import type { TableContext } from '../context.ts'
 import { sumBytes } from '../read.ts'
+import { carriedSummary } from './carry.ts'
 import type { MaintenanceOptions } from './removal.ts'
 import { GroupWriter, type RewrittenGroup, type SkippedGroup } from './rewrite-groups.ts'
 
@@ -165,6 +166,7 @@ function commitGroups(
         added,
         removed: [...removed, ...deletes],
         checks,
+        summary: carriedSummary(metadata, snapshotId),
         // Kept for another attempt; `rewriteDataFiles` deletes what is not committed in the end.
         written: context.gathering ? added.map((file) => file.path) : [],
       },
