@@ -14,22 +14,31 @@ export type Deed =
   | { readonly kind: 'merge'; readonly from: number; readonly to: number; readonly n: number }
   | { readonly kind: 'compact' }
 
-/** The table after a deed, as `n` by `id`. */
-export function replay(rows: ReadonlyMap<number, number>, deed: Deed): Map<number, number> {
-  const out = new Map(rows)
+export interface Entry {
+  readonly id: number
+  readonly n: number
+}
+
+/** The table's rows after a deed. An append does not look at what is there, so that an id may be there twice. */
+export function replay(rows: readonly Entry[], deed: Deed): readonly Entry[] {
   switch (deed.kind) {
     case 'append':
-      for (let id = deed.from; id < deed.to; id++) out.set(id, 0)
-      return out
+      return [...rows, ...range(deed.from, deed.to, 0)]
     case 'delete':
-      for (const id of rows.keys()) if (id % 7 === deed.residue) out.delete(id)
-      return out
-    case 'merge':
-      for (let id = deed.from; id < deed.to; id++) out.set(id, deed.n)
-      return out
+      return rows.filter((row) => row.id % 7 !== deed.residue)
+    case 'merge': {
+      const inside = (row: Entry) => row.id >= deed.from && row.id < deed.to
+      const there = new Set(rows.filter(inside).map((row) => row.id))
+      const fresh = range(deed.from, deed.to, deed.n).filter((row) => !there.has(row.id))
+      return [...rows.map((row) => (inside(row) ? { ...row, n: deed.n } : row)), ...fresh]
+    }
     case 'compact':
-      return out
+      return rows
   }
+}
+
+function range(from: number, to: number, n: number): readonly Entry[] {
+  return Array.from({ length: to - from }, (_, i) => ({ id: from + i, n }))
 }
 
 /** Does it; the snapshot's summary says which deed it was. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { tableId } from '../../../packages/limn/src/base/index.ts'
 import { ManifestReader, type Snapshot } from '../../../packages/limn/src/iceberg/index.ts'
 import { createTable } from '../../../packages/limn/src/table/index.ts'
-import { type Deed, replay } from '../../support/deeds.ts'
+import { type Deed, type Entry, replay } from '../../support/deeds.ts'
 import { type Column, fieldsOf, rowsAt } from '../../support/histories.ts'
 import { root } from '../../support/lake.ts'
 import { bagOf, type Row } from '../../support/naive-table.ts'
@@ -72,7 +72,7 @@ async function run(formatVersion: 2 | 3, mode: string): Promise<string> {
   const history = [...seen.values()].sort((a, b) => (a.sequenceNumber < b.sequenceNumber ? -1 : 1))
   const deeds = new Map(log.map((one) => [one.name, one]))
   const committed = new Set<string>()
-  let rows = new Map<number, number>()
+  let rows: readonly Entry[] = []
   let compared = 0
   for (const [i, snapshot] of history.entries()) {
     // One line of snapshots, none missing: the order is the table's own.
@@ -88,7 +88,7 @@ async function run(formatVersion: 2 | 3, mode: string): Promise<string> {
       if (logged && logged.deed.kind !== 'expire') rows = replay(rows, logged.deed)
     }
     if (!kept.has(snapshot.snapshotId)) continue
-    const expected = bagOf([...rows].map(([id, n]): Row => ({ id: BigInt(id), n })))
+    const expected = bagOf(rows.map(({ id, n }): Row => ({ id: BigInt(id), n })))
     const fresh = { ...context, manifests: new ManifestReader(context.store) }
     expect([name, bagOf(await rowsAt(fresh, table, snapshot.snapshotId, columns))]).toEqual([name, expected])
     compared++
