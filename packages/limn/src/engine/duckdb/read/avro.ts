@@ -12,6 +12,9 @@ import { hasIds, physicalTypeText } from './physical.ts'
 /** Rows of one data chunk. */
 const chunkRows = 2048
 
+/** Where a row stands in its file. Appended rows need not stay in order, so it is kept with each. */
+const position = 'limn_position_in_file'
+
 /**
  * Avro files as DuckDB reads them: each is written once as a Parquet file of the same rows in the same order, with the same
  * field ids, so that everything that holds for Parquet files holds for them. Copies live in the engine's own folder and go
@@ -52,15 +55,14 @@ export class AvroFiles {
     const table = `limn_avro_${this.made++}`
     const target = join(this.folder, `${table}.parquet`)
     await mkdir(this.folder, { recursive: true })
-    await connection.run(`CREATE TEMP TABLE ${table} (${list.join(', ')})`)
+    await connection.run(`CREATE TEMP TABLE ${table} (${[...list, `${position} BIGINT`].join(', ')})`)
     try {
       await append(connection, table, columns, rows)
       const ids = hasIds(physical)
         ? `, FIELD_IDS {${columns.flatMap((column, i) => idsOf(column, names[i])).join(', ')}}`
         : ''
-      // Positions count: the order of rows is asked for, which the engine otherwise need not keep.
       await connection.run(
-        `COPY (SELECT * FROM ${table} ORDER BY rowid) TO ${quoteText(target)} (FORMAT parquet, COMPRESSION snappy${ids})`,
+        `COPY (SELECT * EXCLUDE (${position}) FROM ${table} ORDER BY ${position}) TO ${quoteText(target)} (FORMAT parquet, COMPRESSION snappy${ids})`,
       )
     } catch (error) {
       await rm(target, { force: true })
@@ -101,7 +103,7 @@ async function append(
 ): Promise<void> {
   const duck = await import('@duckdb/node-api')
   const toDuck = valuesWith(duck)
-  const types = columns.map((column) => typeOf(duck, column.shape))
+  const types = [...columns.map((column) => typeOf(duck, column.shape)), duck.BIGINT]
   const appender = await connection.createAppender(table, 'main', 'temp')
   try {
     for (let at = 0; at < rows.length; at += chunkRows) {
@@ -112,6 +114,10 @@ async function append(
           i,
           part.map((row) => toDuck(shape, row[name])),
         )
+      chunk.setColumnValues(
+        columns.length,
+        part.map((_, i) => BigInt(at + i)),
+      )
       appender.appendDataChunk(chunk)
     }
   } finally {
