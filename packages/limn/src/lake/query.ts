@@ -6,7 +6,7 @@ import { type LoadedTable, snapshotAsOf, snapshotById } from '../iceberg/index.t
 import { pinRefName, runBranch } from '../pipeline/index.ts'
 import { bindSelect, executeStatement, isReadOnly, runStatement, type StatementResult } from '../query/index.ts'
 import { parseStatement, quoteText } from '../sql/index.ts'
-import { type PinnedTable, pinRef, pinSnapshot, type TableContext } from '../table/index.ts'
+import { type PinnedTable, pinRef, pinSnapshot, pinStaged, type TableContext } from '../table/index.ts'
 import type { Lake } from './lake.ts'
 
 /** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's own view. */
@@ -117,7 +117,7 @@ function pinOne(table: LoadedTable, at: At): PinnedTable | null {
       return snapshotId === null ? null : pinSnapshot(table, snapshotId)
     }
     case 'run':
-      return pinRef(table, runBranch(at.run)) ?? pinRef(table, pinRefName(at.run)) ?? pinRef(table)
+      return pinStaged(table, runBranch(at.run)) ?? pinRef(table, pinRefName(at.run)) ?? pinRef(table)
   }
 }
 

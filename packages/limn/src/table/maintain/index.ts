@@ -2,4 +2,6 @@
 export * from './expire.ts'
 export * from './health.ts'
 export * from './orphans.ts'
+export * from './rewrite-files.ts'
+export type { SkippedGroup } from './rewrite-groups.ts'
 export * from './rewrite-manifests.ts'

@@ -1,0 +1,422 @@
+import { existsSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { tableId } from '../../packages/limn/src/base/index.ts'
+import { type DataFile, readInventory } from '../../packages/limn/src/iceberg/index.ts'
+import {
+  alterTable,
+  append,
+  createTable,
+  pinSnapshot,
+  type RewriteDataFilesOptions,
+  readPinned,
+  rewriteDataFiles,
+  type TableContext,
+} from '../../packages/limn/src/table/index.ts'
+import { commitDeletes, deletionVector, equalityDeletes, positionDeletes } from '../support/delete-files.ts'
+import { MeddlingCatalog } from '../support/racing.ts'
+import { temporaryTables } from '../support/tables.ts'
+
+const id = tableId('silver.t')
+const schema = {
+  schemaId: 0,
+  identifierFieldIds: [],
+  fields: [
+    { id: 1, name: 'id', required: false, type: 'long' as const },
+    { id: 2, name: 'part', required: false, type: 'int' as const },
+    { id: 3, name: 'text', required: false, type: 'string' as const },
+  ],
+}
+const byPart = {
+  specId: 0,
+  fields: [{ sourceId: 2, fieldId: 1000, name: 'part', transform: { kind: 'identity' as const } }],
+}
+const flat = { specId: 0, fields: [] }
+const locationOf = (context: TableContext) => `${context.store.root}/silver/t`
+
+async function make(context: TableContext, formatVersion: 2 | 3, spec: typeof byPart | typeof flat = byPart) {
+  await createTable(context, id, { location: locationOf(context), schema, spec, formatVersion })
+}
+
+/** `count` appends of `each` rows, each with rows in two partitions. */
+async function fill(context: TableContext, count: number, each = 10, from = 0) {
+  for (let i = 0; i < count; i++) {
+    const low = from + i * each
+    const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, 'row ' || range AS text FROM range(${low}, ${low + each})`
+    await append(context, id, { sql })
+  }
+}
+
+async function metadataNow(context: TableContext) {
+  const loaded = (await context.catalog.loadTables([id])).get(id)
+  if (!loaded) throw new Error('the table is there')
+  return loaded
+}
+
+async function inventoryNow(context: TableContext) {
+  const { metadata } = await metadataNow(context)
+  return readInventory({ manifests: context.manifests, metadata, snapshotId: metadata.currentSnapshotId })
+}
+
+async function rowsAt(context: TableContext, snapshotId: bigint, columns: string, metadataColumns = false) {
+  await using reading = await readPinned(context, pinSnapshot(await metadataNow(context), snapshotId), {
+    metadataColumns,
+  })
+  await using session = await context.engine.session([reading.bound])
+  return (await session.rows(`SELECT ${columns} FROM ${id} ORDER BY ALL`)).rows.map((row) => row.map(String).join(' '))
+}
+
+/** The rows of every snapshot, so that none may change by maintenance. */
+async function everything(
+  context: TableContext,
+  lineage = false,
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const out: Record<string, readonly string[]> = {}
+  const columns = `id, part, text${lineage ? ', _row_id, _last_updated_sequence_number' : ''}`
+  const { metadata } = await metadataNow(context)
+  for (const { snapshotId } of metadata.snapshots)
+    out[String(snapshotId)] = await rowsAt(context, snapshotId, columns, lineage)
+  out.main = await rowsAt(context, metadata.currentSnapshotId ?? 0n, columns, lineage)
+  return out
+}
+
+const dataOf = async (context: TableContext): Promise<readonly DataFile[]> =>
+  (await inventoryNow(context)).data.map((entry) => entry.file)
+
+const small = { targetFileBytes: 1_000_000, minInputFiles: 2 }
+
+describe('rewriting data files', () => {
+  it.each([2, 3] as const)('joins small files of each partition and keeps rows as they are, version %i', async (v) => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, v)
+    await fill(context, 6)
+    const before = await everything(context, v === 3)
+    const dry = await rewriteDataFiles(context, id, { ...small, dryRun: true })
+    expect(dry).toMatchObject({ snapshotIds: [], groups: 0, plan: { files: 12 } })
+    expect((await metadataNow(context)).metadata.snapshots).toHaveLength(6)
+    const result = await rewriteDataFiles(context, id, small)
+    expect(result).toMatchObject({ groups: 2, removed: { files: 12, rows: 60 }, added: { files: 2, rows: 60 } })
+    expect(await everything(context, v === 3)).toMatchObject(before)
+    const { metadata } = await metadataNow(context)
+    expect(metadata.snapshots.at(-1)).toMatchObject({ operation: 'replace', snapshotId: result.snapshotIds[0] })
+    const { data } = await inventoryNow(context)
+    // What rows keep is the sequence number of the snapshot they were read at.
+    expect(data.map((entry) => entry.dataSequenceNumber)).toEqual([6n, 6n])
+    expect(data.map((entry) => entry.file.partition[0])).toEqual(expect.arrayContaining([0, 1]))
+    expect((await rewriteDataFiles(context, id, small)).snapshotIds).toEqual([])
+  })
+
+  it('applies position and equality deletes of every scope, and drops those that reach nothing any more', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 4)
+    const at = locationOf(context)
+    const files = await dataOf(context)
+    const even = files.filter((file) => file.partition[0] === 0)
+    const odd = files.filter((file) => file.partition[0] === 1)
+    const [first, second] = even
+    if (!first || !second || !odd[0]) throw new Error('there are files')
+    await commitDeletes(context, id, [
+      await positionDeletes(context, at, [
+        { file: first, positions: [0, 2] },
+        { file: second, positions: [1] },
+      ]),
+      await positionDeletes(context, at, [{ file: second, positions: [4] }], true),
+    ])
+    await commitDeletes(context, id, [
+      await equalityDeletes(context, at, odd[0], "SELECT 'row 13' AS text", { text: 3 }),
+      await equalityDeletes(context, at, odd[0], 'SELECT 5::BIGINT AS id, 1::INTEGER AS part', { id: 1, part: 2 }),
+    ])
+    await fill(context, 1, 10, 100)
+    const before = await everything(context)
+    expect(before.main).toHaveLength(50 - 4 - 2)
+    const result = await rewriteDataFiles(context, id, small)
+    expect(result).toMatchObject({ removed: { rows: 50 }, added: { files: 2, rows: 44 }, removedDeletes: 4 })
+    expect(await everything(context)).toMatchObject(before)
+    expect((await inventoryNow(context)).deletes).toEqual([])
+  })
+
+  it('applies deletion vectors, and keeps row ids and last-updated numbers of version 3', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 3)
+    await fill(context, 3)
+    const at = locationOf(context)
+    const [first] = await dataOf(context)
+    if (!first) throw new Error('there are files')
+    await commitDeletes(context, id, [await deletionVector(context, at, first, [0, 3])])
+    const before = await everything(context, true)
+    expect(before.main).toHaveLength(28)
+    await rewriteDataFiles(context, id, small)
+    expect(await everything(context, true)).toMatchObject(before)
+    expect((await inventoryNow(context)).deletes).toEqual([])
+    // Once more: ids now come from the files themselves.
+    await fill(context, 2, 10, 200)
+    const again = await everything(context, true)
+    await rewriteDataFiles(context, id, small)
+    expect(await everything(context, true)).toMatchObject(again)
+    expect((await dataOf(context)).length).toBe(2)
+  })
+
+  it('asks for files by their deletes: how many there are, and how many rows they hide', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2, flat)
+    await fill(context, 2, 100)
+    const at = locationOf(context)
+    const [first] = await dataOf(context)
+    if (!first) throw new Error('there are files')
+    const gone = [...Array(9).keys()]
+    await commitDeletes(context, id, [await positionDeletes(context, at, [{ file: first, positions: gone }], true)])
+    const never = { targetFileBytes: 1_000_000, minFileBytes: 0 }
+    expect((await rewriteDataFiles(context, id, never)).groups).toBe(0)
+    expect((await rewriteDataFiles(context, id, { ...never, deletesPerFileMin: 2 })).groups).toBe(0)
+    const before = await everything(context)
+    const result = await rewriteDataFiles(context, id, { ...never, deleteRatioMin: 0.09 })
+    expect(result).toMatchObject({ removed: { files: 1, rows: 100 }, added: { files: 1, rows: 91 }, removedDeletes: 1 })
+    expect(await everything(context)).toMatchObject(before)
+  })
+
+  it('drops a file whose rows are all deleted', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2, flat)
+    await fill(context, 1)
+    const [first] = await dataOf(context)
+    if (!first) throw new Error('there is a file')
+    const all = [...Array(10).keys()]
+    await commitDeletes(context, id, [
+      await positionDeletes(context, locationOf(context), [{ file: first, positions: all }], true),
+    ])
+    const result = await rewriteDataFiles(context, id)
+    expect(result).toMatchObject({ removed: { files: 1 }, added: { files: 0 }, removedDeletes: 1 })
+    expect(await dataOf(context)).toEqual([])
+  })
+
+  it('moves files of an older spec and an older schema to those of the table', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2, flat)
+    await fill(context, 3)
+    await alterTable(context, id, [
+      { kind: 'add-partition-field', column: 'part', transform: { kind: 'identity' } },
+      { kind: 'rename-column', column: 'text', to: 'note' },
+      { kind: 'add-column', name: 'more', type: 'int' },
+    ])
+    const columns = 'id, part, note, more'
+    const at = (await metadataNow(context)).metadata.currentSnapshotId ?? 0n
+    const { metadata } = await metadataNow(context)
+    const rows = async (snapshotId: bigint) => {
+      const pin = { ...pinSnapshot(await metadataNow(context), snapshotId), schemaId: metadata.currentSchemaId }
+      await using reading = await readPinned(context, pin)
+      await using session = await context.engine.session([reading.bound])
+      return (await session.rows(`SELECT ${columns} FROM ${id} ORDER BY ALL`)).rows.map(String)
+    }
+    const before = await rows(at)
+    const result = await rewriteDataFiles(context, id, { ...small, otherSpecs: true })
+    expect(result.added.files).toBe(2)
+    expect(await rows((await metadataNow(context)).metadata.currentSnapshotId ?? 0n)).toEqual(before)
+    for (const file of await dataOf(context)) expect(file.specId).toBe(metadata.defaultSpecId)
+  })
+
+  it('leaves alone what a filter cannot reach', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 3)
+    const result = await rewriteDataFiles(context, id, { ...small, filter: 'part = 1' })
+    expect(result).toMatchObject({ groups: 1, removed: { files: 3 } })
+    expect((await dataOf(context)).map((file) => file.partition[0]).sort()).toEqual([0, 0, 0, 1])
+  })
+})
+
+describe('the order of rewritten rows', () => {
+  const shuffled = (seed: number) =>
+    `SELECT (range * 7919 + ${seed}) % 5000 AS id, 0::INTEGER AS part, 'r' || (range * 31 + ${seed}) % 97 AS text FROM range(2000)`
+
+  it('is the sort order, whose id files then carry', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    for (const seed of [1, 2, 3]) await append(context, id, { sql: shuffled(seed) })
+    const before = await everything(context)
+    const fields = [
+      { sourceId: 3, transform: { kind: 'identity' }, direction: 'desc', nullOrder: 'nulls-last' },
+      { sourceId: 1, transform: { kind: 'identity' }, direction: 'asc', nullOrder: 'nulls-first' },
+    ] as const
+    const options: RewriteDataFilesOptions = { ...small, strategy: { kind: 'sort', fields } }
+    await rewriteDataFiles(context, id, options)
+    expect(await everything(context)).toMatchObject(before)
+    const { metadata } = await metadataNow(context)
+    expect(metadata.sortOrders.at(-1)?.fields).toEqual(fields)
+    expect((await dataOf(context)).map((file) => file.sortOrderId)).toEqual([metadata.sortOrders.at(-1)?.orderId])
+    await using reading = await readPinned(
+      context,
+      pinSnapshot(await metadataNow(context), metadata.currentSnapshotId ?? 0n),
+      { metadataColumns: true },
+    )
+    await using session = await context.engine.session([reading.bound])
+    const positions = await session.rows(`SELECT _pos FROM ${id} ORDER BY text DESC, id, _pos`)
+    expect(positions.rows.map(([pos]) => Number(pos))).toEqual([...Array(6000).keys()])
+    // In the order asked for, it has nothing left to do.
+    expect((await rewriteDataFiles(context, id, options)).snapshotIds).toEqual([])
+  })
+
+  it('is the interleaved bits of a z-order, as the oracle computes them', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2, flat)
+    await append(context, id, {
+      sql: 'SELECT range // 64 AS id, (range % 64)::INTEGER AS part, NULL::VARCHAR AS text FROM range(4096)',
+    })
+    await append(context, id, { sql: 'SELECT NULL::BIGINT AS id, 3::INTEGER AS part, NULL::VARCHAR AS text' })
+    const before = await everything(context)
+    await rewriteDataFiles(context, id, { ...small, strategy: { kind: 'z-order', columns: ['id', 'part'] } })
+    expect(await everything(context)).toMatchObject(before)
+    const { metadata } = await metadataNow(context)
+    await using reading = await readPinned(
+      context,
+      pinSnapshot(await metadataNow(context), metadata.currentSnapshotId ?? 0n),
+      { metadataColumns: true },
+    )
+    await using session = await context.engine.session([reading.bound])
+    const { rows } = await session.rows(`SELECT id, part FROM ${id} ORDER BY _pos`)
+    const ordinal = (value: unknown) =>
+      value === null ? 0n : BigInt(1 + Math.floor((Number(value) / 63) * (2 ** 24 - 2)))
+    const zValue = (a: bigint, b: bigint) => {
+      const bits = (one: bigint) => one.toString(2).padStart(24, '0')
+      return BigInt(`0b${[...bits(a)].map((bit, i) => `${bit}${bits(b)[i]}`).join('')}`)
+    }
+    const values = rows.map(([a, b]) => zValue(ordinal(a), ordinal(b)))
+    expect(values).toEqual(values.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)))
+    // A square of an eighth of each side lies in few stretches of the file, where a plain sort would scatter it.
+    const inSquare = rows.flatMap(([a, b], i) => (Number(a) < 8 && a !== null && Number(b) < 8 ? [i] : []))
+    expect((inSquare.at(-1) ?? 0) - (inSquare[0] ?? 0)).toBeLessThan(200)
+  })
+
+  it('interleaves texts, dates, decimals and booleans', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    const types = ['string', 'date', 'decimal(9,2)', 'boolean', 'timestamptz', 'uuid', 'double', 'binary'] as const
+    const fields = types.map((type, i) => ({ id: i + 1, name: `c${i}`, required: false, type }))
+    await createTable(context, id, {
+      location: locationOf(context),
+      schema: { schemaId: 0, identifierFieldIds: [], fields },
+      spec: flat,
+    })
+    const values = `'prefix-' || range, DATE '1960-01-01' + range::INTEGER * 37, (range * 1.25 - 90)::DECIMAL(9,2), range % 2 = 0,
+      TIMESTAMPTZ '2001-01-01 00:00:00+00' + INTERVAL (range) HOUR, md5(range::VARCHAR)::UUID,
+      CASE WHEN range = 5 THEN 'NaN'::DOUBLE WHEN range = 6 THEN '-inf'::DOUBLE ELSE range / 3 END, ('b' || range)::BLOB`
+    const sql = `SELECT ${values} FROM range(300)`
+    const named = `SELECT * FROM (${sql}) v(${fields.map((field) => field.name).join(', ')})`
+    for (let i = 0; i < 2; i++) await append(context, id, { sql: named })
+    const columns = fields.map((field) => field.name)
+    const snapshot = async () => (await metadataNow(context)).metadata.currentSnapshotId ?? 0n
+    const before = await rowsAt(context, await snapshot(), columns.join(', '))
+    const result = await rewriteDataFiles(context, id, { ...small, strategy: { kind: 'z-order', columns } })
+    expect(result.added).toMatchObject({ files: 1, rows: 600 })
+    expect(await rowsAt(context, await snapshot(), columns.join(', '))).toEqual(before)
+  })
+})
+
+describe('rewriting while others write', () => {
+  async function racing(made: Awaited<ReturnType<typeof temporaryTables>>, before: (commit: number) => Promise<void>) {
+    const catalog = new MeddlingCatalog(made.context.catalog)
+    catalog.before = before
+    return { ...made.context, catalog, wait: async () => undefined }
+  }
+
+  it('keeps its work when rows are appended, and deleted by equality, meanwhile', async () => {
+    await using made = await temporaryTables()
+    await make(made.context, 2)
+    await fill(made.context, 3)
+    const [first] = await dataOf(made.context)
+    if (!first) throw new Error('there are files')
+    const context = await racing(made, async (commit) => {
+      if (commit !== 1) return
+      await fill(made.context, 1, 10, 100)
+      const at = locationOf(made.context)
+      const values = `SELECT 'row ${first.partition[0] === 0 ? 4 : 5}' AS text`
+      await commitDeletes(made.context, id, [await equalityDeletes(made.context, at, first, values, { text: 3 })])
+    })
+    const result = await rewriteDataFiles(context, id, small)
+    expect(context.catalog.commits).toBe(2)
+    expect(result).toMatchObject({ groups: 2, removed: { files: 6 }, added: { rows: 30 }, skipped: [] })
+    const rows = (await everything(made.context)).main ?? []
+    expect(rows).toHaveLength(39)
+    expect(rows).not.toContain(`${first.partition[0] === 0 ? '4 0 row 4' : '5 1 row 5'}`)
+  })
+
+  it('reads a group again when rows of its files are deleted meanwhile, and no other', async () => {
+    await using made = await temporaryTables()
+    await make(made.context, 2)
+    await fill(made.context, 3)
+    const [first] = await dataOf(made.context)
+    if (!first) throw new Error('there are files')
+    const written: string[] = []
+    const context = await racing(made, async (commit) => {
+      if (commit !== 1) return
+      const at = locationOf(made.context)
+      await commitDeletes(made.context, id, [
+        await positionDeletes(made.context, at, [{ file: first, positions: [0] }]),
+      ])
+    })
+    const put = context.store.putFiles.bind(context.store)
+    const store = Object.create(context.store) as typeof context.store
+    store.putFiles = (files, options) => {
+      written.push(...files.map((file) => file.path))
+      return put(files, options)
+    }
+    const result = await rewriteDataFiles({ ...context, store }, id, small)
+    expect(written).toHaveLength(3)
+    expect(result).toMatchObject({ groups: 2, added: { rows: 29 }, skipped: [] })
+    expect((await everything(made.context)).main).toHaveLength(29)
+    const live = new Set<string>((await dataOf(made.context)).map((file) => file.path))
+    // What the first attempt wrote of that group is gone.
+    for (const path of written) expect(existsSync(new URL(path))).toBe(live.has(path))
+  })
+
+  it('skips a group whose files are gone, and says so', async () => {
+    await using made = await temporaryTables()
+    await make(made.context, 2)
+    await fill(made.context, 3)
+    const context = await racing(made, async (commit) => {
+      if (commit === 1) await rewriteDataFiles(made.context, id, { ...small, filter: 'part = 0' })
+    })
+    const result = await rewriteDataFiles(context, id, small)
+    expect(result).toMatchObject({ groups: 1, added: { files: 1, rows: 15 } })
+    expect(result.skipped.map((one) => one.why)).toEqual(['3 of its 3 files were replaced meanwhile'])
+    expect((await everything(made.context)).main).toHaveLength(30)
+  })
+
+  it('commits as it goes when asked, and keeps what it committed when a later commit fails', async () => {
+    await using made = await temporaryTables()
+    await make(made.context, 2)
+    await fill(made.context, 3)
+    await alterTable(made.context, id, [{ kind: 'set-properties', properties: { 'commit.retry.num-retries': '0' } }])
+    const context = await racing(made, async (commit) => {
+      if (commit === 2) await fill(made.context, 1, 10, 100)
+    })
+    const result = await rewriteDataFiles(context, id, { ...small, commitsMax: 2 })
+    expect(result).toMatchObject({ groups: 1, removed: { files: 3 } })
+    expect(result.snapshotIds).toHaveLength(1)
+    expect(result.skipped).toHaveLength(1)
+    expect((await everything(made.context)).main).toHaveLength(40)
+  })
+
+  it('leaves nothing behind when it fails', async () => {
+    await using made = await temporaryTables()
+    await make(made.context, 2)
+    await fill(made.context, 3)
+    await alterTable(made.context, id, [{ kind: 'set-properties', properties: { 'commit.retry.num-retries': '0' } }])
+    const context = await racing(made, async () => fill(made.context, 1, 10, 100))
+    const on = async () => {
+      const out: string[] = []
+      for await (const info of made.store.list(made.store.root)) out.push(info.path)
+      return out.filter((path) => path.endsWith('.parquet'))
+    }
+    await expect(rewriteDataFiles(context, id, small)).rejects.toMatchObject({ kind: 'catalog/conflict' })
+    expect((await on()).sort()).toEqual((await dataOf(made.context)).map((file) => String(file.path)).sort())
+  })
+})
