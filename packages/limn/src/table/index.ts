@@ -5,6 +5,7 @@
 export * from './alter.ts'
 export * from './bind.ts'
 export * from './change.ts'
+export * from './changes.ts'
 export * from './commit.ts'
 export * from './context.ts'
 export * from './count.ts'
