@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import { type DataFile, readInventory } from '../../packages/limn/src/iceberg/index.ts'
+import type { StorePath } from '../../packages/limn/src/storage/index.ts'
 import {
   alterTable,
   append,
@@ -157,6 +158,60 @@ describe('rewriting data files', () => {
     await rewriteDataFiles(context, id, small)
     expect(await everything(context, true)).toMatchObject(again)
     expect((await dataOf(context)).length).toBe(2)
+  })
+
+  it.each(['bin-pack', 'sort', 'z-order'] as const)(
+    'cuts what is too large into files of the target size: %s',
+    async (kind) => {
+      await using made = await temporaryTables()
+      const { context } = made
+      await make(context, 2)
+      // A file is cut between row groups.
+      const properties = { 'write.parquet.row-group-row-limit': '10000' }
+      await alterTable(context, id, [{ kind: 'set-properties', properties }])
+      const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, md5(range::VARCHAR) AS text FROM range(200000)`
+      await append(context, id, { sql })
+      const before = await everything(context)
+      const fields = [
+        { sourceId: 1, transform: { kind: 'identity' }, direction: 'asc', nullOrder: 'nulls-first' },
+      ] as const
+      const strategy =
+        kind === 'sort' ? { kind, fields } : kind === 'z-order' ? { kind, columns: ['id', 'text'] } : { kind }
+      const [large] = await dataOf(context)
+      const targetFileBytes = Math.ceil(Number(large?.fileSizeInBytes) / 4)
+      const result = await rewriteDataFiles(context, id, { targetFileBytes, strategy })
+      expect(result.added.files).toBeGreaterThanOrEqual(6)
+      for (const file of await dataOf(context)) expect(Number(file.fileSizeInBytes)).toBeLessThan(targetFileBytes * 1.8)
+      expect(await everything(context)).toMatchObject(before)
+      if (kind !== 'z-order')
+        expect((await rewriteDataFiles(context, id, { targetFileBytes, strategy })).snapshotIds).toEqual([])
+    },
+  )
+
+  it('honours deletes that spell paths in another way, and drops none of them too early', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 3)
+    const bare = (await dataOf(context)).map((file) => ({
+      ...file,
+      path: file.path.replace(/^file:\/\//, '') as StorePath,
+    }))
+    const [one, two] = bare
+    if (!one || !two) throw new Error('there are files')
+    const at = locationOf(context)
+    await commitDeletes(context, id, [
+      await positionDeletes(context, at, [{ file: one, positions: [0] }], true),
+      await positionDeletes(context, at, [{ file: two, positions: [1, 2] }]),
+    ])
+    const before = await everything(context)
+    expect(before.main).toHaveLength(27)
+    const part = one.partition[0]
+    await rewriteDataFiles(context, id, { ...small, filter: `part = ${part === 0 ? 1 : 0}` })
+    expect(await everything(context)).toMatchObject(before)
+    await rewriteDataFiles(context, id, small)
+    expect(await everything(context)).toMatchObject(before)
+    expect((await inventoryNow(context)).deletes).toEqual([])
   })
 
   it('asks for files by their deletes: how many there are, and how many rows they hide', async () => {

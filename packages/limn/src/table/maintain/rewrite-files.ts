@@ -3,6 +3,7 @@ import {
   type CommitCheck,
   type DataFile,
   danglingDeletes,
+  deleteKindOf,
   deletesOfRewritten,
   fileKey,
   type Inventory,
@@ -190,10 +191,13 @@ function deletesGoing(
       file,
     })),
   )
-  const data = [...inventory.data.filter((entry) => !gone.has(entry.file.path)), ...added]
+  const staying = inventory.data.filter((entry) => !gone.has(entry.file.path))
+  const dead = (data: Inventory['data']) => danglingDeletes(metadata, { ...inventory, data }).map((one) => one.entry)
   const going = [
     ...deletesOfRewritten(groups, inventory),
-    ...danglingDeletes(metadata, { ...inventory, data }).map((one) => one.entry),
+    // Positions name files, and none names one that is new.
+    ...dead(staying).filter(({ file }) => deleteKindOf(file) !== 'equality'),
+    ...dead([...staying, ...added]),
   ]
   return [...new Map(going.map(({ file }) => [fileKey(file), file])).values()]
 }

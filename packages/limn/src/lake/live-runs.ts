@@ -1,0 +1,28 @@
+import type { TableId } from '../base/index.ts'
+import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
+import { livePhases, pinRefName, runBranch } from '../pipeline/index.ts'
+import type { LiveRuns } from '../table/index.ts'
+import type { Lake } from './lake.ts'
+
+/**
+ * What runs rely on in a table: the pins and branches of those under way, how long the oldest has been, and the states of
+ * the table that runs staged and have not published. One that was killed counts as under way until the next run finds it.
+ */
+export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> {
+  const { runs, store, clock, signal } = await lake.context()
+  const refs = new Set<string>()
+  const staged: LoadedTable[] = []
+  let longestMs = 0
+  for (const run of runs.runs()) {
+    if (livePhases.includes(run.phase)) {
+      refs.add(pinRefName(run.id)).add(runBranch(run.id))
+      longestMs = Math.max(longestMs, clock.nowMs() - run.startedAtMs)
+    }
+    for (const { table: of, metadataLocation } of runs.pointers(run.id)) {
+      if (of !== table || (await store.stat(metadataLocation, { signal })) === null) continue
+      const metadata = decodeMetadata(await store.read(metadataLocation, undefined, { signal }))
+      staged.push({ table, metadataLocation, metadata })
+    }
+  }
+  return { refs, longestMs, staged }
+}
