@@ -76,7 +76,8 @@ describe('expiring the snapshots of a table', () => {
     await append(made.context, id, { sql: rows(1, 2) })
     const tagged = await append(made.context, id, { sql: rows(30) })
     await overwrite(made.context, id, 'id = 1', { sql: rows(7) })
-    await overwrite(made.context, id, 'id = 7', { sql: rows(8) })
+    await overwrite(made.context, id, 'id = 30', { sql: rows(31) })
+    await overwrite(made.context, id, 'id = 31', { sql: rows(32) })
     const { metadata } = await load(made.context)
     await made.context.catalog.commit(
       [
@@ -96,8 +97,9 @@ describe('expiring the snapshots of a table', () => {
     const disk = await filesOnDisk(context)
     const result = await expireSnapshots(context, id)
     expect(result.files).toEqual(dry.files)
-    expect(result.plan.expired).toHaveLength(2)
-    expect(result.files).toMatchObject({ 'manifest-list': 2, data: 1 })
+    expect(result.plan.expired).toHaveLength(3)
+    // The file of row 31 alone: the others are the tag's, or main's still.
+    expect(result.files).toMatchObject({ 'manifest-list': 3, data: 1 })
     const left = await everySnapshot(context)
     expect(left.size).toBe(2)
     for (const [snapshotId, ids] of left) expect(ids).toEqual(before.get(snapshotId))

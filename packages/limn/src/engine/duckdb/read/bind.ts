@@ -3,6 +3,7 @@ import type { Field } from '../../../schema/index.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
+import type { AvroFiles } from './avro.ts'
 import { type EqualityJoin, loadEqualityDeletes } from './equality.ts'
 import type { Footers } from './footers.ts'
 import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
@@ -28,15 +29,21 @@ const lastUpdated: Field = {
 export class Binder {
   readonly connection: DuckDBConnection
   readonly footers: Footers
+  readonly avro: AvroFiles
   readonly statements: string[] = []
   private readonly short: boolean
   private names = 0
   private hasSchema = false
 
   /** `portable`: every statement stands by itself, file lists as text. */
-  constructor(connection: DuckDBConnection, footers: Footers, options: { readonly portable?: boolean } = {}) {
+  constructor(
+    connection: DuckDBConnection,
+    files: { readonly footers: Footers; readonly avro: AvroFiles },
+    options: { readonly portable?: boolean } = {},
+  ) {
     this.connection = connection
-    this.footers = footers
+    this.footers = files.footers
+    this.avro = files.avro
     this.short = options.portable !== true
   }
 
@@ -60,9 +67,11 @@ export class Binder {
     mapping: BoundTable['nameMapping'],
     apart?: (file: F) => string,
   ): Promise<readonly ScanPart<F>[]> {
+    const copies = await this.copiesOf(files)
+    const localOf = (file: F) => copies.get(file.local) ?? file.local
     const footers = await this.footers.of(
       this.connection,
-      files.map((file) => ({ local: file.local, keep: file.path !== undefined })),
+      files.map((file) => ({ local: localOf(file), keep: file.path !== undefined })),
     )
     const lists: { readonly name: string; readonly text: string }[] = []
     const listOf = (locals: readonly string[]) => {
@@ -72,9 +81,23 @@ export class Binder {
       lists.push({ name, text })
       return `getvariable(${quoteText(name)})`
     }
-    const parts = partsOf(files, fields, footers, mapping ?? null, listOf, apart)
+    const parts = partsOf(files, fields, {
+      footers,
+      localOf,
+      listOf,
+      mapping: mapping ?? null,
+      ...(apart ? { apart } : {}),
+    })
     for (const { name, text } of lists) await this.run(`SET VARIABLE ${name} = ${text}`)
     return parts
+  }
+
+  /** The Parquet files that stand for Avro ones, by local file. */
+  private async copiesOf(files: readonly ScanFile[]): Promise<ReadonlyMap<string, string>> {
+    const copies = new Map<string, string>()
+    for (const { local, format } of files)
+      if (format === 'avro') copies.set(local, await this.avro.copyOf(this.connection, local))
+    return copies
   }
 
   /** Makes the view of a table. */

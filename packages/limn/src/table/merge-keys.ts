@@ -1,0 +1,112 @@
+import type { Session } from '../engine/index.ts'
+import type { Predicate } from '../expr/index.ts'
+import { type Field, isPrimitive } from '../schema/index.ts'
+import { duckType, quoteIdentifier, quoteText } from '../sql/index.ts'
+import type { PinnedTable, TableContext } from './context.ts'
+import { schemaOfPin } from './context.ts'
+
+/** A column of the target that the condition of a merge equates with a column of the source. */
+export interface KeyPair {
+  readonly target: Field
+  readonly source: string
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+/**
+ * The pairs of columns that a merge's condition equates, read from its syntax tree: conjuncts `target.a = source.b` (or
+ * `IS NOT DISTINCT FROM`-free variants of it; nothing under OR or NOT). None where there are none: then every file may match.
+ */
+export async function keyPairs(context: TableContext, pin: PinnedTable, on: string): Promise<readonly KeyPair[]> {
+  const { canonical } = await context.engine.parse(
+    `SELECT 1 FROM limn_a.target AS target JOIN limn_b.source AS source ON (${on})`,
+  )
+  const { fields } = schemaOfPin(pin)
+  const out: KeyPair[] = []
+  for (const equality of equalitiesOf(conditionOf(JSON.parse(canonical)))) {
+    const sides = [equality.left, equality.right].map(columnOf)
+    const target = sides.find((side) => side?.table === 'target')
+    const source = sides.find((side) => side?.table === 'source')
+    const field = target && fields.find((one) => one.name.toLowerCase() === target.column.toLowerCase())
+    if (field && source && isPrimitive(field.type)) out.push({ target: field, source: source.column })
+  }
+  return out
+}
+
+/** The condition of the first join in a tree. */
+function conditionOf(node: unknown): unknown {
+  if (Array.isArray(node)) {
+    for (const one of node) {
+      const found = conditionOf(one)
+      if (found) return found
+    }
+    return null
+  }
+  if (typeof node !== 'object' || node === null) return null
+  const json = node as Json
+  if (json.type === 'JOIN' && json.condition) return json.condition
+  return conditionOf(Object.values(json))
+}
+
+function equalitiesOf(node: unknown): readonly { readonly left: unknown; readonly right: unknown }[] {
+  const json = node as Json | null
+  if (json?.class === 'CONJUNCTION' && json.type === 'CONJUNCTION_AND')
+    return ((json.children ?? []) as readonly unknown[]).flatMap(equalitiesOf)
+  if (json?.class === 'COMPARISON' && json.type === 'COMPARE_EQUAL') return [{ left: json.left, right: json.right }]
+  return []
+}
+
+function columnOf(node: unknown): { readonly table: string; readonly column: string } | null {
+  const json = node as Json | null
+  const names = json?.class === 'COLUMN_REF' ? (json.column_names as readonly string[] | undefined) : undefined
+  const [table, column] = names ?? []
+  return names?.length === 2 && table !== undefined && column !== undefined
+    ? { table: table.toLowerCase(), column }
+    : null
+}
+
+/** So many different keys are looked up one by one; more are taken as a range. */
+const listedKeysMax = 200
+
+/**
+ * A predicate that every row of the target with a match satisfies, by the keys there are in the source (`limn_source`):
+ * each of them where they are few, else their range. `false` when there are none.
+ */
+export async function keysPredicate(
+  context: TableContext,
+  pin: PinnedTable,
+  session: Session,
+  pairs: readonly KeyPair[],
+): Promise<Predicate> {
+  const { fields } = schemaOfPin(pin)
+  const filters: string[] = []
+  for (const { target, source } of pairs) {
+    if (!isPrimitive(target.type)) continue
+    const type = duckType(target.type)
+    const key = `TRY_CAST(${quoteIdentifier(source)} AS ${type})`
+    const { rows } = await session.rows(
+      `SELECT approx_count_distinct(${key}), min(${key})::VARCHAR, max(${key})::VARCHAR, count(*), count(${key}), count(${quoteIdentifier(source)}) FROM limn_source`,
+    )
+    const [distinct, low, high, , cast, present] = rows[0] ?? []
+    // A key that does not fit the column's type may still compare equal to a rounded one: nothing is pruned by it.
+    if (cast !== present) continue
+    if (low === null || low === undefined || high === null || high === undefined) return { kind: 'false' }
+    const literal = (text: string) => `${quoteText(text)}::${type}`
+    const name = quoteIdentifier(target.name)
+    if (Number(distinct) <= listedKeysMax) {
+      const listed = await session.rows(`SELECT DISTINCT ${key}::VARCHAR FROM limn_source WHERE ${key} IS NOT NULL`)
+      if (listed.rows.length <= 2 * listedKeysMax) {
+        filters.push(`${name} IN (${listed.rows.map(([text]) => literal(String(text))).join(', ')})`)
+        continue
+      }
+    }
+    filters.push(`${name} >= ${literal(String(low))} AND ${name} <= ${literal(String(high))}`)
+  }
+  if (filters.length === 0) return { kind: 'true' }
+  const condition = await context.engine.condition(filters.join(' AND '), {
+    id: pin.id,
+    alias: 'target',
+    columns: fields,
+  })
+  return condition.atMost
+}
