@@ -100,6 +100,13 @@ function buildProgram(): Command {
     () => import('./commands/check.ts'),
     ['limn check'],
   )
+  add(
+    program,
+    'maintain [select...]',
+    'Compact, expire and clean tables by the policy in their contracts.',
+    () => import('./commands/maintain.ts'),
+    ['limn maintain --dry-run', 'limn maintain silver.flight', 'limn maintain +gold.airport_day'],
+  ).option('--dry-run', 'say what would be done, and change nothing')
   const table = program
     .command('table')
     .description('Look at tables, shape them and keep them in order.')

@@ -1,12 +1,13 @@
 import type { TableId } from '../base/index.ts'
 import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
-import { livePhases, pinRefName, runBranch } from '../pipeline/index.ts'
+import { foldLedger, type LedgerRow, livePhases, pinRefName, runBranch } from '../pipeline/index.ts'
 import type { LiveRuns } from '../table/index.ts'
 import type { Lake } from './lake.ts'
+import { ledgerOf } from './tables.ts'
 
 /**
- * What runs rely on in a table: the pins and branches of those under way, how long the oldest has been, and the states of
- * the table that runs staged and have not published. One that was killed counts as under way until the next run finds it.
+ * What runs rely on in a table: the pins and branches of those under way, how long the oldest has been, the states of the
+ * table that runs staged and have not published, and the snapshots that what is published was built from. One that was killed counts as under way until the next run finds it.
  */
 export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> {
   const { runs, store, clock, signal } = await lake.context()
@@ -24,5 +25,18 @@ export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> 
       staged.push({ table, metadataLocation, metadata })
     }
   }
-  return { refs, longestMs, staged }
+  return { refs, longestMs, staged, toldFrom: toldFrom(await ledgerOf(lake), table) }
+}
+
+/** Without these, the next run could not tell what has changed, and would build everything anew. */
+function toldFrom(rows: readonly LedgerRow[], table: TableId): ReadonlySet<bigint> {
+  const out = new Set<bigint>()
+  for (const [dataset, { built, outputSnapshot }] of foldLedger(rows)) {
+    if (dataset === table && outputSnapshot !== null) out.add(outputSnapshot)
+    for (const { inputs } of built) {
+      const from = inputs[table]
+      if (from !== undefined) out.add(from)
+    }
+  }
+  return out
 }
