@@ -159,19 +159,21 @@ describe('limn table', () => {
     const metadata = fileURLToPath(String(shown.metadataLocation))
     const opened = await json('inspect', metadata)
     expect(opened).toMatchObject({ kind: 'table metadata', facts: { 'format-version': 2 } })
-    const tables = opened.tables as readonly { name: string; rows: readonly Record<string, string>[] }[]
+    const tables = opened.tables as unknown as readonly { name: string; rows: readonly Record<string, string>[] }[]
     const list = tables.find((one) => one.name === 'snapshots')?.rows.at(-1)?.['manifest-list'] ?? ''
     const manifests = await json('inspect', list)
     expect(manifests).toMatchObject({ kind: 'manifest list', tables: [{ name: 'manifests' }] })
     const manifest =
-      (manifests.tables as readonly { rows: readonly Record<string, string>[] }[])[0]?.rows[0]?.manifest_path ?? ''
+      (manifests.tables as unknown as readonly { rows: readonly Record<string, string>[] }[])[0]?.rows[0]
+        ?.manifest_path ?? ''
     const entries = await json('inspect', manifest)
     expect(entries).toMatchObject({
       kind: 'manifest',
       facts: { content: 'data' },
       tables: [{ rows: [{ status: 'added' }] }],
     })
-    const file = (entries.tables as readonly { rows: readonly Record<string, string>[] }[])[0]?.rows[0]?.file_path ?? ''
+    const file =
+      (entries.tables as unknown as readonly { rows: readonly Record<string, string>[] }[])[0]?.rows[0]?.file_path ?? ''
     expect(await json('inspect', file)).toMatchObject({
       kind: 'parquet',
       facts: { 'row groups': 1 },
