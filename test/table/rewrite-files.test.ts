@@ -7,10 +7,13 @@ import {
   alterTable,
   append,
   createTable,
+  expireSnapshots,
   pinSnapshot,
   type RewriteDataFilesOptions,
   readPinned,
   rewriteDataFiles,
+  rewriteManifests,
+  supersededProperty,
   type TableContext,
 } from '../../packages/limn/src/table/index.ts'
 import { commitDeletes, deletionVector, equalityDeletes, positionDeletes } from '../support/delete-files.ts'
@@ -283,6 +286,25 @@ describe('rewriting data files', () => {
     const result = await rewriteDataFiles(context, id, { ...small, filter: 'part = 1' })
     expect(result).toMatchObject({ groups: 1, removed: { files: 3 } })
     expect((await dataOf(context)).map((file) => file.partition[0]).sort()).toEqual([0, 0, 0, 1])
+  })
+})
+
+describe('what a snapshot says of deliveries', () => {
+  it('is said again by every snapshot that keeps rows as they are, so that it outlives the first', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 2)
+    const summary = { [supersededProperty]: '1-3,5' }
+    await append(context, id, { sql: 'SELECT 77::BIGINT AS id, 0 AS part, NULL AS text' }, { summary })
+    const said = async () => (await metadataNow(context)).metadata.snapshots.at(-1)?.summary[supersededProperty]
+    await rewriteManifests(context, id)
+    expect((await metadataNow(context)).metadata.snapshots.at(-1)?.operation).toBe('replace')
+    expect(await said()).toBe('1-3,5')
+    await rewriteDataFiles(context, id, small)
+    await expireSnapshots({ ...context, clock: { ...context.clock, nowMs: () => Date.now() + 10 ** 10 } }, id)
+    expect((await metadataNow(context)).metadata.snapshots).toHaveLength(1)
+    expect(await said()).toBe('1-3,5')
   })
 })
 

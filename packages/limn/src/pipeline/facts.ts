@@ -53,10 +53,10 @@ export async function touchedBetween(
   return { kind: 'times', times }
 }
 
-/** Whether every snapshot since `from` keeps rows as they are: maintenance, which touches nothing. */
-function onlyRewritten({ metadata, snapshotId }: PinnedTable, from: bigint | null): boolean {
-  if (snapshotId === null || from === null) return false
-  for (const snapshot of ancestorsOf(metadata, snapshotId)) {
+/** Maintenance keeps the rows: between the two snapshots there are only such that replaced files (operation `replace`). */
+function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
+  if (from === null || to.snapshotId === null) return false
+  for (const snapshot of ancestorsOf(to.metadata, to.snapshotId)) {
     if (snapshot.snapshotId === from) return true
     if (snapshot.operation !== 'replace') return false
   }
