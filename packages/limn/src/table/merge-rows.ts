@@ -250,14 +250,16 @@ class MergePlan {
    */
   hitsSql(keepRows: boolean): string {
     const kept = keepRows ? `, ${columnList(this.fields, 'target.')}${this.lineage ? ', target._row_id' : ''}` : ''
-    const of = (decide: (clauses: readonly MergeClause[]) => string) =>
-      this.orphans.length === 0
-        ? decide(this.matched)
-        : `CASE WHEN ${matches} THEN ${decide(this.matched)} ELSE ${decide(this.orphans)} END`
-    const hits = `SELECT source.limn_source_row, ${of(numberOf)} AS limn_clause, ${of(effectOf)} AS limn_effect, target._file, target._pos${kept}
-      FROM ${targetName} AS target ${this.orphans.length === 0 ? '' : 'LEFT '}JOIN ${this.source} AS source ON (${this.on})`
-    const unless = this.orphans.length === 0 ? '' : ` WHERE limn_source_row IS NOT NULL OR limn_effect <> 'none'`
-    return `CREATE TABLE limn_hits AS SELECT * FROM (${hits})${unless}`
+    const some = this.orphans.length > 0
+    const decide = (matched: string, orphans: string) =>
+      some ? `CASE WHEN limn_source_row IS NOT NULL THEN ${matched} ELSE ${orphans} END` : matched
+    const clause = decide(numberOf(this.matched), numberOf(this.orphans))
+    const pairs = `SELECT source.limn_source_row, ${clause} AS limn_clause, target._file, target._pos${kept}
+      FROM ${targetName} AS target ${some ? 'LEFT ' : ''}JOIN ${this.source} AS source ON (${this.on})`
+    // From the number, not from the conditions once more: a condition is decided once for a row.
+    const effect = decide(effectOf(this.matched), effectOf(this.orphans))
+    const unless = some ? ` WHERE limn_source_row IS NOT NULL OR limn_effect <> 'none'` : ''
+    return `CREATE TABLE limn_hits AS SELECT * FROM (SELECT *, ${effect} AS limn_effect FROM (${pairs}))${unless}`
   }
 
   /** New rows in place of updated ones, from `limn_hits` with its rows. */
@@ -281,15 +283,15 @@ class MergePlan {
   }
 
   insertedSql(): string {
-    const clause = numberOf(this.inserts)
     const columns = this.fields.map((field) => {
       const cases = this.inserts.map((one, i) => `WHEN ${i} THEN ${this.insertedValue(one.action, field)}`)
-      return `CASE ${clause} ${cases.join(' ')} END AS ${quoteIdentifier(field.name)}`
+      return `CASE limn_clause ${cases.join(' ')} END AS ${quoteIdentifier(field.name)}`
     })
     const extra = this.lineage ? ', NULL::BIGINT AS _row_id, NULL::BIGINT AS _last_updated_sequence_number' : ''
-    return `SELECT ${columns.join(', ')}${extra} FROM ${this.source} AS source
+    return `SELECT ${columns.join(', ')}${extra} FROM (
+      SELECT source.*, ${numberOf(this.inserts)} AS limn_clause FROM ${this.source} AS source
       ANTI JOIN (SELECT limn_source_row AS limn_hit_row FROM limn_hits) AS limn_hit ON limn_hit.limn_hit_row = source.limn_source_row
-      WHERE ${clause} >= 0`
+      ) AS source WHERE limn_clause >= 0`
   }
 
   private insertedValue(action: MergeAction, field: Field): string {
@@ -317,16 +319,14 @@ class MergePlan {
   }
 }
 
-const matches = 'source.limn_source_row IS NOT NULL'
-
 /** The number of the first clause that applies; -1: none. */
 function numberOf(clauses: readonly MergeClause[]): string {
   if (clauses.length === 0) return '-1'
   return `CASE ${clauses.map((one, i) => `WHEN (${one.and ?? 'TRUE'}) THEN ${i}`).join(' ')} ELSE -1 END`
 }
 
+/** What the clause of that number (`limn_clause`) does. */
 function effectOf(clauses: readonly MergeClause[]): string {
-  if (clauses.length === 0) return "'none'"
-  const effect = (action: MergeAction) => (action.kind === 'delete' ? "'delete'" : "'update'")
-  return `CASE ${clauses.map((one) => `WHEN (${one.and ?? 'TRUE'}) THEN ${effect(one.action)}`).join(' ')} ELSE 'none' END`
+  const effects = clauses.map(({ action }, i) => `WHEN ${i} THEN '${action.kind === 'delete' ? 'delete' : 'update'}'`)
+  return effects.length === 0 ? "'none'" : `CASE limn_clause ${effects.join(' ')} ELSE 'none' END`
 }
