@@ -1,88 +1,34 @@
-import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { tableId } from '../../packages/limn/src/base/index.ts'
-import { type DataFile, readInventory } from '../../packages/limn/src/iceberg/index.ts'
+import type { Schema } from '../../packages/limn/src/schema/index.ts'
+import type { StorePath } from '../../packages/limn/src/storage/index.ts'
 import {
+  alterRefs,
   alterTable,
   append,
   createTable,
+  expireSnapshots,
   pinSnapshot,
   type RewriteDataFilesOptions,
   readPinned,
   rewriteDataFiles,
-  type TableContext,
+  rewriteManifests,
+  supersededProperty,
 } from '../../packages/limn/src/table/index.ts'
 import { commitDeletes, deletionVector, equalityDeletes, positionDeletes } from '../support/delete-files.ts'
-import { MeddlingCatalog } from '../support/racing.ts'
+import {
+  dataOf,
+  everything,
+  fill,
+  flat,
+  id,
+  inventoryNow,
+  locationOf,
+  make,
+  metadataNow,
+  rowsAt,
+  small,
+} from '../support/parted-table.ts'
 import { temporaryTables } from '../support/tables.ts'
-
-const id = tableId('silver.t')
-const schema = {
-  schemaId: 0,
-  identifierFieldIds: [],
-  fields: [
-    { id: 1, name: 'id', required: false, type: 'long' as const },
-    { id: 2, name: 'part', required: false, type: 'int' as const },
-    { id: 3, name: 'text', required: false, type: 'string' as const },
-  ],
-}
-const byPart = {
-  specId: 0,
-  fields: [{ sourceId: 2, fieldId: 1000, name: 'part', transform: { kind: 'identity' as const } }],
-}
-const flat = { specId: 0, fields: [] }
-const locationOf = (context: TableContext) => `${context.store.root}/silver/t`
-
-async function make(context: TableContext, formatVersion: 2 | 3, spec: typeof byPart | typeof flat = byPart) {
-  await createTable(context, id, { location: locationOf(context), schema, spec, formatVersion })
-}
-
-/** `count` appends of `each` rows, each with rows in two partitions. */
-async function fill(context: TableContext, count: number, each = 10, from = 0) {
-  for (let i = 0; i < count; i++) {
-    const low = from + i * each
-    const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, 'row ' || range AS text FROM range(${low}, ${low + each})`
-    await append(context, id, { sql })
-  }
-}
-
-async function metadataNow(context: TableContext) {
-  const loaded = (await context.catalog.loadTables([id])).get(id)
-  if (!loaded) throw new Error('the table is there')
-  return loaded
-}
-
-async function inventoryNow(context: TableContext) {
-  const { metadata } = await metadataNow(context)
-  return readInventory({ manifests: context.manifests, metadata, snapshotId: metadata.currentSnapshotId })
-}
-
-async function rowsAt(context: TableContext, snapshotId: bigint, columns: string, metadataColumns = false) {
-  await using reading = await readPinned(context, pinSnapshot(await metadataNow(context), snapshotId), {
-    metadataColumns,
-  })
-  await using session = await context.engine.session([reading.bound])
-  return (await session.rows(`SELECT ${columns} FROM ${id} ORDER BY ALL`)).rows.map((row) => row.map(String).join(' '))
-}
-
-/** The rows of every snapshot, so that none may change by maintenance. */
-async function everything(
-  context: TableContext,
-  lineage = false,
-): Promise<Readonly<Record<string, readonly string[]>>> {
-  const out: Record<string, readonly string[]> = {}
-  const columns = `id, part, text${lineage ? ', _row_id, _last_updated_sequence_number' : ''}`
-  const { metadata } = await metadataNow(context)
-  for (const { snapshotId } of metadata.snapshots)
-    out[String(snapshotId)] = await rowsAt(context, snapshotId, columns, lineage)
-  out.main = await rowsAt(context, metadata.currentSnapshotId ?? 0n, columns, lineage)
-  return out
-}
-
-const dataOf = async (context: TableContext): Promise<readonly DataFile[]> =>
-  (await inventoryNow(context)).data.map((entry) => entry.file)
-
-const small = { targetFileBytes: 1_000_000, minInputFiles: 2 }
 
 describe('rewriting data files', () => {
   it.each([2, 3] as const)('joins small files of each partition and keeps rows as they are, version %i', async (v) => {
@@ -159,6 +105,60 @@ describe('rewriting data files', () => {
     expect((await dataOf(context)).length).toBe(2)
   })
 
+  it.each(['bin-pack', 'sort', 'z-order'] as const)(
+    'cuts what is too large into files of the target size: %s',
+    async (kind) => {
+      await using made = await temporaryTables()
+      const { context } = made
+      await make(context, 2)
+      // A file is cut between row groups.
+      const properties = { 'write.parquet.row-group-row-limit': '10000' }
+      await alterTable(context, id, [{ kind: 'set-properties', properties }])
+      const sql = `SELECT range AS id, (range % 2)::INTEGER AS part, md5(range::VARCHAR) AS text FROM range(200000)`
+      await append(context, id, { sql })
+      const before = await everything(context)
+      const fields = [
+        { sourceId: 1, transform: { kind: 'identity' }, direction: 'asc', nullOrder: 'nulls-first' },
+      ] as const
+      const strategy =
+        kind === 'sort' ? { kind, fields } : kind === 'z-order' ? { kind, columns: ['id', 'text'] } : { kind }
+      const [large] = await dataOf(context)
+      const targetFileBytes = Math.ceil(Number(large?.fileSizeInBytes) / 4)
+      const result = await rewriteDataFiles(context, id, { targetFileBytes, strategy })
+      expect(result.added.files).toBeGreaterThanOrEqual(6)
+      for (const file of await dataOf(context)) expect(Number(file.fileSizeInBytes)).toBeLessThan(targetFileBytes * 1.8)
+      expect(await everything(context)).toMatchObject(before)
+      if (kind !== 'z-order')
+        expect((await rewriteDataFiles(context, id, { targetFileBytes, strategy })).snapshotIds).toEqual([])
+    },
+  )
+
+  it('honours deletes that spell paths in another way, and drops none of them too early', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 3)
+    const bare = (await dataOf(context)).map((file) => ({
+      ...file,
+      path: file.path.replace(/^file:\/\//, '') as StorePath,
+    }))
+    const [one, two] = bare
+    if (!one || !two) throw new Error('there are files')
+    const at = locationOf(context)
+    await commitDeletes(context, id, [
+      await positionDeletes(context, at, [{ file: one, positions: [0] }], true),
+      await positionDeletes(context, at, [{ file: two, positions: [1, 2] }]),
+    ])
+    const before = await everything(context)
+    expect(before.main).toHaveLength(27)
+    const part = one.partition[0]
+    await rewriteDataFiles(context, id, { ...small, filter: `part = ${part === 0 ? 1 : 0}` })
+    expect(await everything(context)).toMatchObject(before)
+    await rewriteDataFiles(context, id, small)
+    expect(await everything(context)).toMatchObject(before)
+    expect((await inventoryNow(context)).deletes).toEqual([])
+  })
+
   it('asks for files by their deletes: how many there are, and how many rows they hide', async () => {
     await using made = await temporaryTables()
     const { context } = made
@@ -228,6 +228,98 @@ describe('rewriting data files', () => {
     const result = await rewriteDataFiles(context, id, { ...small, filter: 'part = 1' })
     expect(result).toMatchObject({ groups: 1, removed: { files: 3 } })
     expect((await dataOf(context)).map((file) => file.partition[0]).sort()).toEqual([0, 0, 0, 1])
+  })
+})
+
+describe('rewriting other tables than the plainest', () => {
+  it('rewrites a branch and leaves main and tags where they are', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 2)
+    await alterRefs(context, id, [
+      { kind: 'create-tag', name: 'kept' },
+      { kind: 'create-branch', name: 'dev' },
+    ])
+    const sql = 'SELECT range AS id, 1::INTEGER AS part, NULL::VARCHAR AS text FROM range(500, 505)'
+    await append(context, id, { sql }, { branch: 'dev' })
+    const refs = async () => (await metadataNow(context)).metadata.refs
+    const before = { refs: await refs(), rows: await everything(context) }
+    const result = await rewriteDataFiles(context, id, { ...small, branch: 'dev' })
+    expect(result).toMatchObject({ removed: { files: 5, rows: 25 }, added: { files: 2, rows: 25 } })
+    const after = await refs()
+    expect([after.main, after.kept]).toEqual([before.refs.main, before.refs.kept])
+    expect(after.dev?.snapshotId).toBe(result.snapshotIds[0])
+    const rows = await everything(context)
+    expect(rows).toMatchObject(before.rows)
+    expect(rows[String(after.dev?.snapshotId)]).toEqual(before.rows[String(before.refs.dev?.snapshotId)])
+  })
+
+  it.each([2, 3] as const)('keeps nested values, empty lists and nulls in them, version %i', async (formatVersion) => {
+    await using made = await temporaryTables()
+    const { context } = made
+    const nested: Schema = {
+      schemaId: 0,
+      identifierFieldIds: [],
+      fields: [
+        { id: 1, name: 'id', required: true, type: 'long' },
+        {
+          id: 2,
+          name: 'at',
+          required: false,
+          type: {
+            type: 'struct',
+            fields: [
+              { id: 3, name: 'x', required: false, type: 'int' },
+              { id: 4, name: 'on', required: false, type: 'timestamptz' },
+            ],
+          },
+        },
+        {
+          id: 5,
+          name: 'tags',
+          required: false,
+          type: { type: 'list', elementId: 6, element: 'string', elementRequired: false },
+        },
+        {
+          id: 7,
+          name: 'by',
+          required: false,
+          type: { type: 'map', keyId: 8, key: 'string', valueId: 9, value: 'decimal(9,2)', valueRequired: false },
+        },
+      ],
+    }
+    await createTable(context, id, { location: locationOf(context), schema: nested, spec: flat, formatVersion })
+    for (const low of [0, 10])
+      await append(context, id, {
+        sql: `SELECT range AS id, CASE WHEN range % 3 = 0 THEN NULL ELSE {x: range::INTEGER, 'on': TIMESTAMPTZ '2026-01-01 00:00:00+00'} END AS at,
+          CASE range % 4 WHEN 0 THEN NULL WHEN 1 THEN [] ELSE ['a', NULL, 'b' || range] END AS tags,
+          CASE range % 2 WHEN 0 THEN MAP {'k': 1.25} ELSE MAP {} END AS by FROM range(${low}, ${low + 10})`,
+      })
+    const now = async () => (await metadataNow(context)).metadata.currentSnapshotId ?? 0n
+    const before = await rowsAt(context, await now(), 'id, "at", tags, "by"')
+    const result = await rewriteDataFiles(context, id, small)
+    expect(result).toMatchObject({ removed: { files: 2 }, added: { files: 1, rows: 20 } })
+    expect(await rowsAt(context, await now(), 'id, "at", tags, "by"')).toEqual(before)
+  })
+})
+
+describe('what a snapshot says of deliveries', () => {
+  it('is said again by every snapshot that keeps rows as they are, so that it outlives the first', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    await make(context, 2)
+    await fill(context, 2)
+    const summary = { [supersededProperty]: '1-3,5' }
+    await append(context, id, { sql: 'SELECT 77::BIGINT AS id, 0 AS part, NULL AS text' }, { summary })
+    const said = async () => (await metadataNow(context)).metadata.snapshots.at(-1)?.summary[supersededProperty]
+    await rewriteManifests(context, id)
+    expect((await metadataNow(context)).metadata.snapshots.at(-1)?.operation).toBe('replace')
+    expect(await said()).toBe('1-3,5')
+    await rewriteDataFiles(context, id, small)
+    await expireSnapshots({ ...context, clock: { ...context.clock, nowMs: () => Date.now() + 10 ** 10 } }, id)
+    expect((await metadataNow(context)).metadata.snapshots).toHaveLength(1)
+    expect(await said()).toBe('1-3,5')
   })
 })
 
@@ -317,106 +409,5 @@ describe('the order of rewritten rows', () => {
     const result = await rewriteDataFiles(context, id, { ...small, strategy: { kind: 'z-order', columns } })
     expect(result.added).toMatchObject({ files: 1, rows: 600 })
     expect(await rowsAt(context, await snapshot(), columns.join(', '))).toEqual(before)
-  })
-})
-
-describe('rewriting while others write', () => {
-  async function racing(made: Awaited<ReturnType<typeof temporaryTables>>, before: (commit: number) => Promise<void>) {
-    const catalog = new MeddlingCatalog(made.context.catalog)
-    catalog.before = before
-    return { ...made.context, catalog, wait: async () => undefined }
-  }
-
-  it('keeps its work when rows are appended, and deleted by equality, meanwhile', async () => {
-    await using made = await temporaryTables()
-    await make(made.context, 2)
-    await fill(made.context, 3)
-    const [first] = await dataOf(made.context)
-    if (!first) throw new Error('there are files')
-    const context = await racing(made, async (commit) => {
-      if (commit !== 1) return
-      await fill(made.context, 1, 10, 100)
-      const at = locationOf(made.context)
-      const values = `SELECT 'row ${first.partition[0] === 0 ? 4 : 5}' AS text`
-      await commitDeletes(made.context, id, [await equalityDeletes(made.context, at, first, values, { text: 3 })])
-    })
-    const result = await rewriteDataFiles(context, id, small)
-    expect(context.catalog.commits).toBe(2)
-    expect(result).toMatchObject({ groups: 2, removed: { files: 6 }, added: { rows: 30 }, skipped: [] })
-    const rows = (await everything(made.context)).main ?? []
-    expect(rows).toHaveLength(39)
-    expect(rows).not.toContain(`${first.partition[0] === 0 ? '4 0 row 4' : '5 1 row 5'}`)
-  })
-
-  it('reads a group again when rows of its files are deleted meanwhile, and no other', async () => {
-    await using made = await temporaryTables()
-    await make(made.context, 2)
-    await fill(made.context, 3)
-    const [first] = await dataOf(made.context)
-    if (!first) throw new Error('there are files')
-    const written: string[] = []
-    const context = await racing(made, async (commit) => {
-      if (commit !== 1) return
-      const at = locationOf(made.context)
-      await commitDeletes(made.context, id, [
-        await positionDeletes(made.context, at, [{ file: first, positions: [0] }]),
-      ])
-    })
-    const put = context.store.putFiles.bind(context.store)
-    const store = Object.create(context.store) as typeof context.store
-    store.putFiles = (files, options) => {
-      written.push(...files.map((file) => file.path))
-      return put(files, options)
-    }
-    const result = await rewriteDataFiles({ ...context, store }, id, small)
-    expect(written).toHaveLength(3)
-    expect(result).toMatchObject({ groups: 2, added: { rows: 29 }, skipped: [] })
-    expect((await everything(made.context)).main).toHaveLength(29)
-    const live = new Set<string>((await dataOf(made.context)).map((file) => file.path))
-    // What the first attempt wrote of that group is gone.
-    for (const path of written) expect(existsSync(new URL(path))).toBe(live.has(path))
-  })
-
-  it('skips a group whose files are gone, and says so', async () => {
-    await using made = await temporaryTables()
-    await make(made.context, 2)
-    await fill(made.context, 3)
-    const context = await racing(made, async (commit) => {
-      if (commit === 1) await rewriteDataFiles(made.context, id, { ...small, filter: 'part = 0' })
-    })
-    const result = await rewriteDataFiles(context, id, small)
-    expect(result).toMatchObject({ groups: 1, added: { files: 1, rows: 15 } })
-    expect(result.skipped.map((one) => one.why)).toEqual(['3 of its 3 files were replaced meanwhile'])
-    expect((await everything(made.context)).main).toHaveLength(30)
-  })
-
-  it('commits as it goes when asked, and keeps what it committed when a later commit fails', async () => {
-    await using made = await temporaryTables()
-    await make(made.context, 2)
-    await fill(made.context, 3)
-    await alterTable(made.context, id, [{ kind: 'set-properties', properties: { 'commit.retry.num-retries': '0' } }])
-    const context = await racing(made, async (commit) => {
-      if (commit === 2) await fill(made.context, 1, 10, 100)
-    })
-    const result = await rewriteDataFiles(context, id, { ...small, commitsMax: 2 })
-    expect(result).toMatchObject({ groups: 1, removed: { files: 3 } })
-    expect(result.snapshotIds).toHaveLength(1)
-    expect(result.skipped).toHaveLength(1)
-    expect((await everything(made.context)).main).toHaveLength(40)
-  })
-
-  it('leaves nothing behind when it fails', async () => {
-    await using made = await temporaryTables()
-    await make(made.context, 2)
-    await fill(made.context, 3)
-    await alterTable(made.context, id, [{ kind: 'set-properties', properties: { 'commit.retry.num-retries': '0' } }])
-    const context = await racing(made, async () => fill(made.context, 1, 10, 100))
-    const on = async () => {
-      const out: string[] = []
-      for await (const info of made.store.list(made.store.root)) out.push(info.path)
-      return out.filter((path) => path.endsWith('.parquet'))
-    }
-    await expect(rewriteDataFiles(context, id, small)).rejects.toMatchObject({ kind: 'catalog/conflict' })
-    expect((await on()).sort()).toEqual((await dataOf(made.context)).map((file) => String(file.path)).sort())
   })
 })

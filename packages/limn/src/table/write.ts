@@ -22,6 +22,8 @@ export interface Layout {
   readonly spec: PartitionSpec
   /** New files are sorted so. Default: unsorted. */
   readonly sortOrder?: SortOrder
+  /** See `WriteTarget`. */
+  readonly orderBy?: string
   /** The table's properties: `write.parquet.*`, `write.target-file-size-bytes`, `write.metadata.metrics.*`, … */
   readonly properties?: Readonly<Record<string, string>>
 }
@@ -124,6 +126,7 @@ function targetOf(layout: Layout, folder: string): WriteTarget {
       targetFileSizeDefault,
     ),
     ...(sortOrder ? { sortOrder } : {}),
+    ...(layout.orderBy === undefined ? {} : { orderBy: layout.orderBy }),
     distribution: distributionOf(properties['write.distribution-mode']),
     metrics: metricsModes(properties, schema, sortOrder?.fields.map((field) => field.sourceId) ?? []),
   }

@@ -67,7 +67,11 @@ function printRows(
 }
 
 /** One line that says what happened, or the same as JSON. */
-function printChange(result: Exclude<StatementResult, { kind: 'rows' }>, json: boolean, dryRun: boolean): string {
+export function printChange(
+  result: Exclude<StatementResult, { kind: 'rows' }>,
+  json: boolean,
+  dryRun: boolean,
+): string {
   // What a dry run commits exists nowhere: its id would name nothing.
   const snapshotId = dryRun || result.snapshotId === null ? null : String(result.snapshotId)
   if (json) return toJson({ ...result, snapshotId, dryRun })

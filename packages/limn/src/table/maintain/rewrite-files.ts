@@ -3,6 +3,7 @@ import {
   type CommitCheck,
   type DataFile,
   danglingDeletes,
+  deleteKindOf,
   deletesOfRewritten,
   fileKey,
   type Inventory,
@@ -25,6 +26,7 @@ import { changeTable } from '../commit.ts'
 import { deleteDebris } from '../commit-loop.ts'
 import type { TableContext } from '../context.ts'
 import { sumBytes } from '../read.ts'
+import { carriedSummary } from './carry.ts'
 import type { MaintenanceOptions } from './removal.ts'
 import { GroupWriter, type RewrittenGroup, type SkippedGroup } from './rewrite-groups.ts'
 
@@ -164,6 +166,7 @@ function commitGroups(
         added,
         removed: [...removed, ...deletes],
         checks,
+        summary: carriedSummary(metadata, snapshotId),
         // Kept for another attempt; `rewriteDataFiles` deletes what is not committed in the end.
         written: context.gathering ? added.map((file) => file.path) : [],
       },
@@ -190,10 +193,13 @@ function deletesGoing(
       file,
     })),
   )
-  const data = [...inventory.data.filter((entry) => !gone.has(entry.file.path)), ...added]
+  const staying = inventory.data.filter((entry) => !gone.has(entry.file.path))
+  const dead = (data: Inventory['data']) => danglingDeletes(metadata, { ...inventory, data }).map((one) => one.entry)
   const going = [
     ...deletesOfRewritten(groups, inventory),
-    ...danglingDeletes(metadata, { ...inventory, data }).map((one) => one.entry),
+    // Positions name files, and none names one that is new.
+    ...dead(staying).filter(({ file }) => deleteKindOf(file) !== 'equality'),
+    ...dead([...staying, ...added]),
   ]
   return [...new Map(going.map(({ file }) => [fileKey(file), file])).values()]
 }

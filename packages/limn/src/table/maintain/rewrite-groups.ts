@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unreachable } from '../../base/index.ts'
 import type { WrittenFile } from '../../engine/index.ts'
 import {
   type AddedFile,
@@ -19,15 +18,14 @@ import {
   specById,
   zOrderOf,
 } from '../../iceberg/index.ts'
-import type { Field } from '../../schema/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { bindFiles } from '../bind.ts'
 import type { PinnedTable, TableContext } from '../context.ts'
 import { leaseFiles } from '../read.ts'
-import { type Layout, putFiles, writeLocal } from '../write.ts'
+import { type Layout, lineageFields, putFiles, writeLocal } from '../write.ts'
 import { batchesOf } from './rewrite-batches.ts'
-import { orderedSql, type RowOrder, sortRows, zOrderRows } from './row-order.ts'
+import { zOrderSql } from './z-order-sql.ts'
 
 /** A group that was rewritten, as its files were when they were read. */
 export interface RewrittenGroup {
@@ -49,12 +47,6 @@ interface Input {
   readonly inventory: Inventory
   readonly groups: readonly RewriteGroup[]
 }
-
-/** Fields of row lineage, as data files hold them (specification, "Row Lineage"). */
-const lineage: readonly Field[] = [
-  { id: 2147483540, name: '_row_id', required: false, type: 'long' },
-  { id: 2147483539, name: '_last_updated_sequence_number', required: false, type: 'long' },
-]
 
 /** Rewrites groups one at a time, and keeps what it wrote for as long as the group's files and deletes are the same. */
 export class GroupWriter {
@@ -136,22 +128,6 @@ export class GroupWriter {
     return kept?.added.map((file) => file.path) ?? []
   }
 
-  private orderOf(layout: Layout): RowOrder | null {
-    const { strategy } = this
-    switch (strategy.kind) {
-      case 'bin-pack':
-        return null
-      case 'sort':
-        return sortRows(strategy.order, layout.schema)
-      case 'z-order': {
-        const files = this.scale.map((entry) => entry.file)
-        return zOrderRows(zOrderOf(layout.schema, strategy.columns, files))
-      }
-      default:
-        return unreachable(strategy)
-    }
-  }
-
   private async rewriteBatch(input: Input, batch: readonly RewriteGroup[]): Promise<readonly RewrittenGroup[]> {
     this.context.signal.throwIfAborted()
     const local = join(input.folder, `group-${batch[0]?.index}`)
@@ -182,17 +158,10 @@ export class GroupWriter {
     // Rows of one partition stay in it: they need no partitioning, and their partition values no computing.
     const own = group.partition !== null && first ? specById(pin.metadata, first.specId) : null
     const spec = own ? { specId: own.specId, fields: [] } : layout.spec
-    const order = this.orderOf(layout)
-    const written = await this.writeRows(input, group.files, spec, order, local)
+    const written = await this.writeRows(input, group.files, { spec, fileBytes: group.outputFileBytes, local })
     const placed = own ? written.map((file) => ({ ...file, partition: group.partition ?? [] })) : written
     const put = await putFiles(this.context, { ...layout, spec: own ?? layout.spec }, placed)
-    // Parting rows does not keep their order.
-    const sortOrderId = this.strategy.kind === 'sort' && spec.fields.length === 0 ? this.strategy.order.orderId : null
-    return rewrittenOf(
-      group,
-      put.map((file) => ({ ...file, sortOrderId })),
-      input,
-    )
+    return rewrittenOf(group, put, input)
   }
 
   /** Several partitions in one query; null when its files do not turn out to be of those partitions. */
@@ -203,7 +172,11 @@ export class GroupWriter {
   ): Promise<readonly RewrittenGroup[] | null> {
     const { layout } = input
     const files = batch.flatMap((group) => group.files)
-    const written = await this.writeRows(input, files, layout.spec, null, join(local, 'together'))
+    const written = await this.writeRows(input, files, {
+      spec: layout.spec,
+      fileBytes: batch.reduce((max, group) => Math.max(max, group.outputFileBytes), 0),
+      local: join(local, 'together'),
+    })
     const { specId } = layout.spec
     const identity = (partition: WrittenFile['partition']) => partitionIdentity({ specId, partition })
     const byPartition = Map.groupBy(written, (file) => identity(file.partition))
@@ -217,20 +190,39 @@ export class GroupWriter {
   private async writeRows(
     { pin, layout }: Input,
     files: readonly RewriteCandidate[],
-    spec: PartitionSpec,
-    order: RowOrder | null,
-    local: string,
+    to: { readonly spec: PartitionSpec; readonly fileBytes: number; readonly local: string },
   ): Promise<readonly WrittenFile[]> {
-    const { context } = this
+    const { context, strategy } = this
     const tasks = files.map(taskOf)
     const hasLineage = pin.metadata.formatVersion >= 3
-    const fields = hasLineage ? [...layout.schema.fields, ...lineage] : layout.schema.fields
-    const target: Layout = { ...layout, schema: { ...layout.schema, fields }, spec }
+    const fields = hasLineage ? [...layout.schema.fields, ...lineageFields] : layout.schema.fields
+    const { sortOrder: _own, ...unsorted } = layout
+    // Rows that are parted anew are not z-ordered: they are where a later rewrite finds them.
+    const z = strategy.kind === 'z-order' && to.spec.fields.length === 0 ? this.zOrder(layout, strategy.columns) : null
+    const target: Layout = {
+      ...unsorted,
+      ...(strategy.kind === 'sort' ? { sortOrder: strategy.order } : {}),
+      ...(z ? { orderBy: z.orderBy } : {}),
+      schema: { ...layout.schema, fields },
+      spec: to.spec,
+      properties: { ...layout.properties, 'write.target-file-size-bytes': String(Math.max(1, to.fileBytes)) },
+    }
     await using lease = await leaseFiles(context, tasks)
     const bound = bindFiles(pin, tasks, lease, { metadataColumns: hasLineage })
     await using session = await context.engine.session([bound], { signal: context.signal })
-    const columns = fields.map((field) => quoteIdentifier(field.name)).join(', ')
-    return await writeLocal(session, orderedSql(columns, pin.id, order), target, local)
+    const columns = fields.map((field) => quoteIdentifier(field.name))
+    const rows = `SELECT ${[...columns, ...(z ? [z.computed] : [])].join(', ')} FROM ${pin.id}`
+    return await writeLocal(session, rows, target, to.local)
+  }
+
+  private zOrder(layout: Layout, columns: readonly string[]) {
+    return zOrderSql(
+      zOrderOf(
+        layout.schema,
+        columns,
+        this.scale.map((entry) => entry.file),
+      ),
+    )
   }
 }
 
