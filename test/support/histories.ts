@@ -9,6 +9,7 @@ import type { Field, PrimitiveType } from '../../packages/limn/src/schema/index.
 import {
   alterTable,
   append,
+  type ChangeOptions,
   deleteRows,
   expireSnapshots,
   mergeRows,
@@ -312,7 +313,7 @@ export async function applyToTable(
   table: TableId,
   columns: readonly Column[],
   operation: Operation,
-  options: { readonly summary?: Readonly<Record<string, string>> } = {},
+  options: ChangeOptions = {},
 ): Promise<void> {
   const typeOf = (name: string) => columns.find((one) => one.name === name)?.type ?? 'string'
   const conditionSql = (condition: Condition, prefix = '') =>

@@ -6,7 +6,17 @@ import { quoteIdentifier } from '../sql/index.ts'
 import type { StorePath } from '../storage/index.ts'
 import { type ChangeOptions, changeTable } from './commit.ts'
 import { schemaOfPin, type TableContext } from './context.ts'
-import { aliasOf, candidates, columnList, liveRows, openTarget, rowChecks, targetName } from './target-rows.ts'
+import {
+  aliasOf,
+  candidates,
+  columnList,
+  liveRows,
+  openTarget,
+  rowChecks,
+  rowsWithout,
+  sharedTable,
+  targetName,
+} from './target-rows.ts'
 import { writeRows } from './write.ts'
 
 /** Rows to write: a query, and the tables it names. */
@@ -65,7 +75,8 @@ export async function overwrite(
       const { whole, some } = await candidates(context, pin, condition)
       await using target = await openTarget(context, pin, some, tables)
       const from = `${targetName} AS ${quoteIdentifier(alias)}`
-      const counted = await target.session.rows(`SELECT _file, count(*) FROM ${from} WHERE (${filter}) GROUP BY _file`)
+      await target.session.exec(`CREATE TABLE limn_hits AS SELECT _file, _pos FROM ${from} WHERE (${filter})`)
+      const counted = await target.session.rows('SELECT _file, count(*) FROM limn_hits GROUP BY _file')
       const hits = new Map(counted.rows.map(([file, count]) => [String(file), BigInt(String(count))]))
       const hit = some.filter((task) => hits.has(task.file.path))
       const rewrite = hit.filter((task) => hits.get(task.file.path) !== liveRows(task))
@@ -74,7 +85,8 @@ export async function overwrite(
         const lineage = pin.metadata.formatVersion >= 3
         await using source = await openTarget(context, pin, rewrite, tables)
         const extra = lineage ? ', _row_id, _last_updated_sequence_number' : ''
-        const kept = `SELECT ${columnList(fields)}${extra} FROM ${from} WHERE (${filter}) IS NOT TRUE`
+        const hits = await sharedTable(target.session, 'limn_hits')
+        const kept = rowsWithout(hits, alias, `${columnList(fields)}${extra}`)
         added.push(...(await writeRows(context, source.session, kept, layout, join(folder, 'kept'), { lineage })))
       }
       const removed = [...whole, ...hit].map((task) => task.file)

@@ -17,6 +17,8 @@ import {
   modeOf,
   openTarget,
   rowChecks,
+  rowsWithout,
+  sharedTable,
   targetName,
 } from './target-rows.ts'
 import { writeRows } from './write.ts'
@@ -91,7 +93,7 @@ async function work(
   )
   const { session } = target
   const from = `${targetName} AS ${quoteIdentifier(alias)}`
-  await session.exec(`CREATE TEMP TABLE limn_hits AS SELECT _file, _pos FROM ${from} WHERE (${input.filter})`)
+  await session.exec(`CREATE TABLE limn_hits AS SELECT _file, _pos FROM ${from} WHERE (${input.filter})`)
   const { rows } = await session.rows('SELECT _file, count(*) FROM limn_hits GROUP BY _file')
   const hits = new Map(rows.map(([file, count]) => [String(file), BigInt(String(count))]))
   const drop: ScanTask[] = [...whole]
@@ -113,7 +115,7 @@ async function work(
     const lineage = pin.metadata.formatVersion >= 3
     await using source = await openTarget(context, pin, partly, tables)
     const extra = lineage ? ', _row_id, _last_updated_sequence_number' : ''
-    const sql = `SELECT ${columnList(fields)}${extra} FROM ${from} WHERE (${input.filter}) IS NOT TRUE`
+    const sql = rowsWithout(await sharedTable(session, 'limn_hits'), alias, `${columnList(fields)}${extra}`)
     const kept = await writeRows(context, source.session, sql, layout, join(folder, 'kept'), { lineage })
     added.push(...kept)
     written.push(...kept.map((file) => file.path))

@@ -80,9 +80,12 @@ export async function keysPredicate(
 ): Promise<Predicate> {
   const { fields } = schemaOfPin(pin)
   const filters: string[] = []
+  const described = await session.rows('SELECT column_name, column_type FROM (DESCRIBE limn_source)')
+  const types = new Map(described.rows.map(([name, type]) => [String(name).toLowerCase(), String(type)]))
   for (const { target, source } of pairs) {
     if (!isPrimitive(target.type)) continue
     const type = duckType(target.type)
+    if (!comparesAsCast(types.get(source.toLowerCase()) ?? '', type)) continue
     const key = `TRY_CAST(${quoteIdentifier(source)} AS ${type})`
     const { rows } = await session.rows(
       `SELECT approx_count_distinct(${key}), min(${key})::VARCHAR, max(${key})::VARCHAR, count(*), count(${key}), count(${quoteIdentifier(source)}) FROM limn_source`,
@@ -109,4 +112,14 @@ export async function keysPredicate(
     columns: fields,
   })
   return condition.atMost
+}
+
+/**
+ * Whether a key of the source equals one of the target exactly when it does so cast to the target's type. Not where the
+ * comparison is made in another type: of a number with text `'007' = 7`, of long with double what is near is equal.
+ */
+function comparesAsCast(source: string, target: string): boolean {
+  const inexact = (type: string) => type === 'FLOAT' || type === 'DOUBLE'
+  if (target === 'VARCHAR') return source === 'VARCHAR' || source.startsWith('ENUM')
+  return inexact(source) ? inexact(target) : true
 }

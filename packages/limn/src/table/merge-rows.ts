@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { LimnError, type TableId } from '../base/index.ts'
-import { defaultSql, type Session } from '../engine/index.ts'
+import { castSql, defaultSql, type Session } from '../engine/index.ts'
 import type { Predicate } from '../expr/index.ts'
 import { type DataFile, mightMatch, type ScanTask, specById } from '../iceberg/index.ts'
 import type { Field } from '../schema/index.ts'
-import { quoteIdentifier } from '../sql/index.ts'
+import { quoteIdentifier, quoteText } from '../sql/index.ts'
 import type { StorePath } from '../storage/index.ts'
 import type { RowSource } from './change.ts'
 import { type ChangeOptions, changeTable, type Worked, type Working } from './commit.ts'
@@ -19,6 +19,7 @@ import {
   modeOf,
   openTarget,
   rowChecks,
+  sharedTable,
   targetName,
 } from './target-rows.ts'
 import { assignedColumns, type SetClause } from './update-rows.ts'
@@ -94,13 +95,19 @@ async function work(
   options: ChangeOptions,
   { pin, layout, folder }: Working,
 ): Promise<Worked<Result>> {
-  const plan = new MergePlan(pin, input)
+  const tables = input.source.tables ?? []
+  await requireTargetOnly(context, pin, input)
+  // The source is read once: a second time its rows could come otherwise, where it calls a clock, chance or LIMIT.
+  await using origin = await context.engine.session(tables, { signal: context.signal })
+  await origin.exec(
+    `CREATE TABLE limn_source AS SELECT row_number() OVER () AS limn_source_row, * FROM (${input.source.sql}\n)`,
+  )
+  const plan = new MergePlan(pin, input, await sharedTable(origin, 'limn_source'))
   const pairs = await keyPairs(context, pin, input.on)
   const merged = modeOf(pin, 'write.merge.mode') === 'merge-on-read'
-  const { tasks, predicate } = await prune(context, input, plan, pairs)
-  await using target = await openTarget(context, pin, tasks, input.source.tables ?? [])
+  const { tasks, predicate } = await prune(context, origin, plan, pairs)
+  await using target = await openTarget(context, pin, tasks, tables)
   const { session } = target
-  await makeSource(session, input)
   await session.exec(plan.hitsSql(merged))
   await requireUnambiguous(
     session,
@@ -123,14 +130,18 @@ async function work(
     written.push(...files.map((file) => file.path))
     return files.reduce((total, file) => total + Number(file.recordCount), 0)
   }
-  const inserted = plan.inserts.length === 0 ? 0 : await count(session, plan.insertedSql())
   const updated = sum(1)
+  let inserted = 0
   let copied = 0
+  if (plan.inserts.length > 0) {
+    await session.exec(`CREATE TABLE limn_new AS ${plan.insertedSql()}`)
+    inserted = Number((await session.rows('SELECT count(*) FROM limn_new')).rows[0]?.[0] ?? 0)
+  }
   if (merged) {
-    const parts = [...(updated > 0 ? [plan.updatedSql()] : []), ...(inserted > 0 ? [plan.insertedSql()] : [])]
+    const parts = [...(updated > 0 ? [plan.updatedSql()] : []), ...(inserted > 0 ? ['SELECT * FROM limn_new'] : [])]
     if (parts.length > 0) await write(session, parts.join('\nUNION ALL BY NAME\n'), 'rows')
     await session.exec(
-      `CREATE TEMP TABLE limn_gone AS SELECT DISTINCT _file, _pos FROM limn_hits WHERE limn_effect <> 'none'`,
+      `CREATE TABLE limn_gone AS SELECT DISTINCT _file, _pos FROM limn_hits WHERE limn_effect <> 'none'`,
     )
     const deletes = await writePositionDeletes(context, {
       metadata: pin.metadata,
@@ -144,14 +155,12 @@ async function work(
     removed.push(...deletes.removed)
     written.push(...deletes.written)
   } else {
-    if (inserted > 0) await session.exec(`CREATE TEMP TABLE limn_new AS ${plan.insertedSql()}`)
-    const fresh = inserted > 0 ? await session.rows('SELECT count(*) FROM limn_new') : null
     if (changed.length > 0) {
-      await using again = await openTarget(context, pin, changed, input.source.tables ?? [])
-      await makeSource(again.session, input)
-      copied = (await write(again.session, plan.rewrittenSql(), 'rewritten')) - updated
+      const hits = await sharedTable(session, 'limn_hits')
+      await using again = changed.length < tasks.length ? await openTarget(context, pin, changed, tables) : undefined
+      copied = (await write((again ?? target).session, plan.rewrittenSql(hits), 'rewritten')) - updated
     }
-    if (fresh) await write(session, 'SELECT * FROM limn_new', 'inserted')
+    if (inserted > 0) await write(session, 'SELECT * FROM limn_new', 'inserted')
     removed.push(...changed.map((task) => task.file))
   }
   const result = { inserted, updated, deleted: sum(2), copied, ...changedFiles(added, removed) }
@@ -167,30 +176,25 @@ async function work(
   return { change: { operation: 'overwrite', added, removed, written, checks }, result }
 }
 
-async function count(session: Session, sql: string): Promise<number> {
-  const { rows } = await session.rows(`SELECT count(*) FROM (${sql})`)
-  return Number(rows[0]?.[0] ?? 0)
-}
-
-/** The source, read once, each row with a number: what a row of the table matched is told by it. */
-async function makeSource(session: Session, input: MergeRowsInput): Promise<void> {
-  await session.exec(
-    `CREATE TEMP TABLE limn_source AS SELECT row_number() OVER () AS limn_source_row, * FROM (${input.source.sql}\n)`,
-  )
+/** A clause about rows without a match in the source has no source to speak of. */
+async function requireTargetOnly(context: TableContext, pin: PinnedTable, input: MergeRowsInput): Promise<void> {
+  const columns = schemaOfPin(pin).fields
+  const tables = new Map((input.source.tables ?? []).map((one) => [one.id, one.schema.fields]))
+  for (const { when, and } of input.clauses)
+    if (when === 'notMatchedBySource' && and !== undefined)
+      await context.engine.condition(and, { id: pin.id, alias: 'target', columns }, tables)
 }
 
 async function prune(
   context: TableContext,
-  input: MergeRowsInput,
+  origin: Session,
   plan: MergePlan,
   pairs: Awaited<ReturnType<typeof keyPairs>>,
 ): Promise<{ readonly tasks: readonly ScanTask[]; readonly predicate: Predicate }> {
   const { pin } = plan
   const all = await liveTableTasks(context, pin)
   if (plan.orphans.length > 0 || pairs.length === 0) return { tasks: all, predicate: { kind: 'true' } }
-  await using session = await context.engine.session(input.source.tables ?? [], { signal: context.signal })
-  await makeSource(session, input)
-  const predicate = await keysPredicate(context, pin, session, pairs)
+  const predicate = await keysPredicate(context, pin, origin, pairs)
   const schema = schemaOfPin(pin)
   const tasks = all.filter((task) => mightMatch(task.file, predicate, schema, specById(pin.metadata, task.file.specId)))
   return { tasks, predicate }
@@ -205,7 +209,7 @@ async function requireUnambiguous(session: Session, plan: MergePlan, keys: reado
   if (!twice) return
   const named = keys.length > 0 ? keys : plan.fields.slice(0, 1)
   const shown = await session.rows(
-    `SELECT ${named.map((field) => `${quoteIdentifier(field.name)}::VARCHAR`).join(', ')} FROM ${targetName} WHERE _file = '${String(twice[0]).replaceAll("'", "''")}' AND _pos = ${String(twice[1])}`,
+    `SELECT ${named.map((field) => `${quoteIdentifier(field.name)}::VARCHAR`).join(', ')} FROM ${targetName} WHERE _file = ${quoteText(String(twice[0]))} AND _pos = ${String(twice[1])}`,
   )
   const values = named.map((field, i) => `${field.name} = ${String(shown.rows[0]?.[i] ?? 'null')}`).join(', ')
   throw new LimnError('table/ambiguous-merge', {
@@ -225,9 +229,12 @@ class MergePlan {
   readonly orphans: readonly MergeClause[]
   private readonly on: string
   private readonly lineage: boolean
+  private readonly source: string
 
-  constructor(pin: PinnedTable, input: MergeRowsInput) {
+  /** `source`: the table of its rows, each with its number as `limn_source_row`. */
+  constructor(pin: PinnedTable, input: MergeRowsInput, source: string) {
     this.pin = pin
+    this.source = source
     this.fields = schemaOfPin(pin).fields
     this.on = input.on
     this.lineage = pin.metadata.formatVersion >= 3
@@ -239,72 +246,74 @@ class MergePlan {
 
   /**
    * `limn_hits`: every pair that matches, and, where a clause is about them, rows of the table without a match; each with
-   * the number of the clause that applies and its effect. With the row's columns where the clause needs them later.
+   * the number of the clause that applies and its effect. With the row's columns where they are needed later.
    */
   hitsSql(keepRows: boolean): string {
     const kept = keepRows ? `, ${columnList(this.fields, 'target.')}${this.lineage ? ', target._row_id' : ''}` : ''
-    const one = (clauses: readonly MergeClause[]) =>
-      `${numberOf(clauses)} AS limn_clause, ${effectOf(clauses)} AS limn_effect, target._file, target._pos${kept}`
-    const pairs = `SELECT source.limn_source_row, ${one(this.matched)} FROM ${targetName} AS target JOIN limn_source AS source ON (${this.on})`
-    if (this.orphans.length === 0) return `CREATE TEMP TABLE limn_hits AS ${pairs}`
-    const alone = `SELECT NULL AS limn_source_row, ${one(this.orphans)} FROM ${targetName} AS target WHERE NOT EXISTS (SELECT 1 FROM limn_source AS source WHERE ${this.on})`
-    return `CREATE TEMP TABLE limn_hits AS ${pairs}\nUNION ALL SELECT * FROM (${alone}) WHERE limn_effect <> 'none'`
+    const some = this.orphans.length > 0
+    const decide = (matched: string, orphans: string) =>
+      some ? `CASE WHEN limn_source_row IS NOT NULL THEN ${matched} ELSE ${orphans} END` : matched
+    const clause = decide(numberOf(this.matched), numberOf(this.orphans))
+    const pairs = `SELECT source.limn_source_row, ${clause} AS limn_clause, target._file, target._pos${kept}
+      FROM ${targetName} AS target ${some ? 'LEFT ' : ''}JOIN ${this.source} AS source ON (${this.on})`
+    // From the number, not from the conditions once more: a condition is decided once for a row.
+    const effect = decide(effectOf(this.matched), effectOf(this.orphans))
+    const unless = some ? ` WHERE limn_source_row IS NOT NULL OR limn_effect <> 'none'` : ''
+    return `CREATE TABLE limn_hits AS SELECT * FROM (SELECT *, ${effect} AS limn_effect FROM (${pairs}))${unless}`
   }
 
-  /** New rows in place of updated ones, from `limn_hits`. */
+  /** New rows in place of updated ones, from `limn_hits` with its rows. */
   updatedSql(): string {
-    const columns = this.fields.map((field) => {
-      const value = this.valueOf(field, 'target.limn_source_row IS NOT NULL', 'target.limn_clause')
-      return `${value} AS ${quoteIdentifier(field.name)}`
-    })
+    const columns = this.fields.map((field) => `${this.valueOf(field)} AS ${quoteIdentifier(field.name)}`)
     return `SELECT ${columns.join(', ')}${this.lineage ? ', target._row_id, NULL::BIGINT AS _last_updated_sequence_number' : ''}
-      FROM limn_hits AS target LEFT JOIN limn_source AS source USING (limn_source_row) WHERE target.limn_effect = 'update'`
+      FROM (SELECT *, limn_source_row AS limn_hit_row FROM limn_hits WHERE limn_effect = 'update') AS target
+      LEFT JOIN ${this.source} AS source ON source.limn_source_row = target.limn_hit_row`
   }
 
-  /** What is left of whole files, changed rows and unchanged: one pass over them. */
-  rewrittenSql(): string {
-    const isMatched = 'source.limn_source_row IS NOT NULL'
-    const clause = `CASE WHEN ${isMatched} THEN ${numberOf(this.matched)} ELSE ${numberOf(this.orphans)} END`
-    const effect = `CASE WHEN ${isMatched} THEN ${effectOf(this.matched)} ELSE ${effectOf(this.orphans)} END`
-    const columns = this.fields.map((field) => {
-      return `${this.valueOf(field, isMatched, clause)} AS ${quoteIdentifier(field.name)}`
-    })
-    const since = `CASE WHEN ${effect} = 'update' THEN NULL ELSE target._last_updated_sequence_number END`
+  /** What is left of whole files, changed rows and unchanged: one pass over them. `hits`: the table, by its full name. */
+  rewrittenSql(hits: string): string {
+    const columns = this.fields.map((field) => `${this.valueOf(field)} AS ${quoteIdentifier(field.name)}`)
+    const since = 'CASE WHEN limn_hit.limn_effect IS NULL THEN target._last_updated_sequence_number END'
     const extra = this.lineage ? `, target._row_id, ${since} AS _last_updated_sequence_number` : ''
-    return `SELECT ${columns.join(', ')}${extra} FROM ${targetName} AS target LEFT JOIN limn_source AS source ON (${this.on}) WHERE ${effect} <> 'delete'`
+    const found = `SELECT _file AS limn_file, _pos AS limn_pos, limn_source_row AS limn_hit_row, limn_clause, limn_effect FROM ${hits} WHERE limn_effect <> 'none'`
+    return `SELECT ${columns.join(', ')}${extra} FROM ${targetName} AS target
+      LEFT JOIN (${found}) AS limn_hit ON limn_hit.limn_file = target._file AND limn_hit.limn_pos = target._pos
+      LEFT JOIN ${this.source} AS source ON source.limn_source_row = limn_hit.limn_hit_row
+      WHERE limn_effect IS DISTINCT FROM 'delete'`
   }
 
   insertedSql(): string {
-    const clause = numberOf(this.inserts)
     const columns = this.fields.map((field) => {
       const cases = this.inserts.map((one, i) => `WHEN ${i} THEN ${this.insertedValue(one.action, field)}`)
-      return `CASE ${clause} ${cases.join(' ')} END AS ${quoteIdentifier(field.name)}`
+      return `CASE limn_clause ${cases.join(' ')} END AS ${quoteIdentifier(field.name)}`
     })
     const extra = this.lineage ? ', NULL::BIGINT AS _row_id, NULL::BIGINT AS _last_updated_sequence_number' : ''
-    return `SELECT ${columns.join(', ')}${extra} FROM limn_source AS source
-      WHERE limn_source_row NOT IN (SELECT limn_source_row FROM limn_hits WHERE limn_source_row IS NOT NULL) AND ${clause} >= 0`
+    return `SELECT ${columns.join(', ')}${extra} FROM (
+      SELECT source.*, ${numberOf(this.inserts)} AS limn_clause FROM ${this.source} AS source
+      ANTI JOIN (SELECT limn_source_row AS limn_hit_row FROM limn_hits) AS limn_hit ON limn_hit.limn_hit_row = source.limn_source_row
+      ) AS source WHERE limn_clause >= 0`
   }
 
   private insertedValue(action: MergeAction, field: Field): string {
-    if (action.kind === 'insertAll') return `source.${quoteIdentifier(field.name)}`
+    if (action.kind === 'insertAll') return castSql(field.type, `source.${quoteIdentifier(field.name)}`)
     const value = action.kind === 'insert' ? action.values[field.name] : undefined
-    return value === undefined ? defaultSql(field.type, field.writeDefault) : `(${value})`
+    return castSql(field.type, value ?? defaultSql(field.type, field.writeDefault))
   }
 
-  /** A column's value under the clause that applies; as it was where none sets it. */
-  private valueOf(field: Field, isMatched: string, clause: string): string {
+  /** A column's value under the clause that applies (`limn_clause`); as it was where none sets it. */
+  private valueOf(field: Field): string {
     const name = `target.${quoteIdentifier(field.name)}`
     const of = (clauses: readonly MergeClause[], guard: string) =>
       clauses.flatMap(({ action }, i) => {
         const value = this.updatedValue(action, field)
-        return value === null ? [] : [`WHEN ${guard} AND ${clause} = ${i} THEN ${value}`]
+        return value === null ? [] : [`WHEN limn_hit_row ${guard} AND limn_clause = ${i} THEN ${value}`]
       })
-    const cases = [...of(this.matched, isMatched), ...of(this.orphans, `NOT (${isMatched})`)]
+    const cases = [...of(this.matched, 'IS NOT NULL'), ...of(this.orphans, 'IS NULL')]
     return cases.length === 0 ? name : `CASE ${cases.join(' ')} ELSE ${name} END`
   }
 
   private updatedValue(action: MergeAction, field: Field): string | null {
-    if (action.kind === 'updateAll') return `source.${quoteIdentifier(field.name)}`
+    if (action.kind === 'updateAll') return castSql(field.type, `source.${quoteIdentifier(field.name)}`)
     if (action.kind !== 'update') return null
     return assignedColumns(this.fields, action.set, 'target.').get(field.name) ?? null
   }
@@ -316,8 +325,8 @@ function numberOf(clauses: readonly MergeClause[]): string {
   return `CASE ${clauses.map((one, i) => `WHEN (${one.and ?? 'TRUE'}) THEN ${i}`).join(' ')} ELSE -1 END`
 }
 
+/** What the clause of that number (`limn_clause`) does. */
 function effectOf(clauses: readonly MergeClause[]): string {
-  if (clauses.length === 0) return "'none'"
-  const effect = (action: MergeAction) => (action.kind === 'delete' ? "'delete'" : "'update'")
-  return `CASE ${clauses.map((one) => `WHEN (${one.and ?? 'TRUE'}) THEN ${effect(one.action)}`).join(' ')} ELSE 'none' END`
+  const effects = clauses.map(({ action }, i) => `WHEN ${i} THEN '${action.kind === 'delete' ? 'delete' : 'update'}'`)
+  return effects.length === 0 ? "'none'" : `CASE limn_clause ${effects.join(' ')} ELSE 'none' END`
 }

@@ -89,6 +89,21 @@ export async function openTarget(
   }
 }
 
+/**
+ * The full name of a table that a session made: other sessions of the engine find it by that name. So that a condition is
+ * decided once for a row: a second answer could be another one, where it calls a clock or chance.
+ */
+export async function sharedTable(session: Session, name: string): Promise<string> {
+  const { rows } = await session.rows('SELECT current_database()')
+  return `${quoteIdentifier(String(rows[0]?.[0]))}.main.${quoteIdentifier(name)}`
+}
+
+/** Rows of the bound target that are not among those a table names by `_file` and `_pos`. */
+export function rowsWithout(hits: string, alias: string, columns: string): string {
+  const row = quoteIdentifier(alias)
+  return `SELECT ${columns} FROM ${targetName} AS ${row} ANTI JOIN ${hits} AS limn_hit ON limn_hit._file = ${row}._file AND limn_hit._pos = ${row}._pos`
+}
+
 /** The columns of a table, quoted, behind a qualifier that ends in a dot or is empty. */
 export function columnList(fields: readonly Field[], prefix = ''): string {
   return fields.map((field) => `${prefix}${quoteIdentifier(field.name)}`).join(', ')

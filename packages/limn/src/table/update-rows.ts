@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { LimnError, nearest, type TableId } from '../base/index.ts'
-import type { BoundTable } from '../engine/index.ts'
+import { type BoundTable, castSql } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { type Field, isPrimitive, type Type } from '../schema/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
@@ -12,10 +12,12 @@ import {
   type ChangedFiles,
   candidates,
   changedFiles,
+  columnList,
   isolationOf,
   modeOf,
   openTarget,
   rowChecks,
+  sharedTable,
   targetName,
 } from './target-rows.ts'
 import { writeRows } from './write.ts'
@@ -78,31 +80,37 @@ async function work(
   const { whole, some } = await candidates(context, pin, condition)
   const tasks = [...whole, ...some]
   const lineage = pin.metadata.formatVersion >= 3
-  const from = `${targetName} AS ${quoteIdentifier(alias)}`
+  const merged = modeOf(pin, 'write.update.mode') === 'merge-on-read'
+  const row = quoteIdentifier(alias)
   await using target = await openTarget(context, pin, tasks, tables)
   const { session } = target
-  await session.exec(`CREATE TEMP TABLE limn_hits AS SELECT _file, _pos FROM ${from} WHERE (${input.filter})`)
+  // Merged on read, the rows themselves are needed, and nothing else of the files: one scan finds and keeps them.
+  const kept = merged ? `${columnList(fields, `${row}.`)}${lineage ? ', _row_id' : ''}, _file, _pos` : '_file, _pos'
+  await session.exec(`CREATE TABLE limn_hits AS SELECT ${kept} FROM ${targetName} AS ${row} WHERE (${input.filter})`)
   const { rows } = await session.rows('SELECT _file, count(*) FROM limn_hits GROUP BY _file')
   const hits = new Map(rows.map(([file, count]) => [String(file), Number(count)]))
   const touched = tasks.filter((task) => hits.has(task.file.path))
   const updated = [...hits.values()].reduce((sum, count) => sum + count, 0)
   if (touched.length === 0) return { change: null, result: { updated: 0, copied: 0, ...changedFiles([], []) } }
-  const merged = modeOf(pin, 'write.update.mode') === 'merge-on-read'
   const added: DataFile[] = []
   const removed: DataFile[] = []
   const written: StorePath[] = []
-  await using source = await openTarget(context, pin, touched, tables)
-  const changed = `(${input.filter})`
   const whenChanged = (field: Field) => {
-    const name = `${quoteIdentifier(alias)}.${quoteIdentifier(field.name)}`
+    const name = `${row}.${quoteIdentifier(field.name)}`
     const value = values.get(field.name)
     if (value === undefined) return name
-    const text = merged ? value : `CASE WHEN ${changed} THEN ${value} ELSE ${name} END`
+    const text = merged ? value : `CASE WHEN limn_hit.limn_pos IS NOT NULL THEN ${value} ELSE ${name} END`
     return `${text} AS ${quoteIdentifier(field.name)}`
   }
-  const since = merged ? 'NULL' : `CASE WHEN ${changed} THEN NULL ELSE _last_updated_sequence_number END`
+  const since = merged ? 'NULL::BIGINT' : 'CASE WHEN limn_hit.limn_pos IS NULL THEN _last_updated_sequence_number END'
   const extra = lineage ? `, _row_id, ${since} AS _last_updated_sequence_number` : ''
-  const sql = `SELECT ${fields.map(whenChanged).join(', ')}${extra} FROM ${from}${merged ? ` WHERE ${changed}` : ''}`
+  const found = `SELECT _file AS limn_file, _pos AS limn_pos FROM ${await sharedTable(session, 'limn_hits')}`
+  const from = merged
+    ? `limn_hits AS ${row}`
+    : `${targetName} AS ${row} LEFT JOIN (${found}) AS limn_hit ON limn_file = ${row}._file AND limn_pos = ${row}._pos`
+  const sql = `SELECT ${fields.map(whenChanged).join(', ')}${extra} FROM ${from}`
+  await using again = merged ? undefined : await openTarget(context, pin, touched, tables)
+  const source = again ?? target
   const data = await writeRows(context, source.session, sql, layout, join(folder, 'rows'), { lineage })
   added.push(...data)
   written.push(...data.map((file) => file.path))
@@ -144,7 +152,7 @@ export function assignedColumns(fields: readonly Field[], set: SetClause, prefix
   for (const [path, value] of Object.entries(set)) {
     const whole = fields.find((field) => field.name === path)
     if (whole) {
-      out.set(whole.name, `(${value})`)
+      out.set(whole.name, castSql(whole.type, value))
       continue
     }
     const dot = path.indexOf('.')

@@ -20,7 +20,8 @@ import {
 import type { Schema } from '../schema/index.ts'
 import { quoteText } from '../sql/index.ts'
 import { type StorePath, storePath } from '../storage/index.ts'
-import type { TableContext } from './context.ts'
+import type { PinnedTable, TableContext } from './context.ts'
+import { openTarget, targetName, targetTable } from './target-rows.ts'
 import { type Layout, putFiles } from './write.ts'
 
 /** Delete files that came and went, and what was put into the store for them. */
@@ -62,19 +63,16 @@ async function writeVectors(context: TableContext, input: Input): Promise<Writte
     `SELECT _file, string_agg(_pos::VARCHAR, ',' ORDER BY _pos) FROM ${from} GROUP BY _file`,
   )
   const positions = new Map(rows.map(([file, list]) => [String(file), positionsOf(String(list))]))
+  const before = await deletedBefore(context, input)
   const removed: DataFile[] = []
   const vectors: { readonly task: ScanTask; readonly vector: RoaringPositions }[] = []
   for (const task of tasks) {
     const own = positions.get(task.file.path)
     if (!own) continue
-    let vector = own
-    for (const entry of task.deletes) {
-      if (entry.file.content !== 1) continue
-      // Of files for several data files only the vector goes on counting; one that is about this file alone is spent.
-      if (isDeletionVector(entry.file) || referencedFile(entry.file) === task.file.path) removed.push(entry.file)
-      vector = vector.union(await deletedBefore(context, session, task, entry.file))
-    }
-    vectors.push({ task, vector })
+    // Of files for several data files only the vector goes on counting; one that is about this file alone is spent.
+    for (const { file } of task.deletes)
+      if (isDeletionVector(file) || (file.content === 1 && referencedFile(file) === task.file.path)) removed.push(file)
+    vectors.push({ task, vector: own.union(before.get(task.file.path) ?? RoaringPositions.empty) })
   }
   const path = storePath(`${dataFolder(input.metadata)}/${randomUuid(context.randomness)}-deletes.puffin`)
   const puffin = writePuffin(
@@ -125,26 +123,34 @@ function uniqueFiles(files: readonly DataFile[]): readonly DataFile[] {
   return [...new Map(files.map((file) => [`${file.path}@${file.contentOffset ?? ''}`, file])).values()]
 }
 
-/** Positions that a delete file deletes of a data file. */
-async function deletedBefore(
-  context: TableContext,
-  session: Session,
-  task: ScanTask,
-  file: DataFile,
-): Promise<RoaringPositions> {
-  await using lease = await context.store.lease([file.path], { signal: context.signal })
-  if (isDeletionVector(file)) {
-    const start = Number(file.contentOffset ?? 0n)
-    const end = start + Number(file.contentSizeInBytes ?? 0n)
-    const bytes = await context.store.read(file.path, { start, end }, { signal: context.signal })
-    return decodeDeletionVector(bytes, { cardinality: file.recordCount })
+/** Positions that were deleted of data files before, by a vector or by position delete files, whoever wrote them. */
+async function deletedBefore(context: TableContext, input: Input): Promise<ReadonlyMap<string, RoaringPositions>> {
+  const out = new Map<string, RoaringPositions>()
+  const byFiles: ScanTask[] = []
+  for (const task of input.tasks) {
+    const deletes = task.deletes.filter((entry) => entry.file.content === 1)
+    const vector = deletes.find((entry) => isDeletionVector(entry.file))?.file
+    if (vector) out.set(task.file.path, await readVector(context, vector))
+    else if (deletes.length > 0) byFiles.push({ ...task, deletes })
   }
-  const source = `read_parquet(${quoteText(lease.localOf(file.path))})`
-  const { rows } = await session.rows(
-    `SELECT string_agg(pos::VARCHAR, ',') FROM ${source} WHERE file_path = ${quoteText(task.file.path)}`,
+  if (byFiles.length === 0) return out
+  const { metadata } = input
+  const pin: PinnedTable = { id: targetTable, metadata, snapshotId: null, schemaId: metadata.currentSchemaId }
+  await using target = await openTarget(context, pin, byFiles, [])
+  const counts = byFiles.map(({ file }) => `(${quoteText(file.path)}, ${file.recordCount}::BIGINT)`)
+  const every = `SELECT path, unnest(range(count)) AS p FROM (VALUES ${counts.join(', ')}) AS counts(path, count)`
+  const { rows } = await target.session.rows(
+    `SELECT path, string_agg(p::VARCHAR, ',') FROM (${every}) AS every ANTI JOIN ${targetName} AS live ON live._file = every.path AND live._pos = every.p GROUP BY path`,
   )
-  const list = rows[0]?.[0]
-  return list === null || list === undefined ? RoaringPositions.empty : positionsOf(String(list))
+  for (const [path, list] of rows) out.set(String(path), positionsOf(String(list)))
+  return out
+}
+
+async function readVector(context: TableContext, file: DataFile): Promise<RoaringPositions> {
+  const start = Number(file.contentOffset ?? 0n)
+  const end = start + Number(file.contentSizeInBytes ?? 0n)
+  const bytes = await context.store.read(file.path, { start, end }, { signal: context.signal })
+  return decodeDeletionVector(bytes, { cardinality: file.recordCount })
 }
 
 const positionSchema: Schema = {

@@ -80,9 +80,25 @@ export async function writeRows(
   options: WriteRowsOptions = {},
 ): Promise<readonly DataFile[]> {
   const { schema } = layout
+  requireNamesApart(schema)
   const kept = options.lineage ? { ...schema, fields: [...schema.fields, ...lineageFields] } : schema
   const target = { ...targetOf({ ...layout, schema: kept }, folder), requireValues: true }
   return putFiles(context, layout, await session.write(sql, target))
+}
+
+/** DuckDB does not tell names by case: one of two such columns would be written with the values of the other. */
+function requireNamesApart({ fields }: Schema): void {
+  const seen = new Map<string, string>()
+  for (const { name } of fields) {
+    const before = seen.get(name.toLowerCase())
+    seen.set(name.toLowerCase(), name)
+    if (before === undefined) continue
+    throw new LimnError('iceberg/unsupported', {
+      message: `The columns ${before} and ${name} differ in case alone, which DuckDB cannot write.`,
+      notDone: 'Nothing was written.',
+      remedy: 'Rename one of them.',
+    })
+  }
 }
 
 /** What the table's properties say of new files. Throws `usage/argument` for a value that is none. */

@@ -43,6 +43,8 @@ export type CommitCheck =
   | { readonly kind: 'noVectorsFor'; readonly paths: ReadonlySet<StorePath> }
   /** These files, of any content, are still there. `deleted: 'ignore'` where a file whose rows were all deleted may be gone. */
   | { readonly kind: 'stillLive'; readonly files: readonly DataFile[]; readonly deleted?: 'ignore' }
+  /** No data file is of another partition spec, compacted ones included: equality deletes meet files of their spec alone. */
+  | { readonly kind: 'noOtherSpecs'; readonly specIds: ReadonlySet<number> }
   /** The partitions as a whole: nothing was added, removed or deleted in them. */
   | { readonly kind: 'untouched'; readonly within: Region }
 
@@ -140,6 +142,14 @@ function broken(input: Input, check: CommitCheck): Conflict | null {
         () => true,
         'added',
         (file) => isDeletionVector(file) && check.paths.has(referencedFile(file) ?? file.path),
+      )
+    case 'noOtherSpecs':
+      return find(
+        input,
+        'data-added',
+        () => true,
+        'added',
+        (file) => isData(file) && !check.specIds.has(file.specId),
       )
     case 'stillLive': {
       const keys = new Set(check.files.map(identity))
