@@ -20,6 +20,7 @@ import { Binder } from './read/bind.ts'
 import { Footers } from './read/footers.ts'
 import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
+import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
 
 export interface DuckDbOptions {
@@ -48,6 +49,7 @@ class DuckDb implements FileEngine {
   private readonly instance: DuckDBInstance
   readonly footers = new Footers()
   readonly avro: AvroFiles
+  readonly nanos: ZonedNanos
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
@@ -55,6 +57,7 @@ class DuckDb implements FileEngine {
   constructor(instance: DuckDBInstance, temporaryFolder: string) {
     this.instance = instance
     this.avro = new AvroFiles(temporaryFolder)
+    this.nanos = new ZonedNanos(temporaryFolder)
   }
 
   async parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery> {
@@ -163,6 +166,7 @@ class DuckDb implements FileEngine {
   close(): void {
     this.instance.closeSync()
     this.avro.close()
+    this.nanos.close()
   }
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */

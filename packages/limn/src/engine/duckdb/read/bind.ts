@@ -9,6 +9,7 @@ import type { Footers } from './footers.ts'
 import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
 import { loadPositions } from './positions.ts'
 import { duckTypeOf, nullOf } from './project.ts'
+import type { ZonedNanos } from './zoned-nanos.ts'
 
 /** Where the tables stand that a bind makes beside its view. */
 export const boundSchema = 'limn_bound'
@@ -30,6 +31,7 @@ export class Binder {
   readonly connection: DuckDBConnection
   readonly footers: Footers
   readonly avro: AvroFiles
+  readonly nanos: ZonedNanos
   readonly statements: string[] = []
   private readonly short: boolean
   private names = 0
@@ -38,12 +40,13 @@ export class Binder {
   /** `portable`: every statement stands by itself, file lists as text. */
   constructor(
     connection: DuckDBConnection,
-    files: { readonly footers: Footers; readonly avro: AvroFiles },
+    files: { readonly footers: Footers; readonly avro: AvroFiles; readonly nanos: ZonedNanos },
     options: { readonly portable?: boolean } = {},
   ) {
     this.connection = connection
     this.footers = files.footers
     this.avro = files.avro
+    this.nanos = files.nanos
     this.short = options.portable !== true
   }
 
@@ -69,10 +72,17 @@ export class Binder {
   ): Promise<readonly ScanPart<F>[]> {
     const copies = await this.copiesOf(files)
     const localOf = (file: F) => copies.get(file.local) ?? file.local
-    const footers = await this.footers.of(
-      this.connection,
-      files.map((file) => ({ local: localOf(file), keep: file.path !== undefined })),
-    )
+    const footersOf = (asked: readonly F[]) =>
+      this.footers.of(
+        this.connection,
+        asked.map((file) => ({ local: localOf(file), keep: file.path !== undefined })),
+      )
+    let footers = await footersOf(files)
+    const zoned = files.filter((file) => footers.get(localOf(file))?.zonedNanos)
+    if (zoned.length > 0) {
+      for (const file of zoned) copies.set(file.local, await this.nanos.copyOf(localOf(file)))
+      footers = new Map([...footers, ...(await footersOf(zoned))])
+    }
     const lists: { readonly name: string; readonly text: string }[] = []
     const listOf = (locals: readonly string[]) => {
       const text = fileListText(locals)
@@ -93,7 +103,7 @@ export class Binder {
   }
 
   /** The Parquet files that stand for Avro ones, by local file. */
-  private async copiesOf(files: readonly ScanFile[]): Promise<ReadonlyMap<string, string>> {
+  private async copiesOf(files: readonly ScanFile[]): Promise<Map<string, string>> {
     const copies = new Map<string, string>()
     for (const { local, format } of files)
       if (format === 'avro') copies.set(local, await this.avro.copyOf(this.connection, local))
@@ -152,8 +162,10 @@ async function selectOf(
     equality,
   )
   if (joins.length === 0 && positions === null && !table.metadataColumns) {
-    if (part.direct !== null) return `SELECT * FROM ${part.direct}`
-    const columns = part.columns.map(({ sql }, i) => `${sql} AS ${names[i]}`)
+    // Key columns of equality deletes that are no columns of the table are read for other files alone.
+    const own = part.columns.slice(0, table.schema.fields.length)
+    if (part.direct !== null && own.length === part.columns.length) return `SELECT * FROM ${part.direct}`
+    const columns = own.map(({ sql }, i) => `${sql} AS ${names[i]}`)
     return `SELECT ${columns.join(', ')} FROM ${part.source}`
   }
   const perFile = table.metadataColumns === true || joins.some((join) => !join.appliesToAll(part.files))

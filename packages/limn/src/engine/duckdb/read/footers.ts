@@ -63,7 +63,8 @@ export class Footers {
     let schema = this.interned.get(key)
     if (!schema) {
       const columns = columnsOf(rows.map(rowOf))
-      schema = { key, columns, hasIds: hasIds(columns) }
+      const zonedNanos = rows.some((row) => /isAdjustedToUTC=(1|true).*NANOS=NanoSeconds/.test(String(row.l ?? '')))
+      schema = { key, columns, hasIds: hasIds(columns), zonedNanos }
       if (this.interned.size > 1000) this.interned.clear()
       this.interned.set(key, schema)
     }
@@ -75,6 +76,8 @@ export interface FooterSchema {
   readonly key: string
   readonly columns: readonly PhysicalColumn[]
   readonly hasIds: boolean
+  /** Some column holds nanoseconds in UTC, for which DuckDB has no type. */
+  readonly zonedNanos: boolean
 }
 
 function footerSql(files: readonly string[]): string {
