@@ -1,7 +1,8 @@
-import { LimnError } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import { parseStatement, type Statement } from '../sql/index.ts'
-import { alterTable, type TableContext } from '../table/index.ts'
+import { alterTable, type LiveRuns, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
+import { runCall } from './call.ts'
 import { runDelete, runTruncate, runUpdate } from './change-rows.ts'
 import { type CreateOptions, runCreateTable } from './create.ts'
 import { evaluateDefault } from './defaults.ts'
@@ -16,6 +17,8 @@ import { runSelect } from './select.ts'
 import { runShow } from './show.ts'
 
 export interface StatementOptions extends CreateOptions {
+  /** Runs at work on a table: what they rely on, maintenance leaves. Default: there are none. */
+  readonly live?: (table: TableId) => Promise<LiveRuns>
   /** Works everything out, commits and keeps nothing. Snapshot ids in the result are then of no snapshot. */
   readonly dryRun?: boolean
 }
@@ -42,7 +45,7 @@ export function isReadOnly(statement: Statement): boolean {
 export async function runStatement(
   context: TableContext,
   statement: Statement,
-  options: CreateOptions,
+  options: StatementOptions,
 ): Promise<StatementResult> {
   switch (statement.kind) {
     case 'query':
@@ -73,6 +76,8 @@ export async function runStatement(
       return runMerge(context, statement, options.owner, options)
     case 'truncate':
       return runTruncate(context, statement, options.owner)
+    case 'call':
+      return { kind: 'rows', result: await runCall(context, statement, options) }
     case 'dropTable':
       targetOf(statement.table, options.owner)
       break
