@@ -8,6 +8,7 @@ import { bindSelect, executeStatement, isReadOnly, runStatement, type StatementR
 import { parseStatement, quoteText } from '../sql/index.ts'
 import { type PinnedTable, pinRef, pinSnapshot, pinStaged, type TableContext } from '../table/index.ts'
 import type { Lake } from './lake.ts'
+import { liveRunsOf } from './live-runs.ts'
 
 /** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's own view. */
 export type At =
@@ -65,7 +66,8 @@ export async function runSql(
       remedy: 'Leave --at out. A branch is written by its name: INSERT INTO namespace.name.branch_x …',
     })
   const owner = await lake.owners()
-  return executeStatement(await lake.context(), sql, { owner, ...(options.dryRun ? { dryRun: true } : {}) })
+  const live = (table: TableId) => liveRunsOf(lake, table)
+  return executeStatement(await lake.context(), sql, { owner, live, ...(options.dryRun ? { dryRun: true } : {}) })
 }
 
 const nobody = () => null

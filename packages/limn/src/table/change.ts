@@ -15,6 +15,7 @@ import {
   rowChecks,
   rowsWithout,
   sharedTable,
+  sumsOf,
   targetName,
 } from './target-rows.ts'
 import { writeRows } from './write.ts'
@@ -27,6 +28,8 @@ export interface RowSource {
 
 export interface ChangeResult {
   readonly snapshotId: bigint
+  /** Rows that came from the query; an overwrite's other rows stayed and were written again. */
+  readonly inserted: number
   readonly added: readonly DataFile[]
   readonly removed: readonly DataFile[]
 }
@@ -44,7 +47,7 @@ export async function append(
       const added = await writeRows(context, session, rows.sql, layout, folder)
       return {
         change: { operation: 'append', added, removed: [], written: writtenPaths(added) },
-        result: { added, removed: [] },
+        result: { inserted: sumsOf(added).rows, added, removed: [] },
       }
     }),
   )
@@ -80,7 +83,8 @@ export async function overwrite(
       const hits = new Map(counted.rows.map(([file, count]) => [String(file), BigInt(String(count))]))
       const hit = some.filter((task) => hits.has(task.file.path))
       const rewrite = hit.filter((task) => hits.get(task.file.path) !== liveRows(task))
-      const added = [...(await writeRows(context, target.session, rows.sql, layout, join(folder, 'new')))]
+      const fresh = await writeRows(context, target.session, rows.sql, layout, join(folder, 'new'))
+      const added = [...fresh]
       if (rewrite.length > 0) {
         const lineage = pin.metadata.formatVersion >= 3
         await using source = await openTarget(context, pin, rewrite, tables)
@@ -100,7 +104,7 @@ export async function overwrite(
       })
       return {
         change: { operation: 'overwrite', added, removed, written: writtenPaths(added), checks },
-        result: { added, removed },
+        result: { inserted: sumsOf(fresh).rows, added, removed },
       }
     }),
   )

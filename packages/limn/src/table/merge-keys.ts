@@ -11,22 +11,34 @@ export interface KeyPair {
   readonly source: string
 }
 
+/** What a merge's SQL calls rows of the table and of the source. */
+export interface MergeAliases {
+  readonly target: string
+  readonly source: string
+}
+
 type Json = Readonly<Record<string, unknown>>
 
 /**
  * The pairs of columns that a merge's condition equates, read from its syntax tree: conjuncts `target.a = source.b` (or
  * `IS NOT DISTINCT FROM`-free variants of it; nothing under OR or NOT). None where there are none: then every file may match.
  */
-export async function keyPairs(context: TableContext, pin: PinnedTable, on: string): Promise<readonly KeyPair[]> {
+export async function keyPairs(
+  context: TableContext,
+  pin: PinnedTable,
+  on: string,
+  aliases: MergeAliases,
+): Promise<readonly KeyPair[]> {
+  const [row, from] = [quoteIdentifier(aliases.target), quoteIdentifier(aliases.source)]
   const { canonical } = await context.engine.parse(
-    `SELECT 1 FROM limn_a.target AS target JOIN limn_b.source AS source ON (${on})`,
+    `SELECT 1 FROM limn_a.target AS ${row} JOIN limn_b.source AS ${from} ON (${on})`,
   )
   const { fields } = schemaOfPin(pin)
   const out: KeyPair[] = []
   for (const equality of equalitiesOf(conditionOf(JSON.parse(canonical)))) {
     const sides = [equality.left, equality.right].map(columnOf)
-    const target = sides.find((side) => side?.table === 'target')
-    const source = sides.find((side) => side?.table === 'source')
+    const target = sides.find((side) => side?.table === aliases.target.toLowerCase())
+    const source = sides.find((side) => side?.table === aliases.source.toLowerCase())
     const field = target && fields.find((one) => one.name.toLowerCase() === target.column.toLowerCase())
     if (field && source && isPrimitive(field.type)) out.push({ target: field, source: source.column })
   }

@@ -9,7 +9,7 @@ import type { StorePath } from '../storage/index.ts'
 import type { RowSource } from './change.ts'
 import { type ChangeOptions, changeTable, type Worked, type Working } from './commit.ts'
 import { type PinnedTable, schemaOfPin, type TableContext } from './context.ts'
-import { keyPairs, keysPredicate } from './merge-keys.ts'
+import { keyPairs, keysPredicate, type MergeAliases } from './merge-keys.ts'
 import { liveTableTasks } from './read.ts'
 import {
   type ChangedFiles,
@@ -47,6 +47,10 @@ export interface MergeRowsInput {
   /** An SQL condition over `target` and `source`; null is no match. Equalities of columns make it a hash join. */
   readonly on: string
   readonly clauses: readonly MergeClause[]
+  /** What the SQL calls a row of the table. Default `target`. */
+  readonly targetAlias?: string
+  /** What it calls a row of the source. Default `source`. */
+  readonly sourceAlias?: string
 }
 
 export interface MergeRowsResult extends ChangedFiles {
@@ -103,7 +107,7 @@ async function work(
     `CREATE TABLE limn_source AS SELECT row_number() OVER () AS limn_source_row, * FROM (${input.source.sql}\n)`,
   )
   const plan = new MergePlan(pin, input, await sharedTable(origin, 'limn_source'))
-  const pairs = await keyPairs(context, pin, input.on)
+  const pairs = await keyPairs(context, pin, input.on, aliasesOf(input))
   const merged = modeOf(pin, 'write.merge.mode') === 'merge-on-read'
   const { tasks, predicate } = await prune(context, origin, plan, pairs)
   await using target = await openTarget(context, pin, tasks, tables)
@@ -182,7 +186,7 @@ async function requireTargetOnly(context: TableContext, pin: PinnedTable, input:
   const tables = new Map((input.source.tables ?? []).map((one) => [one.id, one.schema.fields]))
   for (const { when, and } of input.clauses)
     if (when === 'notMatchedBySource' && and !== undefined)
-      await context.engine.condition(and, { id: pin.id, alias: 'target', columns }, tables)
+      await context.engine.condition(and, { id: pin.id, alias: aliasesOf(input).target, columns }, tables)
 }
 
 async function prune(
@@ -219,6 +223,10 @@ async function requireUnambiguous(session: Session, plan: MergePlan, keys: reado
   })
 }
 
+function aliasesOf(input: MergeRowsInput): MergeAliases {
+  return { target: input.targetAlias ?? 'target', source: input.sourceAlias ?? 'source' }
+}
+
 /** The statements of a merge. */
 class MergePlan {
   readonly pin: PinnedTable
@@ -228,6 +236,9 @@ class MergePlan {
   /** Clauses about rows of the table that nothing in the source matches. */
   readonly orphans: readonly MergeClause[]
   private readonly on: string
+  /** What the clauses call a row of the table, and one of the source; quoted. */
+  private readonly row: string
+  private readonly from: string
   private readonly lineage: boolean
   private readonly source: string
 
@@ -237,6 +248,9 @@ class MergePlan {
     this.source = source
     this.fields = schemaOfPin(pin).fields
     this.on = input.on
+    const { target, source: from } = aliasesOf(input)
+    this.row = quoteIdentifier(target)
+    this.from = quoteIdentifier(from)
     this.lineage = pin.metadata.formatVersion >= 3
     const of = (when: MergeClause['when']) => input.clauses.filter((clause) => clause.when === when)
     this.matched = of('matched')
@@ -249,13 +263,15 @@ class MergePlan {
    * the number of the clause that applies and its effect. With the row's columns where they are needed later.
    */
   hitsSql(keepRows: boolean): string {
-    const kept = keepRows ? `, ${columnList(this.fields, 'target.')}${this.lineage ? ', target._row_id' : ''}` : ''
+    const kept = keepRows
+      ? `, ${columnList(this.fields, `${this.row}.`)}${this.lineage ? `, ${this.row}._row_id` : ''}`
+      : ''
     const some = this.orphans.length > 0
     const decide = (matched: string, orphans: string) =>
       some ? `CASE WHEN limn_source_row IS NOT NULL THEN ${matched} ELSE ${orphans} END` : matched
     const clause = decide(numberOf(this.matched), numberOf(this.orphans))
-    const pairs = `SELECT source.limn_source_row, ${clause} AS limn_clause, target._file, target._pos${kept}
-      FROM ${targetName} AS target ${some ? 'LEFT ' : ''}JOIN ${this.source} AS source ON (${this.on})`
+    const pairs = `SELECT ${this.from}.limn_source_row, ${clause} AS limn_clause, ${this.row}._file, ${this.row}._pos${kept}
+      FROM ${targetName} AS ${this.row} ${some ? 'LEFT ' : ''}JOIN ${this.source} AS ${this.from} ON (${this.on})`
     // From the number, not from the conditions once more: a condition is decided once for a row.
     const effect = decide(effectOf(this.matched), effectOf(this.orphans))
     const unless = some ? ` WHERE limn_source_row IS NOT NULL OR limn_effect <> 'none'` : ''
@@ -265,20 +281,20 @@ class MergePlan {
   /** New rows in place of updated ones, from `limn_hits` with its rows. */
   updatedSql(): string {
     const columns = this.fields.map((field) => `${this.valueOf(field)} AS ${quoteIdentifier(field.name)}`)
-    return `SELECT ${columns.join(', ')}${this.lineage ? ', target._row_id, NULL::BIGINT AS _last_updated_sequence_number' : ''}
-      FROM (SELECT *, limn_source_row AS limn_hit_row FROM limn_hits WHERE limn_effect = 'update') AS target
-      LEFT JOIN ${this.source} AS source ON source.limn_source_row = target.limn_hit_row`
+    return `SELECT ${columns.join(', ')}${this.lineage ? `, ${this.row}._row_id, NULL::BIGINT AS _last_updated_sequence_number` : ''}
+      FROM (SELECT *, limn_source_row AS limn_hit_row FROM limn_hits WHERE limn_effect = 'update') AS ${this.row}
+      LEFT JOIN ${this.source} AS ${this.from} ON ${this.from}.limn_source_row = ${this.row}.limn_hit_row`
   }
 
   /** What is left of whole files, changed rows and unchanged: one pass over them. `hits`: the table, by its full name. */
   rewrittenSql(hits: string): string {
     const columns = this.fields.map((field) => `${this.valueOf(field)} AS ${quoteIdentifier(field.name)}`)
-    const since = 'CASE WHEN limn_hit.limn_effect IS NULL THEN target._last_updated_sequence_number END'
-    const extra = this.lineage ? `, target._row_id, ${since} AS _last_updated_sequence_number` : ''
+    const since = `CASE WHEN limn_hit.limn_effect IS NULL THEN ${this.row}._last_updated_sequence_number END`
+    const extra = this.lineage ? `, ${this.row}._row_id, ${since} AS _last_updated_sequence_number` : ''
     const found = `SELECT _file AS limn_file, _pos AS limn_pos, limn_source_row AS limn_hit_row, limn_clause, limn_effect FROM ${hits} WHERE limn_effect <> 'none'`
-    return `SELECT ${columns.join(', ')}${extra} FROM ${targetName} AS target
-      LEFT JOIN (${found}) AS limn_hit ON limn_hit.limn_file = target._file AND limn_hit.limn_pos = target._pos
-      LEFT JOIN ${this.source} AS source ON source.limn_source_row = limn_hit.limn_hit_row
+    return `SELECT ${columns.join(', ')}${extra} FROM ${targetName} AS ${this.row}
+      LEFT JOIN (${found}) AS limn_hit ON limn_hit.limn_file = ${this.row}._file AND limn_hit.limn_pos = ${this.row}._pos
+      LEFT JOIN ${this.source} AS ${this.from} ON ${this.from}.limn_source_row = limn_hit.limn_hit_row
       WHERE limn_effect IS DISTINCT FROM 'delete'`
   }
 
@@ -289,20 +305,20 @@ class MergePlan {
     })
     const extra = this.lineage ? ', NULL::BIGINT AS _row_id, NULL::BIGINT AS _last_updated_sequence_number' : ''
     return `SELECT ${columns.join(', ')}${extra} FROM (
-      SELECT source.*, ${numberOf(this.inserts)} AS limn_clause FROM ${this.source} AS source
-      ANTI JOIN (SELECT limn_source_row AS limn_hit_row FROM limn_hits) AS limn_hit ON limn_hit.limn_hit_row = source.limn_source_row
-      ) AS source WHERE limn_clause >= 0`
+      SELECT ${this.from}.*, ${numberOf(this.inserts)} AS limn_clause FROM ${this.source} AS ${this.from}
+      ANTI JOIN (SELECT limn_source_row AS limn_hit_row FROM limn_hits) AS limn_hit ON limn_hit.limn_hit_row = ${this.from}.limn_source_row
+      ) AS ${this.from} WHERE limn_clause >= 0`
   }
 
   private insertedValue(action: MergeAction, field: Field): string {
-    if (action.kind === 'insertAll') return castSql(field.type, `source.${quoteIdentifier(field.name)}`)
+    if (action.kind === 'insertAll') return castSql(field.type, `${this.from}.${quoteIdentifier(field.name)}`)
     const value = action.kind === 'insert' ? action.values[field.name] : undefined
     return castSql(field.type, value ?? defaultSql(field.type, field.writeDefault))
   }
 
   /** A column's value under the clause that applies (`limn_clause`); as it was where none sets it. */
   private valueOf(field: Field): string {
-    const name = `target.${quoteIdentifier(field.name)}`
+    const name = `${this.row}.${quoteIdentifier(field.name)}`
     const of = (clauses: readonly MergeClause[], guard: string) =>
       clauses.flatMap(({ action }, i) => {
         const value = this.updatedValue(action, field)
@@ -313,9 +329,9 @@ class MergePlan {
   }
 
   private updatedValue(action: MergeAction, field: Field): string | null {
-    if (action.kind === 'updateAll') return castSql(field.type, `source.${quoteIdentifier(field.name)}`)
+    if (action.kind === 'updateAll') return castSql(field.type, `${this.from}.${quoteIdentifier(field.name)}`)
     if (action.kind !== 'update') return null
-    return assignedColumns(this.fields, action.set, 'target.').get(field.name) ?? null
+    return assignedColumns(this.fields, action.set, `${this.row}.`).get(field.name) ?? null
   }
 }
 

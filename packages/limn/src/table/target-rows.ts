@@ -147,6 +147,13 @@ export function totalBytes(files: readonly DataFile[]): number {
   return files.reduce((sum, file) => sum + Number(file.contentSizeInBytes ?? file.fileSizeInBytes), 0)
 }
 
+/** Files together: their records and bytes. */
+export interface FileSums {
+  readonly files: number
+  readonly rows: number
+  readonly bytes: number
+}
+
 /** What a change of rows did to files. */
 export interface ChangedFiles {
   readonly files: { readonly added: number; readonly removed: number; readonly deletes: number }
@@ -156,16 +163,38 @@ export interface ChangedFiles {
     /** Files that were read to be replaced. */
     readonly rewritten: number
   }
+  /** Data files, and delete files apart. */
+  readonly sums: {
+    readonly added: FileSums
+    readonly removed: FileSums
+    readonly deletesAdded: FileSums
+    readonly deletesRemoved: FileSums
+  }
 }
 
 export function changedFiles(added: readonly DataFile[], removed: readonly DataFile[]): ChangedFiles {
   const data = (files: readonly DataFile[]) => files.filter((file) => file.content === 0)
+  const deletes = (files: readonly DataFile[]) => files.filter((file) => file.content !== 0)
   return {
     files: {
       added: data(added).length,
       removed: data(removed).length,
-      deletes: added.length - data(added).length,
+      deletes: deletes(added).length,
     },
     bytes: { written: totalBytes(added), rewritten: totalBytes(data(removed)) },
+    sums: {
+      added: sumsOf(data(added)),
+      removed: sumsOf(data(removed)),
+      deletesAdded: sumsOf(deletes(added)),
+      deletesRemoved: sumsOf(deletes(removed)),
+    },
+  }
+}
+
+export function sumsOf(files: readonly DataFile[]): FileSums {
+  return {
+    files: files.length,
+    rows: files.reduce((sum, file) => sum + Number(file.recordCount), 0),
+    bytes: totalBytes(files),
   }
 }
