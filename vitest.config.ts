@@ -12,6 +12,8 @@ export default defineConfig({
       'test/package/**',
       '**/node_modules/**',
     ],
+    // A module kept from another run would be without the bug, or with it.
+    ...(process.env.LIMN_MUTANT === undefined ? {} : { experimental: { fsModuleCache: false } }),
     testTimeout: 60_000,
     hookTimeout: 120_000,
     server: { deps: { external: [/packages\/limn\/dist/] } },

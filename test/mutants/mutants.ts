@@ -10,13 +10,117 @@ export interface Mutant {
   readonly suite: string
 }
 
+const source = 'packages/limn/src'
+const histories = 'test/simulation/histories.test.ts'
+const faults = 'test/simulation/faults.test.ts'
+const hostile = 'test/iceberg/hostile.test.ts'
+
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
   {
-    name: 'avro-count-unchecked',
-    file: 'packages/limn/src/encoding/avro-rows.ts',
-    find: "if (count > most) throw new RangeError('a list claims more items than there are bytes')",
+    name: 'equality deletes reach rows of their own commit',
+    file: `${source}/iceberg/scan/deletes.ts`,
+    find: 'if (dataSequenceNumber < entry.dataSequenceNumber &&',
+    replace: 'if (dataSequenceNumber <= entry.dataSequenceNumber &&',
+    suite: histories,
+  },
+  {
+    name: 'position deletes miss the rows of their own commit and before',
+    file: `${source}/iceberg/scan/deletes.ts`,
+    find: 'sequence <= entry.dataSequenceNumber',
+    replace: 'sequence === entry.dataSequenceNumber',
+    suite: histories,
+  },
+  {
+    name: 'a new deletion vector forgets the one before',
+    file: `${source}/table/write-deletes.ts`,
+    find: 'vector: own.union(before.get(task.file.path) ?? RoaringPositions.empty)',
+    replace: 'vector: own',
+    suite: histories,
+  },
+  {
+    name: 'rewritten files count as new to equality deletes',
+    file: `${source}/table/maintain/rewrite-groups.ts`,
+    find: 'dataSequenceNumber: sequenceNumber })), sequenceNumber }',
+    replace: 'dataSequenceNumber: 0n })), sequenceNumber }',
+    suite: histories,
+  },
+  {
+    name: 'a clause whose condition is null applies',
+    file: `${source}/table/merge-rows.ts`,
+    find: "WHEN (${one.and ?? 'TRUE'}) THEN ${i}`",
+    replace: "WHEN coalesce((${one.and ?? 'TRUE'}), TRUE) THEN ${i}`",
+    suite: histories,
+  },
+  {
+    name: 'columns added with a default are null in older rows',
+    file: `${source}/engine/duckdb/read/project.ts`,
+    find: "return field.initialDefault === undefined || field.type === 'unknown'",
+    replace: "return field.initialDefault !== undefined || field.type === 'unknown'",
+    suite: histories,
+  },
+  {
+    name: 'a lost answer is taken for a refusal',
+    file: `${source}/table/commit-loop.ts`,
+    find: "return outcome.kind === 'unknown' ? settle(context, tables, commits, outcome.cause) : outcome",
+    replace:
+      "return outcome.kind === 'unknown' ? { kind: 'conflict', table: commits[0]?.table ?? ('a.b' as TableId), requirement: { type: 'pointer-moved' } } : outcome",
+    suite: faults,
+  },
+  {
+    name: 'a refusal after a lost answer is believed without looking',
+    file: `${source}/table/commit-loop.ts`,
+    find: 'if (tables.some((one) => showsOurs(now.get(one.table)?.metadata, one)))',
+    replace: 'if (tables.some((one) => one.items.length > 1000))',
+    suite: 'test/table/commit.test.ts',
+  },
+  {
+    name: 'what happened meanwhile is not looked at',
+    file: `${source}/table/commit-pending.ts`,
+    find: 'if (conflict) return conflictText(conflict)',
+    replace: 'if (conflict && conflict.kind === null) return conflictText(conflict)',
+    suite: faults,
+  },
+  {
+    name: 'a commit does not require the branch to be where it was',
+    file: `${source}/iceberg/commit/stage-snapshot.ts`,
+    find: "{ type: 'assert-ref-snapshot-id', ref: input.ref, snapshotId: snapshotOfRef(base, input.ref) },",
     replace: '',
-    suite: 'test/iceberg/hostile.test.ts',
+    suite: faults,
+  },
+  {
+    name: 'files of a commit with an unknown outcome are deleted',
+    file: `${source}/table/commit-loop.ts`,
+    find: '  throw unknownOutcome(commits[0]?.table, cause)',
+    replace: '  await deleteDebris(context, stagedFiles(tables))\n  throw unknownOutcome(commits[0]?.table, cause)',
+    suite: 'test/table/commit.test.ts',
+  },
+  {
+    name: 'new rows of others do not stand in the way of a merge',
+    file: `${source}/iceberg/commit/validate.ts`,
+    find: "return find(input, 'data-added', addsRows, 'added', (file)",
+    replace: "return find(input, 'data-added', () => false, 'added', (file)",
+    suite: faults,
+  },
+  {
+    name: 'orphan removal takes files of the present',
+    file: `${source}/iceberg/maintain/orphans.ts`,
+    find: 'if (reachable.has(locationKey(info.path))) continue',
+    replace: "if (reachable.has(locationKey(info.path)) && !info.path.endsWith('.parquet')) continue",
+    suite: faults,
+  },
+  {
+    name: 'a block may inflate without end',
+    file: `${source}/encoding/avro.ts`,
+    find: 'const blockBytesMax = 256 * 1024 * 1024',
+    replace: 'const blockBytesMax = 2 ** 31',
+    suite: hostile,
+  },
+  {
+    name: 'a union may name a branch it does not have',
+    file: `${source}/encoding/avro-rows.ts`,
+    find: "if (!compiled) throw new RangeError('a union names a branch it does not have')",
+    replace: 'if (!compiled) return branches[0] as Compiled',
+    suite: 'test/encoding/avro.test.ts',
   },
 ]
