@@ -97,7 +97,9 @@ async function staticValues(
   if (statement.mode.kind !== 'overwrite') return given
   for (const { column, value } of statement.mode.partition) {
     const field = topColumn(schema, column, statement.table.parts.join('.'))
-    const partitioned = spec.fields.some((one) => one.sourceId === field.id && one.transform.kind === 'identity')
+    const partitioned = spec.fields.some(
+      (one) => one.sourceId === field.id && (value === null || one.transform.kind === 'identity'),
+    )
     if (!partitioned)
       throw new LimnError('sql/invalid', {
         message: `${field.name} is no partition of ${statement.table.parts.join('.')}.`,
