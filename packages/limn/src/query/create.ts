@@ -9,7 +9,7 @@ import { evaluateDefault } from './defaults.ts'
 import { type OwnerOf, type Target, tableOf } from './guard.ts'
 import { assignByName, projectionSql } from './project.ts'
 import type { StatementResult } from './result.ts'
-import { bindSelect, describeSelect, type SelectOptions } from './select.ts'
+import { bindSelect, describeSelect, readAtOf, type SelectOptions } from './select.ts'
 import { changedOf, insertedOf } from './totals.ts'
 import { transformOf } from './transforms.ts'
 import { columnTypeOf, fieldsOf } from './types.ts'
@@ -69,7 +69,7 @@ async function createOnce(
   const assigned = assignByName(wanted.schema.fields, output, table)
   const rows = { sql: projectionSql(select.sql, output, wanted.schema, assigned, new Map()), tables: select.bound }
   if (!there) return insertedOf('create', target, await createTableAs(context, table, wanted, rows))
-  const change = await replaceTable(context, table, wanted, rows, failing)
+  const change = await replaceTable(context, table, wanted, rows, { ...failing, ...readAtOf(select.heads, target) })
   return changedOf('replace', target, change, { inserted: change.written })
 }
 
