@@ -121,21 +121,26 @@ export function rowChecks(input: {
   readonly rewritten: readonly ScanTask[]
   readonly referenced: readonly ScanTask[]
   readonly vectors: boolean
-  /** Others' deletes of the same rows are in the way: rows were updated, not deleted. */
+  /** Rows were updated, not deleted: others' deletes of the same rows are in the way, not their updates alone. */
   readonly keepsRows: boolean
 }): readonly CommitCheck[] {
   const { isolation, predicate, rewritten, referenced } = input
   const within = { kind: 'rows', predicate } as const
-  const seen = rewritten.map(({ file, dataSequenceNumber }) => ({ file, dataSequenceNumber }))
-  return [
-    ...(seen.length > 0 ? [{ kind: 'noDeletesFor', files: seen } as const] : []),
-    ...(referenced.length > 0 ? [{ kind: 'stillLive', files: referenced.map((task) => task.file) } as const] : []),
-    ...(input.vectors && referenced.length > 0
-      ? [{ kind: 'noVectorsFor', paths: new Set<StorePath>(referenced.map((task) => task.file.path)) } as const]
-      : []),
-    ...(input.keepsRows && referenced.length > 0 ? [{ kind: 'noAddedDeletes', within } as const] : []),
-    ...(isolation === 'serializable' ? [{ kind: 'noAddedData', within } as const] : []),
-  ]
+  const checks: CommitCheck[] = []
+  if (rewritten.length > 0)
+    checks.push({
+      kind: 'noDeletesFor',
+      files: rewritten.map(({ file, dataSequenceNumber }) => ({ file, dataSequenceNumber })),
+    })
+  if (referenced.length > 0) {
+    checks.push({ kind: 'stillLive', files: referenced.map((task) => task.file) })
+    if (input.vectors)
+      checks.push({ kind: 'noVectorsFor', paths: new Set<StorePath>(referenced.map((task) => task.file.path)) })
+  }
+  if (!input.keepsRows) checks.push({ kind: 'noAddedDeletes', within, deleted: 'ignore' })
+  else if (referenced.length > 0) checks.push({ kind: 'noAddedDeletes', within })
+  if (isolation === 'serializable') checks.push({ kind: 'noAddedData', within })
+  return checks
 }
 
 export function totalBytes(files: readonly DataFile[]): number {

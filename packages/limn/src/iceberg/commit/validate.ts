@@ -35,8 +35,11 @@ export type CommitCheck =
   | { readonly kind: 'noAddedData'; readonly within: Region }
   /** No data file within the region was removed, rewrites of the same rows aside. */
   | { readonly kind: 'noRemovedData'; readonly within: Region }
-  /** No delete file was added that may hide rows within the region. */
-  | { readonly kind: 'noAddedDeletes'; readonly within: Region }
+  /**
+   * No delete file was added that may hide rows within the region. `deleted: 'ignore'` where rows that are just gone do not
+   * matter: then only those count that other rows came with, in place of the hidden ones.
+   */
+  | { readonly kind: 'noAddedDeletes'; readonly within: Region; readonly deleted?: 'ignore' }
   /** No new delete file applies to these files. `equality: 'ignore'` where the rewritten rows keep their sequence number. */
   | { readonly kind: 'noDeletesFor'; readonly files: readonly SeenFile[]; readonly equality?: 'ignore' }
   /** No deletion vector was added for these data files: a file has at most one. */
@@ -123,7 +126,7 @@ function broken(input: Input, check: CommitCheck): Conflict | null {
       return find(
         input,
         'deletes-added',
-        removesRows,
+        check.deleted === 'ignore' ? (step) => step.snapshot.operation === 'overwrite' : removesRows,
         'added',
         (file) => !isData(file) && within(input, file, check.within),
       )

@@ -5,6 +5,7 @@ import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
 import type { AvroFiles } from './avro.ts'
 import { type EqualityJoin, loadEqualityDeletes } from './equality.ts'
+import { type FileFacts, fileFacts } from './file-facts.ts'
 import type { Footers } from './footers.ts'
 import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
 import { loadPositions } from './positions.ts'
@@ -61,6 +62,14 @@ export class Binder {
     this.hasSchema = true
     const name = `t${this.names++}`
     return { name, sql: `${boundSchema}.${name}` }
+  }
+
+  /** An expression for a value that is set once; the statement is added to `statements`. As text where each stands by itself. */
+  variable(value: string, statements: string[]): string {
+    if (!this.short) return value
+    const name = `limn_facts_${this.names++}`
+    statements.push(`SET VARIABLE ${name} = ${value}`)
+    return `getvariable(${quoteText(name)})`
   }
 
   /** Groups files by how they are read; wanted are `fields`, each as `c<id>`. */
@@ -169,41 +178,27 @@ async function selectOf(
     return `SELECT ${columns.join(', ')} FROM ${part.source}`
   }
   const perFile = table.metadataColumns === true || joins.some((join) => !join.appliesToAll(part.files))
+  const variables: string[] = []
+  const facts = fileFacts(perFile ? part.files : [], (value) => binder.variable(value, variables))
+  for (const statement of variables) await binder.run(statement)
   const columns = part.columns.map(({ field, sql }) => `${sql} AS ${inner(field.id)}`)
   const from = [
     `(SELECT ${[...columns, 'file_index', 'file_row_number'].join(', ')} FROM ${part.source}) x`,
-    ...(perFile ? [`JOIN ${await filesTable(binder, table, part.files)} f ON f.i = x.file_index`] : []),
     ...(positions === null ? [] : [`ANTI JOIN ${positions} p ON p.i = x.file_index AND p.p = x.file_row_number`]),
-    ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files)),
+    ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files, facts)),
   ]
   const own = table.schema.fields.map((field, i) => `x.${inner(field.id)} AS ${names[i]}`)
-  return `SELECT ${[...own, ...(table.metadataColumns ? lineage : [])].join(', ')} FROM ${from.join(' ')}`
+  return `SELECT ${[...own, ...(table.metadataColumns ? lineage(facts) : [])].join(', ')} FROM ${from.join(' ')}`
 }
 
-const lineage = [
-  'f.path AS "_file"',
-  'x.file_row_number AS "_pos"',
-  'f.spec AS "_spec_id"',
-  `coalesce(x.${inner(rowId.id)}, f.row_id + x.file_row_number) AS "_row_id"`,
-  `CASE WHEN f.row_id IS NULL THEN NULL ELSE coalesce(x.${inner(lastUpdated.id)}, f.q) END AS "_last_updated_sequence_number"`,
-]
-
-/** What is known of each file of a part, by its place in the list. */
-async function filesTable(binder: Binder, table: BoundTable, files: readonly BoundFile[]): Promise<string> {
-  const { sql } = await binder.table()
-  await binder.run(
-    `CREATE TABLE ${sql} (i UBIGINT, path VARCHAR, spec INTEGER, row_id BIGINT, q BIGINT, scope VARCHAR)`,
-  )
-  for (let at = 0; at < files.length; at += 1000) {
-    const rows = files.slice(at, at + 1000).map((file, k) => {
-      const path = table.metadataColumns ? quoteText(file.path ?? file.local) : 'NULL'
-      const scope = file.scope === undefined ? 'NULL' : quoteText(file.scope)
-      const sequence = file.dataSequenceNumber ?? 'NULL'
-      return `(${at + k}, ${path}, ${file.specId ?? 'NULL'}, ${file.firstRowId ?? 'NULL'}, ${sequence}, ${scope})`
-    })
-    await binder.run(`INSERT INTO ${sql} VALUES ${rows.join(', ')}`)
-  }
-  return sql
+function lineage(facts: FileFacts): readonly string[] {
+  return [
+    `${facts.path} AS "_file"`,
+    'x.file_row_number AS "_pos"',
+    `${facts.spec} AS "_spec_id"`,
+    `coalesce(x.${inner(rowId.id)}, ${facts.rowId} + x.file_row_number) AS "_row_id"`,
+    `CASE WHEN ${facts.rowId} IS NULL THEN NULL ELSE coalesce(x.${inner(lastUpdated.id)}, ${facts.sequence}) END AS "_last_updated_sequence_number"`,
+  ]
 }
 
 /** The view's column names. DuckDB's do not differ in case alone: a later one of two such gets a number. */

@@ -3,6 +3,7 @@ import type { Field, Schema } from '../../../schema/index.ts'
 import { quoteText } from '../../../sql/index.ts'
 import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import type { Binder } from './bind.ts'
+import type { FileFacts } from './file-facts.ts'
 import { inner, type ScanPart } from './parts.ts'
 
 type EqualityFile = Extract<BoundDelete, { kind: 'equality' }>
@@ -13,8 +14,8 @@ export interface EqualityJoin {
   readonly files: ReadonlySet<BoundDelete>
   /** Whether all its deletes apply to all these files, so that neither sequence nor partition needs comparing. */
   appliesToAll(files: readonly BoundFile[]): boolean
-  /** Joins what a part yields as `x` and its files as `f`. */
-  antiJoin(alias: string, files: readonly BoundFile[]): string
+  /** Joins what a part yields as `x`. */
+  antiJoin(alias: string, files: readonly BoundFile[], facts: FileFacts): string
 }
 
 /**
@@ -103,9 +104,11 @@ async function load(
     table: sql,
     files: new Set(files),
     appliesToAll,
-    antiJoin(alias, data) {
+    antiJoin(alias, data, facts) {
       const same = keys.map((key, i) => `${alias}.k${i} IS NOT DISTINCT FROM ${key.of('x')}`)
-      const applies = appliesToAll(data) ? [] : [`${alias}.q > f.q`, ...(scoped ? [`${alias}.scope = f.scope`] : [])]
+      const applies = appliesToAll(data)
+        ? []
+        : [`${alias}.q > ${facts.sequence}`, ...(scoped ? [`${alias}.scope = ${facts.scope}`] : [])]
       return `ANTI JOIN ${sql} ${alias} ON ${[...same, ...applies].join(' AND ')}`
     },
   }
