@@ -1,6 +1,6 @@
 import type { TableId } from '../base/index.ts'
 import type { Predicate } from '../expr/index.ts'
-import type { PartitionSpec } from '../iceberg/index.ts'
+import type { MetricsMode, PartitionSpec, SortOrder } from '../iceberg/index.ts'
 import type { PrimitiveType, Schema, Type, Value } from '../schema/index.ts'
 import type { TableReference } from '../sql/index.ts'
 
@@ -50,15 +50,38 @@ export interface WrittenFile {
   readonly lowerBounds: ReadonlyMap<number, Uint8Array>
   readonly upperBounds: ReadonlyMap<number, Uint8Array>
   readonly splitOffsets: readonly bigint[]
+  /** The order its rows are really in; null: none that the table names. */
+  readonly sortOrderId: number | null
 }
+
+/** Codecs of Parquet pages that limn writes. */
+export type Compression = 'uncompressed' | 'snappy' | 'gzip' | 'zstd' | 'lz4_raw' | 'brotli'
 
 export interface WriteTarget {
   readonly schema: Schema
   readonly spec: PartitionSpec
   /** A local folder; made if missing. */
   readonly folder: string
-  readonly compression: 'zstd'
+  readonly compression: Compression
+  /** For zstd. Default: DuckDB's. */
+  readonly compressionLevel?: number
+  /** Rows. */
   readonly rowGroupSize: number
+  readonly rowGroupBytes?: number
+  readonly bloomFilters?: boolean
+  /** About how large a file may become; one up to half again as large is left. Default: no limit. */
+  readonly fileSizeBytes?: number
+  /** Files are sorted so. Default: unsorted. */
+  readonly sortOrder?: SortOrder
+  /**
+   * How rows reach the files of partitions: `none` as they come, with several files for a partition where there are many;
+   * `hash` (default) joined, one file per partition; `range` sorted by partition first, which is faster for thousands.
+   */
+  readonly distribution?: 'none' | 'hash' | 'range'
+  /** What manifests keep of each column. Default: bounds of up to 16 code points or bytes. */
+  readonly metrics?: (fieldId: number) => MetricsMode
+  /** Null in a required column is an error (`source/schema`). Default: it is written, to be judged later. */
+  readonly requireValues?: boolean
 }
 
 /** A cell as JavaScript sees it: bigint for 64-bit and wider integers, ISO text for dates, times and decimals. */

@@ -4,7 +4,7 @@ import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
 import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
 import { explainRun } from './errors.ts'
-import { copySql, makeFolder, writtenFiles } from './write.ts'
+import { writeFiles } from './write.ts'
 
 /** Rows sent per INSERT when JavaScript values are ingested. */
 const ingestRowsMax = 1000
@@ -40,12 +40,12 @@ export class DuckSession implements Session {
   }
 
   async write(sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
-    await makeFolder(target.folder)
-    const copy = copySql(sql, target)
-    return this.guarded(copy, async () => {
-      const reader = await this.connection.runAndReadAll(copy)
-      return writtenFiles(reader.getRowsJson(), target)
-    })
+    return writeFiles(
+      (statement) =>
+        this.guarded(statement, async () => (await this.connection.runAndReadAll(statement)).getRowsJson()),
+      sql,
+      target,
+    )
   }
 
   async ingest(

@@ -1,82 +1,170 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LimnError } from '../../base/index.ts'
-import { type PartitionSpec, transformResultType } from '../../iceberg/index.ts'
-import { fieldById, isPrimitive, type PrimitiveType, type Schema, type Value } from '../../schema/index.ts'
-import { duckType, quoteIdentifier, quoteText } from '../../sql/index.ts'
+import type { Value } from '../../schema/index.ts'
+import { compareUtf8 } from '../../schema/index.ts'
+import { quoteIdentifier, quoteText } from '../../sql/index.ts'
 import type { WriteTarget, WrittenFile } from '../engine.ts'
-import { readStats } from './stats.ts'
+import { annotateFile } from './write-annotate.ts'
+import { fieldIds, fileColumns, projection } from './write-columns.ts'
+import { metricsOf, type ReturnedStats, type RunSql } from './write-metrics.ts'
+import { isHashed, orderSql, type PartitionColumn, partitionColumns, partitionValue } from './write-partitions.ts'
+import { checkRequired } from './write-required.ts'
 
-const partitionColumn = (position: number) => `__limn_partition_${position}`
+/** A file larger than this many targets is split; one a little over it is left. */
+const splitFrom = 1.5
 
-/** The COPY that writes a query's rows: cast to the schema, in its order, with field ids, one file per partition. */
-export function copySql(sql: string, target: WriteTarget): string {
-  const { schema, spec } = target
-  const columns = schema.fields.map((field) => {
-    if (!isPrimitive(field.type)) throw nested(field.name)
-    const name = quoteIdentifier(field.name)
-    return `CAST(${name} AS ${duckType(field.type)}) AS ${name}`
-  })
-  const ids = schema.fields.map((field) => `${quoteIdentifier(field.name)}: ${field.id}`).join(', ')
+/** A file that a COPY left, before it is final. */
+interface Part {
+  readonly local: string
+  readonly rows: bigint
+  readonly bytes: number
+  readonly returned: ReturnedStats
+  /** The name of its partition's folder. */
+  readonly key: string
+  readonly keys: readonly { readonly key: string; readonly value: string | null }[]
+}
+
+/**
+ * Writes the rows of a query as Parquet files, cast to the schema, with field ids at every depth. A partitioned table
+ * gets one file or more per partition. DuckDB neither splits files by size while it partitions, nor keeps an order while
+ * it does either, so that files that have to be joined, sorted or split are copied once more: the memory it takes does
+ * not grow with the rows, the disk does.
+ */
+export async function writeFiles(run: RunSql, sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
+  await mkdir(target.folder, { recursive: true })
+  const partitions = partitionColumns(target.spec, target.schema)
+  const order =
+    target.sortOrder && target.sortOrder.fields.length > 0 ? orderSql(target.sortOrder, target.schema) : null
+  const parts =
+    partitions.length === 0
+      ? await writeWhole(run, sql, target, order)
+      : await writePartitioned(run, sql, target, partitions, order)
+  const out: WrittenFile[] = []
+  for (const part of parts.toSorted((a, b) => compareUtf8(a.local, b.local))) {
+    if (target.requireValues) await checkRequired(run, part.local, target.schema)
+    await annotateFile(part.local, target.schema)
+    const metrics = await metricsOf(run, part.local, part.returned, target.schema, target.metrics)
+    out.push({
+      local: part.local,
+      partition: await partitionOf(run, part, partitions, target),
+      ...metrics,
+      fileSizeInBytes: BigInt((await stat(part.local)).size),
+      sortOrderId: order !== null && target.sortOrder ? target.sortOrder.orderId : null,
+    })
+  }
+  return out
+}
+
+/** All rows of an unpartitioned table: cut by size as they come, or sorted as a whole and cut into ranges. */
+async function writeWhole(
+  run: RunSql,
+  sql: string,
+  target: WriteTarget,
+  order: string | null,
+): Promise<readonly Part[]> {
+  const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
+  if (order === null && target.fileSizeBytes !== undefined) {
+    const folder = join(target.folder, 'data')
+    await rm(folder, { recursive: true, force: true })
+    return partsOf(await run(copySql(rows, folder, target, [`FILE_SIZE_BYTES ${target.fileSizeBytes}`])))
+  }
+  const file = join(target.folder, 'data.parquet')
+  const [part] = partsOf(await run(copySql(order === null ? rows : `${rows} ORDER BY ${order}`, file, target, [])))
+  return part ? await split(run, part, target) : []
+}
+
+async function writePartitioned(
+  run: RunSql,
+  sql: string,
+  target: WriteTarget,
+  partitions: readonly PartitionColumn[],
+  order: string | null,
+): Promise<readonly Part[]> {
+  const folder = join(target.folder, 'parts')
+  await rm(folder, { recursive: true, force: true })
+  const names = partitions.map((one) => quoteIdentifier(one.name)).join(', ')
+  const keyed = `SELECT *, ${partitions.map((one) => `${one.sql} AS ${quoteIdentifier(one.name)}`).join(', ')}`
+  const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
+  const ranged = target.distribution === 'range' ? ` ORDER BY ${names}` : ''
+  const options = [`PARTITION_BY (${names})`, 'WRITE_PARTITION_COLUMNS false']
+  const parts = partsOf(await run(copySql(`${keyed} FROM (${rows})${ranged}`, folder, target, options)))
+  const groups = [...Map.groupBy(parts, (part) => part.key).values()]
+  const scattered = groups.filter((group) => group.length > 1)
+  if (order !== null) return await eachSorted(run, groups, target, order)
+  if (target.distribution === 'none' || scattered.length === 0) return await eachSplit(run, groups.flat(), target)
+  // DuckDB keeps a limited number of files open: with more partitions it ends files early. Those are joined, clustered.
+  const files = scattered.flat().map((part) => quoteText(part.local))
+  const again = join(target.folder, 'joined')
+  await rm(again, { recursive: true, force: true })
+  const source = `SELECT * FROM read_parquet([${files.join(', ')}], hive_partitioning = false)`
+  const joined = partsOf(await run(copySql(`${keyed} FROM (${source}) ORDER BY ${names}`, again, target, options)))
+  await Promise.all(scattered.flat().map((part) => rm(part.local)))
+  return await eachSplit(run, [...groups.filter((group) => group.length === 1).flat(), ...joined], target)
+}
+
+/** Each partition's files joined into one, sorted, then cut into ranges. */
+async function eachSorted(
+  run: RunSql,
+  groups: readonly (readonly Part[])[],
+  target: WriteTarget,
+  order: string,
+): Promise<readonly Part[]> {
+  const out: Part[] = []
+  for (const [i, group] of groups.entries()) {
+    const [first] = group
+    if (!first) continue
+    const files = group.map((part) => quoteText(part.local)).join(', ')
+    const sorted = join(target.folder, `sorted-${i}.parquet`)
+    const source = `SELECT * FROM read_parquet([${files}], hive_partitioning = false) ORDER BY ${order}`
+    const [part] = partsOf(await run(copySql(source, sorted, target, [])))
+    await Promise.all(group.map((one) => rm(one.local)))
+    if (part) out.push(...(await split(run, { ...part, key: first.key, keys: first.keys }, target)))
+  }
+  return out
+}
+
+async function eachSplit(run: RunSql, parts: readonly Part[], target: WriteTarget): Promise<readonly Part[]> {
+  const out: Part[] = []
+  for (const part of parts) out.push(...(await split(run, part, target)))
+  return out
+}
+
+/** Cuts a file that is too large into ranges of rows, in their order. */
+async function split(run: RunSql, part: Part, target: WriteTarget): Promise<readonly Part[]> {
+  const { fileSizeBytes } = target
+  if (fileSizeBytes === undefined || part.bytes <= fileSizeBytes * splitFrom) return [part]
+  const count = Math.min(Number(part.rows), Math.round(part.bytes / fileSizeBytes))
+  const size = Math.ceil(Number(part.rows) / count)
+  const out: Part[] = []
+  const whole = `${part.local}.whole`
+  await rename(part.local, whole)
+  for (let i = 0; i * size < Number(part.rows); i++) {
+    const range = `file_row_number >= ${i * size} AND file_row_number < ${(i + 1) * size}`
+    const source = `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quoteText(whole)}, file_row_number = true, hive_partitioning = false) WHERE ${range} ORDER BY file_row_number`
+    const file = part.local.replace(/\.parquet$/, `-${String(i).padStart(6, '0')}.parquet`)
+    for (const one of partsOf(await run(copySql(source, file, target, []))))
+      out.push({ ...one, key: part.key, keys: part.keys })
+  }
+  await rm(whole)
+  return out
+}
+
+function copySql(rows: string, to: string, target: WriteTarget, more: readonly string[]): string {
+  const { compressionLevel, rowGroupBytes, bloomFilters } = target
   const options = [
     'FORMAT parquet',
     `COMPRESSION ${target.compression}`,
+    ...(compressionLevel !== undefined && target.compression === 'zstd'
+      ? [`COMPRESSION_LEVEL ${compressionLevel}`]
+      : []),
     `ROW_GROUP_SIZE ${target.rowGroupSize}`,
-    `FIELD_IDS {${ids}}`,
+    ...(rowGroupBytes === undefined ? [] : [`ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`]),
+    ...(bloomFilters === undefined ? [] : [`WRITE_BLOOM_FILTER ${bloomFilters}`]),
+    fieldIds(fileColumns(target.schema)),
     'RETURN_STATS',
+    ...more,
   ]
-  if (spec.fields.length === 0) {
-    return `COPY (SELECT ${columns.join(', ')} FROM (${sql}\n)) TO ${quoteText(join(target.folder, 'data.parquet'))} (${options.join(', ')})`
-  }
-  const parts = spec.fields.map((field, i) => {
-    const source = fieldById(schema, field.sourceId)
-    if (!source || !isPrimitive(source.type)) throw nested(field.name)
-    return `${transformSql(field.transform, quoteIdentifier(source.name), source.type)} AS ${partitionColumn(i)}`
-  })
-  const names = spec.fields.map((_field, i) => partitionColumn(i)).join(', ')
-  options.push(`PARTITION_BY (${names})`, 'WRITE_PARTITION_COLUMNS false', 'OVERWRITE_OR_IGNORE')
-  return `COPY (SELECT *, ${parts.join(', ')} FROM (SELECT ${columns.join(', ')} FROM (${sql}\n))) TO ${quoteText(target.folder)} (${options.join(', ')})`
-}
-
-function nested(name: string): LimnError {
-  return new LimnError('iceberg/unsupported', { message: `${name} is nested: limn does not write nested columns yet.` })
-}
-
-/** A partition transform as SQL, giving the value Iceberg stores (integers since 1970 for the time units). */
-function transformSql(
-  transform: PartitionSpec['fields'][number]['transform'],
-  column: string,
-  type: PrimitiveType,
-): string {
-  const timestamp = `(${column})::TIMESTAMP`
-  const months = `((year(${timestamp}) - 1970) * 12 + month(${timestamp}) - 1)`
-  switch (transform.kind) {
-    case 'identity':
-      return type === 'string' || type === 'int' || type === 'long' ? column : `(${column})::VARCHAR`
-    case 'year':
-      return `(year(${timestamp}) - 1970)`
-    case 'month':
-      return months
-    case 'day':
-      return `(${timestamp}::DATE - DATE '1970-01-01')`
-    case 'hour':
-      return `floor(epoch_us(${timestamp}) / 3600000000)::BIGINT`
-    case 'void':
-      return 'NULL::INTEGER'
-    case 'truncate':
-      if (type === 'string') return `array_to_string(string_split(${column}, '')[1:${transform.width}], '')`
-      if (type === 'int' || type === 'long')
-        return `(${column} - ((${column} % ${transform.width}) + ${transform.width}) % ${transform.width})`
-      break
-    case 'bucket':
-    case 'unknown':
-      break
-  }
-  throw new LimnError('iceberg/unsupported', {
-    message: `limn cannot write a table partitioned by ${transform.kind} of a ${type} yet.`,
-    notDone: 'Nothing was written.',
-    remedy: 'Partition by a time unit, an identity or a truncated string or integer.',
-  })
+  return `COPY (${rows}) TO ${quoteText(to)} (${options.join(', ')})`
 }
 
 type StatsRow = readonly [
@@ -84,57 +172,39 @@ type StatsRow = readonly [
   count: string,
   bytes: string,
   footer: string,
-  columns: readonly {
-    readonly key: string
-    readonly value: readonly { readonly key: string; readonly value: string }[]
-  }[],
-  partitions: readonly { readonly key: string; readonly value: string | null }[] | null,
+  columns: ReturnedStats,
+  partitions: Part['keys'] | null,
 ]
 
-/** Files of a COPY from its returned statistics, in order of paths. A file without rows is left out. */
-export function writtenFiles(rows: readonly unknown[], target: WriteTarget): readonly WrittenFile[] {
+/** Files of a COPY from its returned statistics. A file without rows is left out. */
+function partsOf(rows: readonly unknown[]): readonly Part[] {
   return (rows as readonly StatsRow[])
     .filter((row) => row[1] !== '0')
-    .map((row) => ({
-      local: row[0],
-      partition: partitionOf(row[5] ?? [], target.spec, target.schema),
-      recordCount: BigInt(row[1]),
-      fileSizeInBytes: BigInt(row[2]),
-      ...readStats(row[4], target.schema),
-      splitOffsets: [4n],
-    }))
-    .sort((a, b) => (a.local < b.local ? -1 : 1))
+    .map((row) => {
+      const keys = row[5] ?? []
+      const key = JSON.stringify(keys.map((one) => one.value))
+      return { local: row[0], rows: BigInt(row[1]), bytes: Number(row[2]), returned: row[4], key, keys }
+    })
 }
 
-function partitionOf(keys: NonNullable<StatsRow[5]>, spec: PartitionSpec, schema: Schema): readonly (Value | null)[] {
-  const byName = new Map(keys.map((one) => [one.key, one.value]))
-  return spec.fields.map((field, i) => {
-    const text = byName.get(partitionColumn(i))
-    const source = fieldById(schema, field.sourceId)
-    if (text === null || text === undefined || !source) return null
-    return partitionValue(transformResultType(field.transform, source.type), text)
-  })
-}
-
-function partitionValue(type: PrimitiveType, text: string): Value {
-  switch (type) {
-    case 'int':
-      return Number(text)
-    case 'date':
-      return /^-?\d+$/.test(text) ? Number(text) : Date.parse(`${text}T00:00:00Z`) / 86_400_000
-    case 'long':
-      return BigInt(text)
-    case 'boolean':
-      return text === 'true'
-    case 'string':
-      return text
-    case 'uuid':
-      return text.toLowerCase()
-    default:
-      throw new LimnError('iceberg/unsupported', { message: `limn cannot write a table partitioned by a ${type} yet.` })
+async function partitionOf(
+  run: RunSql,
+  part: Part,
+  partitions: readonly PartitionColumn[],
+  target: WriteTarget,
+): Promise<readonly (Value | null)[]> {
+  const out: (Value | null)[] = target.spec.fields.map(() => null)
+  const byName = new Map(part.keys.map((one) => [one.key, one.value]))
+  const unread: PartitionColumn[] = []
+  for (const column of partitions) {
+    const text = byName.get(column.name)
+    if (text === null || text === undefined) continue
+    if (isHashed(column, text)) unread.push(column)
+    else out[column.position] = partitionValue(column, text)
   }
-}
-
-export async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
+  if (unread.length === 0) return out
+  const file = `read_parquet(${quoteText(part.local)}, hive_partitioning = false)`
+  const [row = []] = await run(`SELECT ${unread.map((one) => one.text).join(', ')} FROM ${file} LIMIT 1`)
+  for (const [i, column] of unread.entries()) out[column.position] = partitionValue(column, String(row[i]))
+  return out
 }
