@@ -308,7 +308,7 @@ const cases: readonly Case[] = [
     break: () => undefined,
     command: ['sql', 'DROP TABLE gold.day'],
     code: 2,
-    kind: 'sql/not-read-only',
+    kind: 'usage/owned-table',
   },
   {
     name: 'a garbled metadata file',

@@ -420,12 +420,14 @@ describe('row-level deletes written by another engine', () => {
     return table
   }
 
-  it('are refused by every reader', async () => {
+  it('come with the files they apply to, and files they newly apply to have changed', async () => {
     const { reader: manifests, metadata } = await withDeletes()
-    const unsupported = { kind: 'iceberg/unsupported' }
-    await expect(planScan({ manifests, metadata, snapshotId: 7n })).rejects.toMatchObject(unsupported)
-    await expect(liveFiles({ manifests, metadata, snapshotId: 7n })).rejects.toMatchObject(unsupported)
-    await expect(diffFiles({ manifests, metadata, from: 100n, to: 7n })).rejects.toMatchObject(unsupported)
+    const plan = await planScan({ manifests, metadata, snapshotId: 7n })
+    expect(plan.tasks.map((task) => [task.file.path, task.deletes.map((one) => one.file.path)])).toEqual([
+      [file('a').path, [file('deletes').path]],
+    ])
+    const { added, removed } = await diffFiles({ manifests, metadata, from: 100n, to: 7n })
+    expect([added, removed].map((list) => list.map((one) => one.path))).toEqual([[file('a').path], [file('a').path]])
     expect(await liveFiles({ manifests, metadata, snapshotId: 100n })).toHaveLength(1)
   })
 

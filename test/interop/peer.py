@@ -109,6 +109,7 @@ def read_pyiceberg(request):
         "schemaId": metadata.current_schema_id,
         "schemas": {str(one.schema_id): columns_of(one) for one in metadata.schemas},
         "columns": columns_of(schema),
+        "order": [field.name for field in schema.fields],
         "identifierFieldIds": sorted(table.schema().identifier_field_ids),
         "specId": metadata.default_spec_id,
         "specs": {
@@ -154,7 +155,8 @@ def read_duckdb(request):
     result = duck().execute(f"SELECT * FROM iceberg_scan('{metadata}'{options})")
     names = [one[0] for one in result.description]
     rows = rows_of(result.to_arrow_table())
-    snapshots = duck().execute(f"SELECT snapshot_id::VARCHAR, sequence_number::VARCHAR FROM iceberg_snapshots('{metadata}')").fetchall()
+    found = f"SELECT snapshot_id::VARCHAR, sequence_number::VARCHAR FROM iceberg_snapshots('{metadata}')"
+    snapshots = sorted(duck().execute(found).fetchall(), key=lambda one: int(one[1]))
     return {"names": names, "rows": rows, "snapshots": [{"id": one[0], "sequence": one[1]} for one in snapshots]}
 
 

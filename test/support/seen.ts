@@ -52,6 +52,8 @@ export interface Seen {
   readonly schemaId: number
   readonly schemas: Readonly<Record<string, readonly SeenColumn[]>>
   readonly columns: readonly SeenColumn[]
+  /** The columns' names in the order of the schema. */
+  readonly order: readonly string[]
   readonly identifierFieldIds: readonly number[]
   readonly specId: number
   readonly specs: Readonly<Record<string, readonly (readonly [number, number, string, string])[]>>
@@ -76,7 +78,9 @@ export async function limnSees(context: TableContext, table: TableId, at: SeenAt
   if (!loaded) throw new Error(`${table} is not in the catalog`)
   const pin = at.snapshot === undefined ? pinRef(loaded, at.ref) : pinSnapshot(loaded, BigInt(at.snapshot))
   if (!pin) throw new Error(`${table} has no ref ${at.ref}`)
-  return { ...describeMetadata(loaded), columns: columnsOf(schemaOfPin(pin)), rows: await rowsOf(context, pin) }
+  const schema = schemaOfPin(pin)
+  const order = schema.fields.map((field) => field.name)
+  return { ...describeMetadata(loaded), columns: columnsOf(schema), order, rows: await rowsOf(context, pin) }
 }
 
 /** The rows under a condition, read with what pruning leaves and read whole. */
@@ -132,6 +136,7 @@ function jsonText(type: Type, value: string, depth = 0): string {
     if (type === 'time' || type === 'timestamp' || type === 'timestamptz') return `to_json(epoch_us(${value})::VARCHAR)`
     if (type === 'timestamp_ns' || type === 'timestamptz_ns') return `to_json(epoch_ns(${value})::VARCHAR)`
     if (type === 'binary' || type.startsWith('fixed')) return `to_json(lower(hex(${value})))`
+    if (type === 'variant') return `${value}::JSON`
     return `to_json(${value}::VARCHAR)`
   }
   const item = `x${depth}`
@@ -158,6 +163,7 @@ function exact(type: Type, value: unknown): CanonicalValue {
   if (value === null || value === undefined) return null
   if (typeof type === 'string') {
     if (type === 'float' || type === 'double') return floatBits(type, floatOf(String(value)))
+    if (type === 'variant') return plain(value)
     return typeof value === 'boolean' ? value : String(value)
   }
   switch (type.type) {
@@ -172,6 +178,46 @@ function exact(type: Type, value: unknown): CanonicalValue {
           exact(type.value, inner),
         ]),
       )
+  }
+}
+
+/** A variant as JSON has it: numbers of every kind alike. */
+function plain(value: unknown): CanonicalValue {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'number') return { number: String(value) }
+  if (typeof value !== 'object') return String(value)
+  if (Array.isArray(value)) return value.map(plain)
+  return { object: Object.entries(value).map(([name, inner]) => [name, plain(inner)]) }
+}
+
+/** Another engine's rows with their variants made plain, so that they compare with limn's. */
+export function withPlainVariants({ rows, columns, order }: Seen): readonly string[] {
+  const types = order.map((name) => columns.find(([, one]) => one === name)?.[2])
+  if (!types.includes('variant')) return rows
+  return rows.map((row) => {
+    const values = JSON.parse(row) as readonly unknown[]
+    return JSON.stringify(values.map((value, i) => (types[i] === 'variant' ? plain(plainValue(value)) : value)))
+  })
+}
+
+/** `{kind: value}` without its kind. */
+function plainValue(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return null
+  const [kind, inner] = Object.entries(value)[0] ?? ['null', null]
+  switch (kind) {
+    case 'object':
+      return Object.fromEntries(Object.entries(inner as object).map(([name, one]) => [name, plainValue(one)]))
+    case 'array':
+      return (inner as readonly unknown[]).map(plainValue)
+    case 'int':
+    case 'decimal':
+      return Number(inner)
+    case 'double':
+      return Buffer.from(String(inner), 'hex').readDoubleBE()
+    case 'float':
+      return Buffer.from(String(inner), 'hex').readFloatBE()
+    default:
+      return inner
   }
 }
 
@@ -197,7 +243,7 @@ export function floatBits(type: 'float' | 'double', value: number): string {
   return view.getBigUint64(0).toString(16).padStart(16, '0')
 }
 
-function describeMetadata({ metadata }: LoadedTable): Omit<Seen, 'rows' | 'columns'> {
+function describeMetadata({ metadata }: LoadedTable): Omit<Seen, 'rows' | 'columns' | 'order'> {
   const byId = <T, U>(list: readonly T[], id: (one: T) => number, what: (one: T) => U): Readonly<Record<string, U>> =>
     Object.fromEntries(list.map((one) => [String(id(one)), what(one)]))
   return {

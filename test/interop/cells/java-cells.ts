@@ -17,8 +17,6 @@ export interface JavaCell {
   readonly steps: readonly Step[]
   /** Conditions that limn answers with pruning and without: the rows must be the same. */
   readonly filters?: readonly string[]
-  /** What limn says when it refuses the table. Absent: it reads it. */
-  readonly refused?: RegExp
 }
 
 export type Step = { readonly do: string } & Readonly<Record<string, unknown>>

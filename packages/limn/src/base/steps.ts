@@ -6,9 +6,12 @@
 export type StepName =
   | 'file.write'
   | 'file.put'
+  | 'file.delete'
   | 'manifest.write'
   | 'metadata.write'
   | 'catalog.commit'
+  | 'commit.retry'
+  | 'file.delete'
   | 'state.change'
 
 export interface Steps {

@@ -73,11 +73,23 @@ function buildProgram(): Command {
     () => import('./commands/compile.ts'),
     ['limn compile silver.flight --date 2001-06'],
   ).option('--date <date>', 'which interval')
-  add(program, 'sql <query>', 'Run one SELECT over the lake. Read-only.', () => import('./commands/sql.ts'), [
-    "limn sql 'SELECT count(*) FROM silver.flight'",
-    "limn sql --at 2026-01-31T12:00 'SELECT * FROM gold.airport_day LIMIT 5'",
-  ])
-    .option('--at <point>', 'a snapshot id, branch or tag, time (UTC), or run/ID')
+  add(
+    program,
+    'sql <statement>',
+    'Run one statement: a query, or a change of a table that no dataset owns.',
+    () => import('./commands/sql.ts'),
+    [
+      "limn sql 'SELECT count(*) FROM silver.flight'",
+      "limn sql --at 2026-01-31T12:00 'SELECT * FROM gold.airport_day LIMIT 5'",
+      'limn sql "SELECT * FROM silver.flight FOR VERSION AS OF \'run/20260131T120000-0a1b2c\'"',
+      "limn sql 'SELECT * FROM silver.flight.snapshots'",
+      "limn sql 'CREATE TABLE lab.note (id BIGINT, at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(at))'",
+      'limn sql "INSERT INTO lab.note VALUES (1, now(), \'first\')"',
+      "limn sql --dry-run 'DELETE FROM lab.note WHERE id = 1'",
+    ],
+  )
+    .option('--at <point>', 'what a query reads: a snapshot id, branch or tag, time (UTC), or run/ID')
+    .option('--dry-run', 'work out a change and keep nothing')
     .addOption(new Option('--format <format>', 'how to print').choices(['table', 'csv', 'json', 'parquet']))
     .option('--out <file>', 'write to a file')
   add(

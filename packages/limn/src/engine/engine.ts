@@ -3,6 +3,7 @@ import type { Predicate } from '../expr/index.ts'
 import type { MetricsMode, PartitionSpec, SortOrder } from '../iceberg/index.ts'
 import type { PrimitiveType, Schema, Type, Value } from '../schema/index.ts'
 import type { TableReference } from '../sql/index.ts'
+import type { BoundTable } from './bound.ts'
 
 /** Where SQL text stands in a file: the place of its first character, from 1. */
 export interface TextOrigin {
@@ -27,14 +28,6 @@ export interface OutputColumn {
   readonly name: string
   /** The engine's own type name. */
   readonly type: string
-}
-
-/** A table under a name, at certain files. */
-export interface BoundTable {
-  readonly id: TableId
-  /** Read by field id: a renamed column keeps its values, one that a file lacks is null. */
-  readonly schema: Schema
-  readonly files: readonly { readonly local: string }[]
 }
 
 /** A Parquet file as written, before it has its final path. */
@@ -123,8 +116,17 @@ export interface FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
   ): Promise<ReadonlyMap<TableId, Predicate>>
+  /**
+   * A condition on a table, from both sides. Every row that satisfies it satisfies `atMost`; every row that satisfies
+   * `atLeast` satisfies it. Its columns may be qualified by `alias`; `tables` are those that its subqueries name. Throws as `describe`.
+   */
+  condition(
+    filter: string,
+    table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
+    tables?: ReadonlyMap<TableId, readonly ColumnShape[]>,
+  ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }>
   session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
-  /** The statement that binds a table, as `session` runs it. */
-  viewSql(table: BoundTable): string
+  /** The statements that bind a table, as `session` runs them. */
+  viewSql(table: BoundTable): Promise<string>
   close(): void
 }

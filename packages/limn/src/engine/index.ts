@@ -1,3 +1,4 @@
 /** Row 5: where rows are computed: DuckDB, embedded. Takes pruned files, returns rows or new files; commits nothing. */
+export * from './bound.ts'
 export { type DuckDbOptions, openDuckDb } from './duckdb/duckdb.ts'
 export * from './engine.ts'

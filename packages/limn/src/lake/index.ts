@@ -1,4 +1,5 @@
 /** Row 13: composition only: reads configuration, builds stores, catalog and engine, binds datasets to runs. */
+export type { StatementResult } from '../query/index.ts'
 export * from './config.ts'
 export * from './lake.ts'
 export * from './load.ts'

@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import {
   type Clock,
   type LimnError,
+  namespaceOf,
   noSteps,
   type Progress,
   type Randomness,
@@ -27,11 +28,13 @@ import {
   type Project,
   pipelineMigrations,
   planRun,
+  quarantineOf,
   type RunReport,
   RunState,
   run,
   writeLeaseOf,
 } from '../pipeline/index.ts'
+import type { OwnerOf } from '../query/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { LocalStore } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
@@ -113,6 +116,19 @@ export class Lake implements AsyncDisposable {
       version: limnVersion(),
       holdForWrite: (table) => this.holdForWrite(table),
     }
+  }
+
+  /**
+   * Says of a table which dataset owns it, if one does: its own table, that of its rejected rows, and limn's own. Needs the
+   * definitions to load, not to be right.
+   */
+  async owners(): Promise<OwnerOf> {
+    const owners = new Map<TableId, string>()
+    for (const { dataset, file } of await loadDatasets(this.folder)) {
+      owners.set(dataset.id, `the dataset in ${file}`)
+      owners.set(quarantineOf(dataset.id), `the dataset in ${file}`)
+    }
+    return (table) => owners.get(table) ?? (namespaceOf(table) === 'limn' ? 'limn itself' : null)
   }
 
   private async holdForWrite(table: TableId): Promise<AsyncDisposable> {

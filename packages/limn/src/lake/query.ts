@@ -1,11 +1,12 @@
-import { LimnError, nearest, type RunId, runId, type TableId, tableId } from '../base/index.ts'
+import { LimnError, type RunId, runId, type TableId } from '../base/index.ts'
 import { StagedCatalog } from '../catalog/index.ts'
 import { parseMicros } from '../dataset/index.ts'
 import type { ResultSet } from '../engine/index.ts'
-import { snapshotAsOf, snapshotById } from '../iceberg/index.ts'
+import { type LoadedTable, snapshotAsOf, snapshotById } from '../iceberg/index.ts'
 import { pinRefName, runBranch } from '../pipeline/index.ts'
-import { quoteText } from '../sql/index.ts'
-import { type PinnedTable, pinRef, pinSnapshot, readPinned, type TableContext } from '../table/index.ts'
+import { bindSelect, executeStatement, isReadOnly, runStatement, type StatementResult } from '../query/index.ts'
+import { parseStatement, quoteText } from '../sql/index.ts'
+import { type PinnedTable, pinRef, pinSnapshot, type TableContext } from '../table/index.ts'
 import type { Lake } from './lake.ts'
 
 /** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's own view. */
@@ -25,88 +26,85 @@ export function parseAt(text: string | undefined): At {
   return { kind: 'ref', ref: text }
 }
 
-/** Runs one SELECT over tables as they were at a point. Read-only. */
+/** Runs one query over tables as they were at a point. Read-only. */
 export async function query(lake: Lake, sql: string, at: At): Promise<ResultSet> {
-  return withTables(lake, sql, at, (session) => session.rows(sql))
+  const statement = parseStatement(sql)
+  if (!isReadOnly(statement)) throw notAQuery()
+  const result = await runStatement(await contextAt(lake, at), statement, { owner: nobody, pin: pinnedAt(at) })
+  if (result.kind !== 'rows') throw notAQuery()
+  return result.result
 }
 
-/** Writes the result of one SELECT as a Parquet file. */
+/** Writes the result of one query as a Parquet file. */
 export async function queryToParquet(lake: Lake, sql: string, at: At, file: string): Promise<void> {
-  await withTables(lake, sql, at, (session) =>
-    session.exec(`COPY (${sql}\n) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION zstd)`),
-  )
+  const statement = parseStatement(sql)
+  if (statement.kind !== 'query') throw notAQuery()
+  const context = await contextAt(lake, at)
+  await using select = await bindSelect(context, statement.query, { pin: pinnedAt(at) })
+  await using session = await lake.engine.session(select.bound, { signal: context.signal })
+  await session.exec(`COPY (${select.sql}\n) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION zstd)`)
 }
 
-type SessionOf = Awaited<ReturnType<Lake['engine']['session']>>
-
-async function withTables<T>(lake: Lake, sql: string, at: At, body: (session: SessionOf) => Promise<T>): Promise<T> {
-  const parsed = await lake.engine.parse(sql)
-  const context = await lake.context()
-  const ids = [
-    ...new Set(
-      parsed.tables
-        .filter((table) => table.schema !== null && table.schema !== 'information_schema')
-        .map((table) => tableId(`${table.schema}.${table.name}`)),
-    ),
-  ]
-  if (at.kind === 'snapshot' && ids.length !== 1) {
-    throw new LimnError('usage/argument', {
-      message: `--at with a snapshot id needs a query over one table; this one reads ${ids.length}.`,
-      notDone: 'Nothing was read.',
-      remedy: 'Use a time: --at 2026-01-31T12:00',
-    })
-  }
-  const pins = await pinAll(lake, context, ids, at)
-  const predicates = await lake.engine.filters(
-    sql,
-    new Map(
-      pins.map((pin) => [
-        pin.id,
-        { columns: pin.metadata.schemas.find((one) => one.schemaId === pin.schemaId)?.fields ?? [] },
-      ]),
-    ),
-  )
-  const stack = new AsyncDisposableStack()
-  await using _all = stack
-  const bound = []
-  for (const pin of pins) {
-    const predicate = predicates.get(pin.id) ?? { kind: 'true' as const }
-    bound.push(stack.use(await readPinned(context, pin, { predicate })).bound)
-  }
-  const session = stack.use(await lake.engine.session(bound, { signal: context.signal }))
-  return await body(session)
-}
-
-async function pinAll(
+/**
+ * Runs one statement: a query at a point, or a change of a table that no dataset of the lake owns. A change is one commit:
+ * it happens whole or not at all. With `dryRun` it is worked out and nothing is kept.
+ */
+export async function runSql(
   lake: Lake,
-  _context: TableContext,
-  ids: readonly TableId[],
-  at: At,
-): Promise<readonly PinnedTable[]> {
-  const catalog = at.kind === 'run' ? await runCatalog(lake, at.run) : lake.catalog
-  const loaded = await catalog.loadTables(ids)
-  const known = await catalog.listTables()
-  return ids.map((id) => {
-    const table = loaded.get(id)
-    if (!table) {
-      const close = nearest(id, known)
-      throw new LimnError('usage/unknown-table', {
-        message: `There is no table ${id}.`,
-        notDone: 'Nothing was read.',
-        remedy: close ? `Did you mean ${close}?` : 'List the tables with: limn table ls',
-      })
-    }
-    const pin = pinOne(table, at)
-    if (pin) return pin
-    throw new LimnError('usage/unknown-snapshot', {
-      message: `${id} has nothing at ${describe(at)}.`,
-      notDone: 'Nothing was read.',
-      remedy: `List what it has: limn table history ${id}`,
+  sql: string,
+  options: { readonly at?: At; readonly dryRun?: boolean } = {},
+): Promise<StatementResult> {
+  const at = options.at ?? { kind: 'now' }
+  const statement = parseStatement(sql)
+  if (isReadOnly(statement))
+    return runStatement(await contextAt(lake, at), statement, { owner: nobody, pin: pinnedAt(at) })
+  if (at.kind !== 'now')
+    throw new LimnError('usage/argument', {
+      message: '--at is for queries: what was is not changed.',
+      notDone: 'Nothing was run.',
+      remedy: 'Leave --at out. A branch is written by its name: INSERT INTO namespace.name.branch_x …',
     })
+  const owner = await lake.owners()
+  return executeStatement(await lake.context(), sql, { owner, ...(options.dryRun ? { dryRun: true } : {}) })
+}
+
+const nobody = () => null
+
+function notAQuery(): LimnError {
+  return new LimnError('sql/not-read-only', {
+    message: 'Only a query is allowed here.',
+    notDone: 'Nothing was run.',
+    remedy: 'Write a SELECT.',
   })
 }
 
-function pinOne(table: Parameters<typeof pinRef>[0], at: At): PinnedTable | null {
+async function contextAt(lake: Lake, at: At): Promise<TableContext> {
+  const context = await lake.context()
+  return at.kind === 'run' ? { ...context, catalog: await runCatalog(lake, at.run) } : context
+}
+
+/** Where a query reads the tables that it names without a version. */
+function pinnedAt(at: At): (loaded: LoadedTable) => PinnedTable | null {
+  const seen = new Set<TableId>()
+  return (loaded) => {
+    seen.add(loaded.table)
+    if (at.kind === 'snapshot' && seen.size > 1)
+      throw new LimnError('usage/argument', {
+        message: `--at with a snapshot id needs a query over one table; this one reads ${[...seen].join(', ')}.`,
+        notDone: 'Nothing was read.',
+        remedy: 'Use a time, --at 2026-01-31T12:00, or say it of the table: FROM t VERSION AS OF 123.',
+      })
+    const pin = pinOne(loaded, at)
+    if (pin) return pin
+    throw new LimnError('usage/unknown-snapshot', {
+      message: `${loaded.table} has nothing at ${describe(at)}.`,
+      notDone: 'Nothing was read.',
+      remedy: `List what it has: limn table history ${loaded.table}`,
+    })
+  }
+}
+
+function pinOne(table: LoadedTable, at: At): PinnedTable | null {
   switch (at.kind) {
     case 'now':
       return pinRef(table)

@@ -53,7 +53,7 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
     return viewOf(context.project.nodes.get(input), pin)
   })
   await using bound = await bindViews(context, views, select)
-  const statements = bound.readings.map(({ reading }) => context.engine.viewSql(reading.bound))
+  const statements = await Promise.all(bound.readings.map(({ reading }) => context.engine.viewSql(reading.bound)))
   const schemas = [...new Set(views.map((view) => view.pin.id.split('.')[0]))].map(
     (name) => `CREATE SCHEMA IF NOT EXISTS "${name}"`,
   )

@@ -1,13 +1,12 @@
 import { invariant, type TableId } from '../base/index.ts'
 import { alignTo, deliveryColumns, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../dataset/index.ts'
 import type { BoundTable, Session } from '../engine/index.ts'
-import type { DataFile } from '../iceberg/index.ts'
-import { snapshotById } from '../iceberg/index.ts'
-import { bindFiles, type PinnedTable, schemaOfPin } from '../table/index.ts'
+import { differ, type ScanTask, snapshotById } from '../iceberg/index.ts'
+import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node } from './node.ts'
 import { impliedBy, type Touched } from './plan.ts'
-import { addedRows, filesOfView, removedRows, timesOfFiles, viewOf } from './view.ts'
+import { addedRows, filesOfView, removedRows, tasksOfView, timesOfFiles, viewOf } from './view.ts'
 
 /**
  * Facts about immutable snapshots that planning needs: what the rows that differ between two snapshots touch, and which
@@ -33,12 +32,12 @@ export async function touchedBetween(
   invariant(edge && inputNode, `${node.id} reads ${input}`)
   if (from === to.snapshotId) return { kind: 'times', times: IntervalSet.empty }
   if (from !== null && !snapshotById(to.metadata, from)) return { kind: 'all' }
-  const before = await filesOfView(context, viewOf(inputNode, { ...to, snapshotId: from }))
-  const after = await filesOfView(context, viewOf(inputNode, to))
-  const beforePaths = new Set(before.map((file) => file.path))
-  const afterPaths = new Set(after.map((file) => file.path))
-  const removed = before.filter((file) => !afterPaths.has(file.path))
-  const added = after.filter((file) => !beforePaths.has(file.path))
+  const before = await tasksOfView(context, viewOf(inputNode, { ...to, snapshotId: from }))
+  const after = await tasksOfView(context, viewOf(inputNode, to))
+  const old = new Map(before.map((task) => [task.file.path, task]))
+  const next = new Map(after.map((task) => [task.file.path, task]))
+  const removed = before.filter((task) => differ(task, next.get(task.file.path)))
+  const added = after.filter((task) => differ(task, old.get(task.file.path)))
   if (removed.length === 0 && added.length === 0) return { kind: 'times', times: IntervalSet.empty }
   if (node.shape.kind !== 'interval') {
     const differ = await rowsDiffer(context, inputNode, to, added, removed)
@@ -53,7 +52,8 @@ export async function touchedBetween(
   return { kind: 'times', times }
 }
 
-function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, files: readonly DataFile[]): Touched {
+function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, tasks: readonly ScanTask[]): Touched {
+  const files = tasks.map((task) => task.file)
   if (edge.reads.kind === 'all' || input.shape.kind !== 'interval' || node.shape.kind !== 'interval')
     return { kind: 'all' }
   const changed = timesOfFiles(files, to.metadata, schemaOfPin(to), input.shape)
@@ -64,11 +64,13 @@ function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, fi
 async function withRows<T>(
   context: PipelineContext,
   pin: PinnedTable,
-  groups: readonly { readonly name: TableId; readonly files: readonly DataFile[] }[],
+  groups: readonly { readonly name: TableId; readonly files: readonly ScanTask[] }[],
   body: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const paths = groups.flatMap((group) => group.files.map((file) => file.path))
-  await using lease = await context.store.lease(paths, { signal: context.signal })
+  await using lease = await leaseFiles(
+    context,
+    groups.flatMap((group) => group.files),
+  )
   const tables: BoundTable[] = groups.map((group) => ({ ...bindFiles(pin, group.files, lease), id: group.name }))
   await using session = await context.engine.session(tables, { signal: context.signal })
   return await body(session)
@@ -87,8 +89,8 @@ async function rowsDiffer(
   context: PipelineContext,
   input: Node,
   pin: PinnedTable,
-  added: readonly DataFile[],
-  removed: readonly DataFile[],
+  added: readonly ScanTask[],
+  removed: readonly ScanTask[],
 ): Promise<boolean> {
   if (input.producer.kind !== 'source') return true
   const groups = [
@@ -107,8 +109,8 @@ async function touchedTimes(
   pin: PinnedTable,
   touches: string,
   unit: IntervalUnit,
-  added: readonly DataFile[],
-  removed: readonly DataFile[],
+  added: readonly ScanTask[],
+  removed: readonly ScanTask[],
 ): Promise<IntervalSet> {
   const columns = quoted(dataColumns(input))
   const groups = [
@@ -190,7 +192,7 @@ async function reachOf(
   const key = `reach ${unit} ${touches} ${input} ${pin.snapshotId}`
   const known = context.runs.fact(key)
   if (known !== null) return JSON.parse(known) as Interval | null
-  const files = await filesOfView(context, viewOf(inputNode, pin))
+  const files = await tasksOfView(context, viewOf(inputNode, pin))
   const reached = await withRows(context, pin, [{ name: addedRows, files }], async (session) => {
     const times = await timesOf(session, touches, `SELECT * FROM ${addedRows}`)
     const { rows } = await session.rows(`SELECT epoch_us(min(t)), epoch_us(max(t)) FROM (${times})`)

@@ -3,12 +3,14 @@ import type { Contract } from '../contract/index.ts'
 import {
   type DataFile,
   type LoadedTable,
+  partitionKey,
   type Requirement,
+  type ScanTask,
   stageSnapshot,
   type TableCommit,
   type Update,
 } from '../iceberg/index.ts'
-import { bindFiles, liveTableFiles, pinRef, putFiles, readPinned, writeLocal } from '../table/index.ts'
+import { bindFiles, leaseFiles, liveTableTasks, pinRef, putFiles, readPinned, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Judgement } from './gate.ts'
 import {
@@ -203,10 +205,7 @@ async function prepareAppend(
   await using scratch = await context.store.scratch({ signal: context.signal })
   const crowded = loaded ? await crowdedMonths(context, loaded) : []
   const pin = loaded && pinRef(loaded)
-  await using lease = await context.store.lease(
-    crowded.map((file) => file.path),
-    { signal: context.signal },
-  )
+  await using lease = await leaseFiles(context, crowded)
   const bound = pin && crowded.length > 0 ? [bindFiles(pin, crowded, lease)] : []
   await using session = await context.engine.session(bound, { signal: context.signal })
   await session.ingest('limn_rows', columns, rows)
@@ -229,7 +228,7 @@ async function prepareAppend(
     ref: 'main',
     operation: crowded.length > 0 ? 'overwrite' : 'append',
     added: files,
-    removed: crowded,
+    removed: crowded.map((task) => task.file),
     snapshotId: randomPositiveLong(context.randomness),
     timestampMs: context.clock.nowMs(),
     schemaId: target.layout.schema.schemaId,
@@ -248,12 +247,12 @@ async function prepareAppend(
 }
 
 /** Live files of months that have too many. */
-async function crowdedMonths(context: PipelineContext, loaded: LoadedTable): Promise<readonly DataFile[]> {
-  const files = await liveTableFiles(context, loaded)
-  const months = new Map<string, DataFile[]>()
-  for (const file of files) {
-    const key = `${file.specId}/${file.partition.map(String).join('/')}`
-    months.set(key, [...(months.get(key) ?? []), file])
+async function crowdedMonths(context: PipelineContext, loaded: LoadedTable): Promise<readonly ScanTask[]> {
+  const pin = pinRef(loaded)
+  const months = new Map<string, ScanTask[]>()
+  for (const task of pin ? await liveTableTasks(context, pin) : []) {
+    const key = partitionKey(task.file)
+    months.set(key, [...(months.get(key) ?? []), task])
   }
   return [...months.values()].filter((month) => month.length > filesPerMonthMax).flat()
 }

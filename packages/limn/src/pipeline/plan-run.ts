@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { openDelivery } from '../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../dataset/index.ts'
-import { bindFiles } from '../table/index.ts'
+import { bindFiles, leaseFiles } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { distinctUnits, timesOf } from './facts.ts'
@@ -10,7 +10,7 @@ import { boundKey, type Plan } from './plan.ts'
 import { runsInDoubt } from './recover.ts'
 import type { RunRecord } from './run-state.ts'
 import { sourceColumns } from './stage-source.ts'
-import { filesOfView, viewOf } from './view.ts'
+import { tasksOfView, viewOf } from './view.ts'
 
 /** What `plan` shows: the plan, and runs that died and are waiting for a run to settle them. */
 export interface PlanReport {
@@ -69,10 +69,10 @@ async function deliveryBound(
   const ordinals = new Set(paths.flatMap((path) => ledger?.latest.get(path)?.ordinal ?? []))
   const pin = book.pinOf(source.id)
   if (pin && ordinals.size > 0) {
-    const files = (await filesOfView(context, viewOf(source, pin))).filter((file) =>
+    const files = (await tasksOfView(context, viewOf(source, pin))).filter(({ file }) =>
       ordinals.has(Number(file.partition[0])),
     )
-    await using lease = await context.store.lease(files.map((file) => file.path))
+    await using lease = await leaseFiles(context, files)
     await using session = await context.engine.session([bindFiles(pin, files, lease)], { signal: context.signal })
     times = times.union(
       await distinctUnits(session, await timesOf(session, touches, `SELECT * FROM ${source.id}`), unit),

@@ -1,11 +1,11 @@
 import { invariant, LimnError, mapConcurrently, type TableId } from '../base/index.ts'
 import { formatInterval, formatMicros, formatStart, type Interval, IntervalSet, splitBy } from '../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../engine/index.ts'
-import { type DataFile, decodeSingleValue } from '../iceberg/index.ts'
+import { type DataFile, decodeSingleValue, type ScanTask } from '../iceberg/index.ts'
 import { budgetAllows, rejectSql } from '../quality/index.ts'
 import { fieldByName, type Schema } from '../schema/index.ts'
 import { quoteIdentifier, quoteText, substituteParameters } from '../sql/index.ts'
-import { bindFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../table/index.ts'
+import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node } from './node.ts'
 import { batchesOf, type PlanItem } from './plan.ts'
@@ -20,7 +20,7 @@ import {
   type StageInputs,
 } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
-import { addedRows, type DatasetView, filesOfView, intervalOfFile, removedRows, viewOf } from './view.ts'
+import { addedRows, type DatasetView, intervalOfFile, removedRows, tasksOfView, viewOf } from './view.ts'
 
 /** Builds of one dataset that go on at once: the engine is busy while another's files are synced. */
 const buildsAtOnce = 2
@@ -31,7 +31,7 @@ interface Built {
   readonly keepOld: boolean
   readonly changed: IntervalSet | 'all'
   readonly files: readonly WrittenFile[]
-  readonly oldFiles: readonly DataFile[]
+  readonly oldFiles: readonly ScanTask[]
   readonly scans: readonly ScanReport[]
   readonly quarantined: number
   readonly startedAtMs: number
@@ -102,9 +102,9 @@ function describeBatch(node: Node, batch: Interval | null, index: number, count:
 }
 
 /** Live files of the published table, if old and new can be compared and kept side by side. */
-async function oldFilesOf(context: PipelineContext, node: Node, target: Target): Promise<readonly DataFile[]> {
+async function oldFilesOf(context: PipelineContext, node: Node, target: Target): Promise<readonly ScanTask[]> {
   const pin = target.base && pinRef(target.base)
-  return pin ? filesOfView(context, viewOf(node, pin)) : []
+  return pin ? tasksOfView(context, viewOf(node, pin)) : []
 }
 
 /** The model's SQL for one build, parameters as literals. */
@@ -129,7 +129,7 @@ async function buildBatch(
   views: ReadonlyMap<TableId, DatasetView>,
   interval: Interval | null,
   target: Target,
-  old: readonly DataFile[],
+  old: readonly ScanTask[],
   folder: string,
   quarantine: QuarantineWriter,
 ): Promise<Built> {
@@ -164,7 +164,7 @@ async function buildBatch(
     })
   }
   requireInside(node, interval, target.layout.schema, files)
-  const oldFiles = old.filter((file) => belongsTo(file, node, target, interval))
+  const oldFiles = old.filter(({ file }) => belongsTo(file, node, target, interval))
   const changed = await changedIntervals(context, node, target, interval, files, oldFiles)
   return {
     interval,
@@ -238,7 +238,7 @@ async function changedIntervals(
   target: Target,
   interval: Interval | null,
   files: readonly WrittenFile[],
-  oldFiles: readonly DataFile[],
+  oldFiles: readonly ScanTask[],
 ): Promise<IntervalSet | 'all'> {
   const pin = target.base && pinRef(target.base)
   if (!pin || target.reshaped) return 'all'
@@ -246,10 +246,7 @@ async function changedIntervals(
     if (files.length === 0) return IntervalSet.empty
     if (node.shape.kind !== 'interval' || interval === null) return 'all'
   }
-  await using lease = await context.store.lease(
-    oldFiles.map((file) => file.path),
-    { signal: context.signal },
-  )
+  await using lease = await leaseFiles(context, oldFiles)
   const oldBound: BoundTable = { ...bindFiles(pin, oldFiles, lease), id: removedRows }
   const newBound: BoundTable = {
     id: addedRows,
@@ -288,7 +285,10 @@ async function settleFiles(context: PipelineContext, node: Node, target: Target,
     return own === null || changed.overlaps(own)
   }
   const fresh = built.files.filter((file) => within({ partition: file.partition, specId }))
-  return { added: await putFiles(context, target.layout, fresh), removed: built.oldFiles.filter(within) }
+  return {
+    added: await putFiles(context, target.layout, fresh),
+    removed: built.oldFiles.map((task) => task.file).filter(within),
+  }
 }
 
 function rangesOf(

@@ -3,13 +3,13 @@ import { addUnits, type Interval, IntervalSet } from '../dataset/index.ts'
 import {
   ancestorsOf,
   type DataFile,
-  liveFiles,
   type PartitionSpec,
+  type ScanTask,
   specById,
   type TableMetadata,
 } from '../iceberg/index.ts'
 import { fieldByName, type Schema } from '../schema/index.ts'
-import { type PinnedTable, schemaOfPin, snapshotOfPin } from '../table/index.ts'
+import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node, Shape } from './node.ts'
 
@@ -79,17 +79,16 @@ function deliveryPosition(spec: PartitionSpec, schema: Schema): number {
   return spec.fields.findIndex((field) => field.sourceId === column?.id && field.transform.kind === 'identity')
 }
 
-/** The live files of a view, in order of paths. */
-export async function filesOfView(context: PipelineContext, view: DatasetView): Promise<readonly DataFile[]> {
+/** The live files of a view with the deletes that apply to them, in order of paths. */
+export async function tasksOfView(context: PipelineContext, view: DatasetView): Promise<readonly ScanTask[]> {
   const { pin } = view
   if (pin.snapshotId === null || snapshotOfPin(pin) === null) return []
-  const files = await liveFiles({
-    manifests: context.manifests,
-    metadata: pin.metadata,
-    snapshotId: pin.snapshotId,
-    signal: context.signal,
-  })
-  return files.filter(view.keep)
+  return (await liveTableTasks(context, pin)).filter((task) => view.keep(task.file))
+}
+
+/** The live files of a view, in order of paths, whatever deletes apply to them. */
+export async function filesOfView(context: PipelineContext, view: DatasetView): Promise<readonly DataFile[]> {
+  return (await tasksOfView(context, view)).map((task) => task.file)
 }
 
 type IntervalShape = Extract<Shape, { kind: 'interval' }>

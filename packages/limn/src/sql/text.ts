@@ -15,29 +15,29 @@ export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   if (value === null) return 'NULL'
   const decimal = decimalOf(type)
   if (decimal)
-    return `${decimalText(BigInt(String(value)), decimal.scale)}::DECIMAL(${decimal.precision},${decimal.scale})`
+    return `${quoteText(decimalText(BigInt(String(value)), decimal.scale))}::DECIMAL(${decimal.precision},${decimal.scale})`
   switch (type) {
     case 'boolean':
       return value ? 'TRUE' : 'FALSE'
-    // The cast binds before the sign: without parentheses the least value would overflow on the way.
     case 'int':
-      return Number(value) < 0 ? `(${value})::INTEGER` : `${value}::INTEGER`
+      // A cast binds tighter than a minus, and the lowest value has no positive twin.
+      return `(${value})::INTEGER`
     case 'long':
-      return Number(value) < 0 ? `(${value})::BIGINT` : `${value}::BIGINT`
+      return `(${value})::BIGINT`
     case 'float':
     case 'double':
       return `${quoteText(String(value))}::DOUBLE`
     case 'date':
-      return `(DATE '1970-01-01' + ${value}::INTEGER)`
+      return `(DATE '1970-01-01' + (${value})::INTEGER)`
     case 'time':
-      return `(TIME '00:00:00' + to_microseconds(${value}::BIGINT))`
+      return `(TIME '00:00:00' + to_microseconds((${value})::BIGINT))`
     case 'timestamp':
-      return `make_timestamp(${value}::BIGINT)`
+      return `make_timestamp((${value})::BIGINT)`
     case 'timestamptz':
-      return `make_timestamptz(${value}::BIGINT)`
+      return `make_timestamptz((${value})::BIGINT)`
     case 'timestamp_ns':
     case 'timestamptz_ns':
-      return `make_timestamp_ns(${value}::BIGINT)`
+      return `make_timestamp_ns((${value})::BIGINT)`
     case 'uuid':
       return `${quoteText(String(value))}::UUID`
     case 'string':

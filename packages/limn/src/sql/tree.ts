@@ -4,10 +4,12 @@ type Json = Readonly<Record<string, unknown>>
 
 /** A table named in a query that is not one of its common table expressions. */
 export interface TableReference {
+  /** What stands before the schema; null when nothing does. */
+  readonly catalog: string | null
   /** Null when the name is not qualified. */
   readonly schema: string | null
   readonly name: string
-  /** Offset in the text. */
+  /** Offset in the text's UTF-8 bytes. */
   readonly location: number
 }
 
@@ -38,7 +40,8 @@ function walk(value: unknown, scope: ReadonlySet<string>, out: TableReference[])
     const schema = String(node.schema_name ?? '')
     const name = String(node.table_name ?? '')
     if (schema !== '' || !scope.has(name.toLowerCase())) {
-      out.push({ schema: schema === '' ? null : schema, name, location: Number(node.query_location ?? 0) })
+      const catalog = String(node.catalog_name ?? '') || null
+      out.push({ catalog, schema: schema || null, name, location: Number(node.query_location ?? 0) })
     }
   }
   const inner = new Set(scope)

@@ -6,7 +6,7 @@ import {
   type LoadedTable,
   type TableChange,
 } from '../iceberg/index.ts'
-import { committed } from './change.ts'
+import { committed } from './commit.ts'
 import type { TableContext } from './context.ts'
 
 /** Changes of metadata are tried this often; each attempt judges them anew by the table as it then is. */

@@ -11,6 +11,7 @@ import {
 } from '../iceberg/index.ts'
 import type { Schema } from '../schema/index.ts'
 import type { ObjectStore } from '../storage/index.ts'
+import type { Gathering } from './commit-pending.ts'
 
 /** What rows need: a format (catalog, store, manifests) and an engine. */
 export interface TableContext {
@@ -27,6 +28,10 @@ export interface TableContext {
    * its tables; direct writers then wait. Absent where nobody else writes.
    */
   readonly holdForWrite?: (table: TableId) => Promise<AsyncDisposable>
+  /** Waits before a commit is tried again. Default: real time. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Inside `transaction`: where changes are gathered, to be committed together. */
+  readonly gathering?: Gathering
 }
 
 /** One table at one snapshot: a value that any number of readers share. `snapshotId` null: a table without rows. */

@@ -3,7 +3,13 @@
  * Every change is one snapshot, visible at its commit or not at all.
  */
 export * from './alter.ts'
+export * from './bind.ts'
 export * from './change.ts'
+export * from './commit.ts'
 export * from './context.ts'
+export * from './create.ts'
+export * from './maintain/index.ts'
 export * from './read.ts'
+export * from './refs.ts'
+export * from './transaction.ts'
 export * from './write.ts'

@@ -1,10 +1,14 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { LimnError } from '../../base/index.ts'
-import { parseAt, query, queryToParquet } from '../../lake/index.ts'
+import { parseAt, queryToParquet, runSql, type StatementResult } from '../../lake/index.ts'
+import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
-import { formatCsv, formatResultJson, formatTable } from '../text.ts'
+import { formatBytes, formatCount, formatCsv, formatResultJson, formatTable, toJson } from '../text.ts'
 import { openLake, textOption } from './open.ts'
+
+type Format = 'table' | 'csv' | 'json'
+type Changed = Extract<StatementResult, { kind: 'changed' }>
 
 export default async function sql(invocation: Invocation): Promise<number> {
   const { io, args } = invocation
@@ -12,6 +16,7 @@ export default async function sql(invocation: Invocation): Promise<number> {
   const at = parseAt(textOption(invocation, 'at'))
   const format = textOption(invocation, 'format') ?? (io.json ? 'json' : 'table')
   const out = textOption(invocation, 'out')
+  const dryRun = invocation.options.dryRun === true
   if (format === 'parquet' && out === undefined) {
     throw new LimnError('usage/argument', {
       message: 'Parquet is not printed.',
@@ -23,14 +28,9 @@ export default async function sql(invocation: Invocation): Promise<number> {
     await queryToParquet(lake, text, at, resolve(out))
     return 0
   }
-  const result = await query(lake, text, at)
-  const columns = result.columns.map((column) => column.name)
+  const result = await runSql(lake, text, { at, dryRun })
   const printed =
-    format === 'json'
-      ? formatResultJson(columns, result.rows)
-      : format === 'csv'
-        ? formatCsv(columns, result.rows)
-        : formatTable(columns, result.rows, out === undefined ? io.width : undefined)
+    result.kind === 'rows' ? printRows(io, result, format as Format, out) : printChange(result, io.json, dryRun)
   if (out === undefined) {
     io.out(printed)
     return 0
@@ -47,4 +47,49 @@ export default async function sql(invocation: Invocation): Promise<number> {
     })
   }
   return 0
+}
+
+function printRows(
+  io: Io,
+  { result }: Extract<StatementResult, { kind: 'rows' }>,
+  format: Format,
+  out: string | undefined,
+): string {
+  const columns = result.columns.map((column) => column.name)
+  switch (format) {
+    case 'json':
+      return formatResultJson(columns, result.rows)
+    case 'csv':
+      return formatCsv(columns, result.rows)
+    case 'table':
+      return formatTable(columns, result.rows, out === undefined ? io.width : undefined)
+  }
+}
+
+/** One line that says what happened, or the same as JSON. */
+function printChange(result: Exclude<StatementResult, { kind: 'rows' }>, json: boolean, dryRun: boolean): string {
+  // What a dry run commits exists nowhere: its id would name nothing.
+  const snapshotId = dryRun || result.snapshotId === null ? null : String(result.snapshotId)
+  if (json) return toJson({ ...result, snapshotId, dryRun })
+  const line = result.kind === 'changed' ? changedText(result) : alteredText(result)
+  const tail = dryRun ? ' (dry run: nothing was changed)' : snapshotId === null ? '' : `, snapshot ${snapshotId}`
+  return `${line}${tail}`
+}
+
+function changedText(result: Changed): string {
+  const { added, removed, table, branch } = result
+  const name = branch === 'main' ? table : `${table}, branch ${branch}`
+  const files = (one: Changed['added']) =>
+    `${formatCount(one.files)} ${one.files === 1 ? 'file' : 'files'} with ${formatCount(one.rows)} ${one.rows === 1 ? 'row' : 'rows'}, ${formatBytes(one.bytes)}`
+  if (added.files === 0 && removed.files === 0) return `${name}: no row was concerned`
+  const parts = [
+    added.files > 0 ? `wrote ${files(added)}` : '',
+    removed.files > 0 ? `took out ${files(removed)}` : '',
+  ].filter((part) => part !== '')
+  return `${name}: ${parts.join('; ')}`
+}
+
+function alteredText(result: Extract<StatementResult, { kind: 'altered' }>): string {
+  const what = `${result.of} ${result.name}`
+  return result.change === 'unchanged' ? `${what} was so already` : `${what} ${result.change}`
 }

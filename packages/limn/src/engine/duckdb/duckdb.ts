@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { LimnError, type TableId } from '../../base/index.ts'
 import { parseJson } from '../../encoding/index.ts'
-import type { Predicate } from '../../expr/index.ts'
+import { always, never, type Predicate } from '../../expr/index.ts'
 import {
   canonicalTree,
   originalOffset,
@@ -11,10 +11,13 @@ import {
   substituteParameters,
   tablesOf,
 } from '../../sql/index.ts'
-import type { BoundTable, ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
-import { duckTypeOf, viewSql } from './binding.ts'
+import type { BoundTable } from '../bound.ts'
+import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, explainRun } from './errors.ts'
-import { filtersOfPlan, stubRows } from './filters.ts'
+import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { Binder } from './read/bind.ts'
+import { Footers } from './read/footers.ts'
+import { duckTypeOf } from './read/project.ts'
 import { DuckSession } from './session.ts'
 
 export interface DuckDbOptions {
@@ -41,6 +44,7 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
 
 class DuckDb implements FileEngine {
   private readonly instance: DuckDBInstance
+  private readonly footers = new Footers()
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
@@ -100,14 +104,33 @@ class DuckDb implements FileEngine {
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
 
+  async condition(
+    filter: string,
+    table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]> = new Map(),
+  ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }> {
+    // Under a name of its own: a subquery may scan the same table, and its filters are others.
+    const own = 'limn_condition.target' as TableId
+    const known = new Map([...tables, [own, table.columns] as const])
+    const sql = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (${filter}\n)`
+    await this.describe(sql, known)
+    const connection = await this.stubs(known)
+    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
+    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    if (plan.error) return { atMost: always, atLeast: never }
+    const shapes = new Map([[own, { columns: table.columns }]])
+    return {
+      atMost: filtersOfPlan(plan.plans, shapes).get(own) ?? (isEmptyPlan(plan.plans) ? never : always),
+      atLeast: certainFilterOfPlan(plan.plans, own, shapes),
+    }
+  }
+
   async session(tables: readonly BoundTable[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
     options.signal?.throwIfAborted()
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      for (const schema of new Set(tables.map((table) => table.id.split('.')[0] ?? '')))
-        await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-      for (const table of tables) await connection.run(viewSql(table))
+      await this.bindAll(new Binder(connection, this.footers), tables)
     } catch (error) {
       await this.detach(connection, database)
       throw explainRun(error, '')
@@ -115,8 +138,22 @@ class DuckDb implements FileEngine {
     return new DuckSession(connection, () => this.detach(connection, database), options.signal)
   }
 
-  viewSql(table: BoundTable): string {
-    return viewSql(table)
+  async viewSql(table: BoundTable): Promise<string> {
+    const connection = await this.connect()
+    const database = await this.attach(connection)
+    try {
+      const binder = new Binder(connection, this.footers, { portable: true })
+      await connection.run(createSchema(table))
+      await binder.bind(table)
+      return binder.statements.join(';\n')
+    } finally {
+      await this.detach(connection, database)
+    }
+  }
+
+  private async bindAll(binder: Binder, tables: readonly BoundTable[]): Promise<void> {
+    for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
+    for (const table of tables) await binder.bind(table)
   }
 
   close(): void {
@@ -125,7 +162,8 @@ class DuckDb implements FileEngine {
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
   private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
-    const key = JSON.stringify([...tables])
+    const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
+    const key = JSON.stringify(shapes)
     let made = this.stubbed.get(key)
     if (!made) {
       made = this.makeStubs(tables)
@@ -165,6 +203,10 @@ class DuckDb implements FileEngine {
     await connection.run(`USE memory; DETACH ${database}`)
     connection.closeSync()
   }
+}
+
+function createSchema(table: BoundTable): string {
+  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
 }
 
 function nameOf(id: TableId): string {

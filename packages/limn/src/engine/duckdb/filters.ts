@@ -1,12 +1,13 @@
 import type { TableId } from '../../base/index.ts'
-import { always, and, type ComparisonOperator, or, type Predicate } from '../../expr/index.ts'
+import { always, and, type ComparisonOperator, never, or, type Predicate } from '../../expr/index.ts'
 import { decimalOf, isPrimitive, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
 import { duckType } from '../../sql/index.ts'
 import type { ColumnShape } from '../engine.ts'
 
 /**
  * Which rows of each table a query can use, read from DuckDB's optimised plan: it pushes filters through common table
- * expressions, views and joins. A table scanned twice needs the rows of either scan. What is not understood is `true`.
+ * expressions, views and joins. A table scanned twice needs the rows of either scan. What is not understood is `true`,
+ * or `false` where a condition is wanted that surely holds.
  */
 
 type Json = Readonly<Record<string, unknown>>
@@ -72,20 +73,54 @@ function extremes(type: Type): readonly [string, string] {
 /** Collects the conditions of each table's scans from a serialised plan. */
 export function filtersOfPlan(plan: unknown, tables: Tables): ReadonlyMap<TableId, Predicate> {
   const scans = new Map<TableId, Predicate[]>()
-  visit(plan, always, tables, scans)
+  visit(plan, always, { tables, scans, opaque: always })
   return new Map([...scans].map(([id, predicates]) => [id, or(...predicates)]))
+}
+
+/**
+ * Of a plan that filters one table, a condition under which a row certainly passes: what is not understood counts as
+ * false. `false` for a plan of any other form.
+ */
+export function certainFilterOfPlan(plan: unknown, id: TableId, tables: Tables): Predicate {
+  if (!isOneScan(plan)) return never
+  const scans = new Map<TableId, Predicate[]>()
+  visit(plan, always, { tables, scans, opaque: never })
+  const [predicate, ...more] = scans.get(id) ?? []
+  return predicate && more.length === 0 && scans.size === 1 ? predicate : never
+}
+
+/** Whether a plan yields no row whatever its tables hold. */
+export function isEmptyPlan(plan: unknown): boolean {
+  const [only, ...more] = Array.isArray(plan) ? (plan as readonly Json[]) : []
+  return more.length === 0 && only?.type === 'LOGICAL_EMPTY_RESULT'
+}
+
+function isOneScan(plan: unknown): boolean {
+  if (Array.isArray(plan)) return plan.length === 1 && isOneScan(plan[0])
+  if (typeof plan !== 'object' || plan === null) return false
+  const operator = plan as Json
+  switch (operator.type) {
+    case 'LOGICAL_PROJECTION':
+    case 'LOGICAL_FILTER':
+      return isOneScan(operator.children)
+    default:
+      return operator.type === 'LOGICAL_GET'
+  }
+}
+
+/** What a walk over a plan carries along. `opaque` stands for what is not understood. */
+interface Walk {
+  readonly tables: Tables
+  readonly scans: Map<TableId, Predicate[]>
+  readonly opaque: Predicate
 }
 
 type ColumnAt = (index: number) => ColumnShape | null
 
-function visit(
-  node: unknown,
-  above: Predicate | ((columnAt: ColumnAt) => Predicate),
-  tables: Tables,
-  scans: Map<TableId, Predicate[]>,
-): void {
+function visit(node: unknown, above: Predicate | ((columnAt: ColumnAt) => Predicate), walk: Walk): void {
+  const { tables, scans, opaque } = walk
   if (Array.isArray(node)) {
-    for (const item of node) visit(item, always, tables, scans)
+    for (const item of node) visit(item, always, walk)
     return
   }
   if (typeof node !== 'object' || node === null) return
@@ -95,7 +130,7 @@ function visit(
     const id = `${data?.schema}.${data?.table}` as TableId
     const table = tables.get(id)
     if (table) {
-      const own = tableFilters(operator, table.columns)
+      const own = tableFilters(operator, table.columns, opaque)
       const outer = typeof above === 'function' ? above(outputColumns(operator, table.columns)) : above
       scans.set(id, [...(scans.get(id) ?? []), and(own, outer)])
     }
@@ -104,10 +139,10 @@ function visit(
   const children = (operator.children ?? []) as readonly unknown[]
   if (operator.type === 'LOGICAL_FILTER' && children.length === 1) {
     const expressions = (operator.expressions ?? []) as readonly unknown[]
-    visit(children[0], (columnAt) => and(...expressions.map((one) => lower(one, columnAt))), tables, scans)
+    visit(children[0], (columnAt) => and(...expressions.map((one) => lower(one, columnAt, opaque))), walk)
     return
   }
-  for (const [key, value] of Object.entries(operator)) if (key !== 'expressions') visit(value, always, tables, scans)
+  for (const [key, value] of Object.entries(operator)) if (key !== 'expressions') visit(value, always, walk)
 }
 
 /** The columns a scan puts out, in order. */
@@ -122,89 +157,100 @@ function outputColumns(get: Json, columns: readonly ColumnShape[]): ColumnAt {
   }
 }
 
-function tableFilters(get: Json, columns: readonly ColumnShape[]): Predicate {
+function tableFilters(get: Json, columns: readonly ColumnShape[], opaque: Predicate): Predicate {
   const names = (get.names ?? []) as readonly string[]
   const filters = ((get.table_filters as Json | undefined)?.filters ?? []) as readonly Json[]
   return and(
     ...filters.map((entry) => {
       const column = columns.find((one) => one.name === names[Number(entry.key)])
-      return column ? lowerFilter(entry.value, column) : always
+      return column ? lowerFilter(entry.value, column, opaque) : opaque
     }),
   )
 }
 
-function lowerFilter(value: unknown, column: ColumnShape): Predicate {
+function lowerFilter(value: unknown, column: ColumnShape, opaque: Predicate): Predicate {
   const filter = value as Json
   const children = (filter.child_filters ?? []) as readonly unknown[]
   switch (filter.filter_type) {
     case 'CONSTANT_COMPARISON':
-      return comparison(column, operators[String(filter.comparison_type)], constant(filter.constant, column.type))
+      return comparison(
+        column,
+        operators[String(filter.comparison_type)],
+        constant(filter.constant, column.type),
+        opaque,
+      )
     case 'IS_NULL':
       return { kind: 'isNull', column: column.name }
     case 'IS_NOT_NULL':
       return { kind: 'notNull', column: column.name }
     case 'CONJUNCTION_AND':
-      return and(...children.map((one) => lowerFilter(one, column)))
+      return and(...children.map((one) => lowerFilter(one, column, opaque)))
     case 'CONJUNCTION_OR':
-      return or(...children.map((one) => lowerFilter(one, column)))
+      return or(...children.map((one) => lowerFilter(one, column, opaque)))
     case 'OPTIONAL_FILTER':
-      return lowerFilter(filter.child_filter, column)
+      // What the whole condition implies: a bound for the rows that pass, and no condition of its own.
+      return opaque.kind === 'false' ? always : lowerFilter(filter.child_filter, column, opaque)
     case 'IN_FILTER': {
       const values = ((filter.values ?? []) as readonly unknown[]).map((one) => constant(one, column.type))
-      return inList(column, values)
+      return inList(column, values, opaque)
     }
     case 'EXPRESSION_FILTER':
-      return lower(filter.expr, () => column)
+      return lower(filter.expr, () => column, opaque)
     default:
-      return always
+      return opaque
   }
 }
 
 /** A bound expression as a predicate; a superset of it where it is not understood. */
-function lower(value: unknown, columnAt: ColumnAt): Predicate {
+function lower(value: unknown, columnAt: ColumnAt, opaque: Predicate): Predicate {
   const expression = value as Json
   const children = (expression.children ?? []) as readonly unknown[]
   switch (expression.expression_class) {
     case 'BOUND_CONJUNCTION': {
-      const parts = children.map((one) => lower(one, columnAt))
+      const parts = children.map((one) => lower(one, columnAt, opaque))
       return expression.type === 'CONJUNCTION_OR' ? or(...parts) : and(...parts)
     }
     case 'BOUND_COMPARISON': {
       const operator = operators[String(expression.type)]
       const left = columnOf(expression.left, columnAt)
-      if (left) return comparison(left, operator, constantOf(expression.right, left.type))
+      if (left) return comparison(left, operator, constantOf(expression.right, left.type), opaque)
       const right = columnOf(expression.right, columnAt)
-      return right && operator ? comparison(right, flipped[operator], constantOf(expression.left, right.type)) : always
+      return right && operator
+        ? comparison(right, flipped[operator], constantOf(expression.left, right.type), opaque)
+        : opaque
     }
     case 'BOUND_OPERATOR': {
       const column = columnOf(children[0], columnAt)
-      if (!column) return always
+      if (!column) return opaque
       if (expression.type === 'OPERATOR_IS_NULL') return { kind: 'isNull', column: column.name }
       if (expression.type === 'OPERATOR_IS_NOT_NULL') return { kind: 'notNull', column: column.name }
       if (expression.type === 'COMPARE_IN')
         return inList(
           column,
           children.slice(1).map((one) => constantOf(one, column.type)),
+          opaque,
         )
-      return always
+      return opaque
     }
     case 'BOUND_BETWEEN': {
       const column = columnOf(expression.input, columnAt)
-      if (!column) return always
+      if (!column) return opaque
       const low = comparison(
         column,
         expression.lower_inclusive === false ? 'gt' : 'ge',
         constantOf(expression.lower, column.type),
+        opaque,
       )
       const high = comparison(
         column,
         expression.upper_inclusive === false ? 'lt' : 'le',
         constantOf(expression.upper, column.type),
+        opaque,
       )
       return and(low, high)
     }
     default:
-      return always
+      return opaque
   }
 }
 
@@ -218,13 +264,18 @@ function constantOf(value: unknown, type: Type): Value | null {
   return expression?.expression_class === 'BOUND_CONSTANT' ? constant(expression.value, type) : null
 }
 
-function comparison(column: ColumnShape, operator: ComparisonOperator | undefined, value: Value | null): Predicate {
-  return operator === undefined || value === null ? always : { kind: 'compare', operator, column: column.name, value }
+function comparison(
+  column: ColumnShape,
+  operator: ComparisonOperator | undefined,
+  value: Value | null,
+  opaque: Predicate,
+): Predicate {
+  return operator === undefined || value === null ? opaque : { kind: 'compare', operator, column: column.name, value }
 }
 
-function inList(column: ColumnShape, values: readonly (Value | null)[]): Predicate {
+function inList(column: ColumnShape, values: readonly (Value | null)[], opaque: Predicate): Predicate {
   const known = values.filter((value): value is Value => value !== null)
-  return known.length < values.length ? always : { kind: 'in', column: column.name, values: known }
+  return known.length < values.length ? opaque : { kind: 'in', column: column.name, values: known }
 }
 
 const plainTypes: Readonly<Partial<Record<PrimitiveType, string>>> = {

@@ -1,4 +1,4 @@
-import type { Value } from '../../schema/index.ts'
+import { partitionKey } from '../scan/deletes.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
 import { schemaById, specById } from '../spec/lookup.ts'
 import { partitionPath } from '../spec/transforms.ts'
@@ -172,11 +172,4 @@ function partitionsOf(
     out.set(out.has(path) ? `${path} ${key}` : path, changed)
   }
   return out
-}
-
-/** Partitions of any spec as text: equal for equal values, NaN and bytes included. */
-export function partitionKey(file: Pick<DataFile, 'specId' | 'partition'>): string {
-  const text = (value: Value | null) =>
-    value === null ? null : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value)
-  return JSON.stringify([file.specId, ...file.partition.map(text)])
 }

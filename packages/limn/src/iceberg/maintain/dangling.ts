@@ -1,6 +1,7 @@
 import { unreachable } from '../../base/index.ts'
+import { referencedFile } from '../scan/deletes.ts'
 import type { ManifestEntry, TableMetadata } from '../spec/types.ts'
-import { deleteKindOf, mightName, partitionIdentity, referencedFile, unpartitionedSpecs } from './delete-scope.ts'
+import { deleteKindOf, mightName, partitionIdentity, unpartitionedSpecs } from './delete-scope.ts'
 import type { Inventory } from './inventory.ts'
 
 /** A delete file that no live row can be reached by, and why. */

@@ -1,5 +1,6 @@
 import { compareUtf8, type Value } from '../../schema/index.ts'
-import { type StorePath, storePath } from '../../storage/index.ts'
+import type { StorePath } from '../../storage/index.ts'
+import { referencedFile } from '../scan/deletes.ts'
 import { specById } from '../spec/lookup.ts'
 import type { DataFile, ManifestEntry, TableMetadata } from '../spec/types.ts'
 import type { Inventory } from './inventory.ts'
@@ -15,16 +16,6 @@ export function deleteKindOf(file: DataFile): DeleteKind {
 
 /** The reserved field id of a position delete's `file_path`. */
 const filePathId = 2_147_483_546
-
-/** The one data file that position deletes are about: stated, or because both bounds of their paths are equal. */
-export function referencedFile(file: DataFile): StorePath | null {
-  if (file.content !== 1) return null
-  if (file.referencedDataFile !== undefined) return file.referencedDataFile
-  const low = file.lowerBounds.get(filePathId)
-  const high = file.upperBounds.get(filePathId)
-  if (!low || !high || Buffer.compare(low, high) !== 0) return null
-  return storePath(Buffer.from(low).toString())
-}
 
 /** Whether the bounds of a position-delete file's paths leave room for a path. */
 export function mightName(file: DataFile, path: StorePath): boolean {

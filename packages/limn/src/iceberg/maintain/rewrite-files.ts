@@ -1,7 +1,8 @@
 import { LimnError } from '../../base/index.ts'
 import type { Value } from '../../schema/index.ts'
+import { referencedFile } from '../scan/deletes.ts'
 import type { DataFile, ManifestEntry, SortOrder, TableMetadata } from '../spec/types.ts'
-import { deleteKindOf, deleteScope, knownDeletedRows, partitionIdentity, referencedFile } from './delete-scope.ts'
+import { deleteKindOf, deleteScope, knownDeletedRows, partitionIdentity } from './delete-scope.ts'
 import type { Inventory } from './inventory.ts'
 
 /** How rows are ordered when data files are rewritten. */

@@ -264,6 +264,7 @@ function mightCompareTransformed(
   if (operator === 'ne') return range.mayBeValue
   const projected = applyTransform(transform, type, value)
   if (projected === null) return true
+  if (transform.kind === 'truncate' && mayHaveWrapped(type, transform.width, value, projected, range)) return true
   if (transform.kind === 'bucket') return operator === 'eq' ? mightCompare(range, 'eq', projected) : range.mayBeValue
   // Monotonic transforms: x < v implies t(x) <= t(v).
   const relaxed = operator === 'lt' ? 'le' : operator === 'gt' ? 'ge' : operator
@@ -271,4 +272,14 @@ function mightCompareTransformed(
   // Early writers rounded times before 1970 towards it, so a negative partition value may stand one too high.
   const roundedUp = transform.kind !== 'truncate' && typeof projected === 'number' && projected < 0
   return roundedUp && mightCompare(range, relaxed, projected + 1)
+}
+
+const greatest: Readonly<Record<string, bigint>> = { int: 2n ** 31n - 1n, long: 2n ** 63n - 1n }
+
+/** Whether a truncation passed the least number and stands at the other end, where order says nothing. */
+function mayHaveWrapped(type: Type, width: number, value: Value, projected: Value, range: Range): boolean {
+  const top = typeof type === 'string' ? greatest[type] : undefined
+  if (top === undefined || typeof value === 'string' || typeof projected === 'string') return false
+  const reaches = range.high === null || BigInt(range.high as bigint) > top - BigInt(width)
+  return reaches || BigInt(projected as bigint) > BigInt(value as bigint)
 }

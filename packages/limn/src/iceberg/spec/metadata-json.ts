@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import { LimnError } from '../../base/index.ts'
 import { parseJson, stringifyJson } from '../../encoding/index.ts'
 import { schemaFromJson, schemaToJson } from '../../schema/index.ts'
@@ -23,15 +24,24 @@ export function encodeMetadata(metadata: TableMetadata): Uint8Array {
 /**
  * Reads a metadata file of version 1 to 3. Throws `iceberg/invalid-metadata` when something required is missing or does
  * not fit together, `iceberg/unsupported` for a later version and for what limn would read wrongly. Members of the file
- * that limn does not know are kept (`others`).
+ * that limn does not know are kept (`others`). A file may be gzipped, as `write.metadata.compression-codec` asks of
+ * writers ("Table Metadata and Snapshots", naming); its first bytes say so.
  */
 export function decodeMetadata(bytes: Uint8Array): TableMetadata {
   try {
-    return metadataFromJson(parseJson(Buffer.from(bytes).toString('utf8')))
+    return metadataFromJson(parseJson(Buffer.from(inflated(bytes)).toString('utf8')))
   } catch (cause) {
     if (cause instanceof LimnError) throw cause
     throw invalid(cause instanceof Error ? cause.message : String(cause), cause)
   }
+}
+
+/** No metadata file inflates to more: a bomb ends here. */
+const inflatedBytesMax = 512 * 1024 * 1024
+
+function inflated(bytes: Uint8Array): Uint8Array {
+  const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b
+  return gzipped ? gunzipSync(bytes, { maxOutputLength: inflatedBytesMax }) : bytes
 }
 
 /** Members limn reads; the rest is kept as it is. The last two are version 1's, written anew from the others. */

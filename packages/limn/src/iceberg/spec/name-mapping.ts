@@ -1,6 +1,7 @@
 import { LimnError } from '../../base/index.ts'
 import { parseJson, stringifyJson } from '../../encoding/index.ts'
 import { elementField, type Field, keyField, type Type, valueField } from '../../schema/index.ts'
+import type { TableMetadata } from './types.ts'
 
 /** The property a table's default name mapping stands in (specification, "Column Projection"). */
 export const nameMappingProperty = 'schema.name-mapping.default'
@@ -10,6 +11,14 @@ export interface MappedField {
   readonly fieldId: number | null
   readonly names: readonly string[]
   readonly fields: readonly MappedField[]
+}
+
+export type NameMapping = readonly MappedField[]
+
+/** The mapping a table states; null when it states none. Throws `iceberg/invalid-metadata` for one that is malformed. */
+export function statedNameMapping(metadata: Pick<TableMetadata, 'properties'>): NameMapping | null {
+  const text = metadata.properties[nameMappingProperty]
+  return text === undefined ? null : nameMappingFromText(text)
 }
 
 /** The mapping in which every column has its own name. */

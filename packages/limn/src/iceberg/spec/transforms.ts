@@ -54,6 +54,7 @@ function floorDivide(a: bigint, b: bigint): bigint {
   return a % b < 0n ? quotient - 1n : quotient
 }
 
+/** Below the least int or long it wraps around, as the reference implementation does: a file's partition is then the greatest. */
 function truncate(type: Type, value: Value, width: number): Value {
   if (typeof value === 'string')
     return Array.from(value.slice(0, width * 2))
@@ -62,10 +63,9 @@ function truncate(type: Type, value: Value, width: number): Value {
   if (value instanceof Uint8Array) return value.slice(0, width)
   if (typeof value === 'bigint') {
     const step = BigInt(width)
-    const down = value - (((value % step) + step) % step)
-    return type === 'long' ? BigInt.asIntN(64, down) : down
+    const truncated = value - (((value % step) + step) % step)
+    return type === 'long' ? BigInt.asIntN(64, truncated) : truncated
   }
-  // Below the least integer the arithmetic of the specification wraps around.
   if (type === 'int') return (Number(value) - (((Number(value) % width) + width) % width)) | 0
   throw new LimnError('iceberg/unsupported', { message: `A ${String(type)} cannot be truncated.` })
 }

@@ -54,10 +54,15 @@ const primitives: Readonly<Record<string, PrimitiveName>> = {
 }
 const composed = ['DECIMAL', 'NUMERIC', 'DEC', 'FIXED', 'STRUCT', 'ARRAY', 'LIST', 'MAP'] as const
 
+/** Types nested deeper than this are refused: every reader of the table walks down them. */
+const depthMax = 100
+
 /** A type: Spark's, DuckDB's and Iceberg's spellings. */
-export function readType(reader: TokenReader): TypeNode {
-  let type = readBareType(reader)
-  while (reader.looks('[')) {
+export function readType(reader: TokenReader, depth = 0): TypeNode {
+  if (depth > depthMax) throw tooDeep(reader)
+  let type = readBareType(reader, depth)
+  for (let level = depth; reader.looks('['); level++) {
+    if (level > depthMax) throw tooDeep(reader)
     reader.skip()
     reader.expect(']')
     type = { kind: 'list', at: type.at, element: type }
@@ -65,7 +70,15 @@ export function readType(reader: TokenReader): TypeNode {
   return type
 }
 
-function readBareType(reader: TokenReader): TypeNode {
+function tooDeep(reader: TokenReader): Error {
+  return reader.error(
+    reader.here().offset,
+    `Types are nested deeper than ${depthMax} levels.`,
+    'Make the type flatter.',
+  )
+}
+
+function readBareType(reader: TokenReader, depth: number): TypeNode {
   const at = reader.here()
   if (reader.kindAt() !== 'word') throw reader.expected('a type')
   const word = reader.peek()
@@ -100,22 +113,22 @@ function readBareType(reader: TokenReader): TypeNode {
     }
     case 'STRUCT': {
       const close = opened(reader)
-      const fields = reader.list(() => readStructField(reader))
+      const fields = reader.list(() => readStructField(reader, depth))
       if (!reader.accept(close)) throw reader.expected(',', close)
       return { kind: 'struct', at, fields }
     }
     case 'ARRAY':
     case 'LIST': {
       const close = opened(reader)
-      const element = readType(reader)
+      const element = readType(reader, depth + 1)
       reader.expect(close)
       return { kind: 'list', at, element }
     }
     case 'MAP': {
       const close = opened(reader)
-      const key = readType(reader)
+      const key = readType(reader, depth + 1)
       reader.expect(',')
-      const value = readType(reader)
+      const value = readType(reader, depth + 1)
       reader.expect(close)
       return { kind: 'map', at, key, value }
     }
@@ -134,10 +147,10 @@ function opened(reader: TokenReader): string {
   return reader.oneOf('<', '(') === '<' ? '>' : ')'
 }
 
-function readStructField(reader: TokenReader): StructField {
+function readStructField(reader: TokenReader, depth: number): StructField {
   const name = reader.name('a field')
   reader.accept(':')
-  const type = readType(reader)
+  const type = readType(reader, depth + 1)
   const required = reader.accept('NOT', 'NULL')
   const comment = reader.accept('COMMENT') ? reader.string('a comment') : null
   return { name, type, required, comment }

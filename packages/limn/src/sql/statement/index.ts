@@ -1,3 +1,3 @@
-export { parseStatement } from './parse.ts'
-export { printStatement, printType } from './print.ts'
+export { parseStatement, parseType } from './parse.ts'
+export { printColumn, printPath, printProperties, printStatement, printTerm, printType } from './print.ts'
 export type * from './tree.ts'

@@ -1,8 +1,9 @@
 import { readAlterTable } from './alter.ts'
 import { readDelete, readInsert, readMerge, readTruncate, readUpdate } from './change.ts'
+import { readType } from './columns.ts'
 import { readAlterView, readCreate, readDrop, readReplace } from './create.ts'
 import { TokenReader } from './reader.ts'
-import type { Call, Position, Query, Show, SqlText, Statement } from './tree.ts'
+import type { Call, Position, Query, Show, SqlText, Statement, TypeNode } from './tree.ts'
 
 /** Words that begin a query of DuckDB's, read-only all of them. */
 const queryHeads = ['SELECT', 'FROM', 'VALUES', 'TABLE', '(', 'PIVOT', 'UNPIVOT', 'SUMMARIZE'] as const
@@ -33,6 +34,14 @@ export function parseStatement(text: string): Statement {
   const statement = readStatement(reader)
   reader.end()
   return statement
+}
+
+/** Reads a type by any of the spellings a statement may use. Throws `sql/syntax`. */
+export function parseType(text: string): TypeNode {
+  const reader = new TokenReader(text)
+  const type = readType(reader)
+  reader.end()
+  return type
 }
 
 function readStatement(reader: TokenReader): Statement {

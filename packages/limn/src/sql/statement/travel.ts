@@ -159,7 +159,7 @@ function primaryEnd(tokens: readonly Token[], word: WordAt, at: number): number 
     return close === null ? null : close + 1
   }
   if (token.kind !== 'word' || startsNothing(word(at))) return null
-  if (word(at) === 'INTERVAL') {
+  if (word(at) === 'INTERVAL' && word(at + 1) !== 'INTERVAL') {
     const value = primaryEnd(tokens, word, at + 1)
     if (value === null) return null
     return tokens[at + 1]?.kind === 'word' || word(at + 1) === '(' || isUnit(word(value)) ? value + 1 : value

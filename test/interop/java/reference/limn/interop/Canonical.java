@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.LocalTime;
@@ -231,7 +230,7 @@ final class Canonical {
 
   private static long since(Object value, ChronoUnit unit) {
     if (value instanceof OffsetDateTime)
-      return unit.between(Instant.EPOCH, ((OffsetDateTime) value).toInstant());
+      return unit.between(EPOCH, ((OffsetDateTime) value).withOffsetSameInstant(ZoneOffset.UTC).toLocalDateTime());
     if (value instanceof LocalDateTime) return unit.between(EPOCH, (LocalDateTime) value);
     return (Long) value;
   }

@@ -5,8 +5,10 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.BiConsumer;
 import org.apache.iceberg.FileScanTask;
 import org.apache.iceberg.HasTableOperations;
@@ -66,6 +68,8 @@ final class Reading {
     rows.sort(Canonical::byBytes);
     ObjectNode out = describe(table);
     out.set("columns", columns(schema));
+    ArrayNode order = out.putArray("order");
+    schema.columns().forEach(field -> order.add(field.name()));
     out.put("files", files).put("deletes", deletes);
     ArrayNode list = out.putArray("rows");
     for (String row : rows) list.add(row);
@@ -76,7 +80,7 @@ final class Reading {
   static void each(Table table, FileScanTask task, Schema projection, BiConsumer<Record, Long> consumer)
       throws IOException {
     Schema withPosition = TypeUtil.join(projection, new Schema(MetadataColumns.ROW_POSITION));
-    GenericDeleteFilter filter = new GenericDeleteFilter(table.io(), task, table.schema(), withPosition);
+    GenericDeleteFilter filter = new GenericDeleteFilter(table.io(), task, everyField(table), withPosition);
     Map<Integer, ?> constants = PartitionUtil.constantsMap(task, IdentityPartitionConverters::convertConstant);
     ReadBuilder<Record, ?> builder =
         FormatModelRegistry.<Record, Object>readBuilder(
@@ -92,6 +96,21 @@ final class Reading {
       for (Record record : records)
         consumer.accept(record, (Long) record.getField(MetadataColumns.ROW_POSITION.name()));
     }
+  }
+
+  /** The table's schema and what it had before: deletes by value may name a column that was dropped since. */
+  private static Schema everyField(Table table) {
+    List<Types.NestedField> fields = new ArrayList<>(table.schema().columns());
+    Set<Integer> known = new HashSet<>(TypeUtil.indexById(table.schema().asStruct()).keySet());
+    List<Schema> schemas = new ArrayList<>(table.schemas().values());
+    schemas.sort((left, right) -> right.schemaId() - left.schemaId());
+    for (Schema schema : schemas) {
+      for (Types.NestedField field : schema.columns()) {
+        if (field.type().isPrimitiveType() && known.add(field.fieldId()))
+          fields.add(Types.NestedField.optional(field.fieldId(), "dropped " + field.fieldId(), field.type()));
+      }
+    }
+    return new Schema(fields);
   }
 
   private static ObjectNode describe(Table table) {

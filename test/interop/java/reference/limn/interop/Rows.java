@@ -22,6 +22,7 @@ import org.apache.iceberg.ReplacePartitions;
 import org.apache.iceberg.RewriteFiles;
 import org.apache.iceberg.RowDelta;
 import org.apache.iceberg.Schema;
+import org.apache.iceberg.Snapshot;
 import org.apache.iceberg.SnapshotUpdate;
 import org.apache.iceberg.Table;
 import org.apache.iceberg.TableScan;
@@ -162,6 +163,8 @@ final class Rows {
     } else {
       for (DeleteFile file : Files.positionDeletes(table, byPath, positions, step)) delta.addDeletes(file);
     }
+    Snapshot head = table.snapshot(step.path("branch").asText("main"));
+    delta.validateFromSnapshot(head.snapshotId());
     delta.validateDataFilesExist(new ArrayList<>(positions.keySet()));
     return found;
   }

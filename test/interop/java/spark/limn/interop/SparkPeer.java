@@ -75,7 +75,6 @@ public final class SparkPeer {
               .config("spark.sql.session.timeZone", "UTC")
               .config("spark.sql.warehouse.dir", System.getProperty("java.io.tmpdir") + "/spark-warehouse")
               .config("spark.sql.extensions", "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions")
-              .config("spark.hadoop.fs.file.impl", "org.apache.hadoop.fs.RawLocalFileSystem")
               .getOrCreate();
     }
     return spark;

@@ -1,0 +1,82 @@
+import { isTableId, LimnError, nearest, type TableId } from '../base/index.ts'
+import type { LoadedTable } from '../iceberg/index.ts'
+import type { TableContext } from '../table/index.ts'
+
+/** Tables that tell what a table is made of, by the names Spark gives them. */
+export const metadataTableNames = [
+  'snapshots',
+  'history',
+  'refs',
+  'files',
+  'data_files',
+  'delete_files',
+  'entries',
+  'manifests',
+  'partitions',
+  'metadata_log',
+  'metadata_log_entries',
+  'properties',
+  'all_data_files',
+  'all_delete_files',
+  'all_files',
+  'all_manifests',
+  'all_entries',
+  'position_deletes',
+] as const
+export type MetadataTableName = (typeof metadataTableNames)[number]
+
+/** What a dotted name of a statement means. */
+export interface ResolvedName {
+  readonly table: TableId
+  /** What stands behind the table's name. */
+  readonly part:
+    | { readonly kind: 'rows' }
+    /** `t.branch_x` or `t.tag_x`. */
+    | { readonly kind: 'ref'; readonly type: 'branch' | 'tag'; readonly ref: string }
+    | { readonly kind: 'metadata'; readonly name: MetadataTableName }
+}
+
+/** Resolves `namespace.name`, also followed by `branch_x`, `tag_x` or the name of a metadata table. Case is ignored. */
+export function resolveName(parts: readonly string[]): ResolvedName {
+  const [namespace = '', name = '', part] = parts
+  const table = `${namespace}.${name}`.toLowerCase()
+  if (parts.length < 2 || parts.length > 3 || !isTableId(table)) throw noName(parts)
+  if (part === undefined) return { table, part: { kind: 'rows' } }
+  const word = part.toLowerCase()
+  for (const type of ['branch', 'tag'] as const)
+    if (word.startsWith(`${type}_`)) return { table, part: { kind: 'ref', type, ref: part.slice(type.length + 1) } }
+  const metadata = metadataTableNames.find((one) => one === word)
+  if (metadata) return { table, part: { kind: 'metadata', name: metadata } }
+  const close = nearest(word, metadataTableNames)
+  throw new LimnError('usage/unknown-table', {
+    message: `There is no table ${parts.join('.')}.`,
+    notDone: 'Nothing was run.',
+    remedy: close
+      ? `Did you mean ${table}.${close}?`
+      : `Behind ${table} may stand branch_NAME, tag_NAME or one of: ${metadataTableNames.join(', ')}.`,
+  })
+}
+
+function noName(parts: readonly string[]): LimnError {
+  return new LimnError('usage/unknown-table', {
+    message: `"${parts.join('.')}" names no table.`,
+    notDone: 'Nothing was run.',
+    remedy: 'Write namespace.name in letters, digits and underscores, for example bronze.event.',
+  })
+}
+
+/** Throws `usage/unknown-table` with the nearest name. */
+export async function unknownTable(context: TableContext, table: TableId): Promise<LimnError> {
+  const close = nearest(table, await context.catalog.listTables({ signal: context.signal }))
+  return new LimnError('usage/unknown-table', {
+    message: `There is no table ${table}.`,
+    notDone: 'Nothing was run.',
+    remedy: close ? `Did you mean ${close}?` : 'List the tables with: limn table ls',
+  })
+}
+
+export async function loadTable(context: TableContext, table: TableId): Promise<LoadedTable> {
+  const loaded = (await context.catalog.loadTables([table], { signal: context.signal })).get(table)
+  if (!loaded) throw await unknownTable(context, table)
+  return loaded
+}

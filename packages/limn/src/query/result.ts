@@ -1,0 +1,32 @@
+import type { TableId } from '../base/index.ts'
+import type { ResultSet } from '../engine/index.ts'
+
+/** How a statement ended. Numbers of rows and bytes are of data files. */
+export type StatementResult =
+  | { readonly kind: 'rows'; readonly result: ResultSet }
+  | RowsChanged
+  | {
+      /** A table or view was made, replaced, dropped, renamed or altered; or, with `unchanged`, was as wanted already. */
+      readonly kind: 'altered'
+      readonly change: 'created' | 'replaced' | 'dropped' | 'altered' | 'unchanged'
+      readonly of: 'table' | 'view' | 'branch' | 'tag'
+      readonly name: string
+      readonly snapshotId: bigint | null
+    }
+
+export interface RowsChanged {
+  readonly kind: 'changed'
+  readonly statement: 'insert' | 'update' | 'delete' | 'truncate' | 'merge' | 'create' | 'replace'
+  readonly table: TableId
+  readonly branch: string
+  /** Null: no row was concerned, and nothing was committed. */
+  readonly snapshotId: bigint | null
+  readonly added: FileTotals
+  readonly removed: FileTotals
+}
+
+export interface FileTotals {
+  readonly files: number
+  readonly rows: number
+  readonly bytes: number
+}

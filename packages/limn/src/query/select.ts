@@ -1,0 +1,195 @@
+import { LimnError, type TableId, tableId } from '../base/index.ts'
+import type { BoundTable, ColumnShape, ResultSet } from '../engine/index.ts'
+import type { LoadedTable } from '../iceberg/index.ts'
+import type { SqlText, TableReference } from '../sql/index.ts'
+import { type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
+import { type ResolvedName, resolveName, unknownTable } from './names.ts'
+import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
+import { type Point, pinAt, pointOf } from './version.ts'
+
+export interface SelectOptions {
+  /** Where a table stands that the query names without a version; null: nowhere. Default: where `main` points. */
+  readonly pin?: (loaded: LoadedTable) => PinnedTable | null
+  /**
+   * The table whose rows a statement changes, named first in the text: whoever runs it binds it, file by file. Behind
+   * `offset` the same table is read whole, as by any query, under another name.
+   */
+  readonly subject?: { readonly table: TableId; readonly offset: number }
+}
+
+/** A query that DuckDB reads as it is, over tables pinned and opened. Disposing lets go of their files. */
+export interface BoundSelect extends AsyncDisposable {
+  readonly sql: string
+  readonly bound: readonly BoundTable[]
+  /** The tables read, by the names they are bound under. */
+  readonly pins: ReadonlyMap<TableId, PinnedTable>
+}
+
+/** A table a query reads: under which name it is bound, and what it stands for. */
+interface Source {
+  readonly id: TableId
+  readonly name: ResolvedName
+  readonly point: Point | null
+  /** Only its columns are asked for. */
+  readonly unread?: true
+}
+
+/**
+ * Binds one query. Tables read at a version, branches, tags and metadata tables (`t.snapshots`) are bound under names of
+ * their own, so that one query may read a table at several points; the rest of the text keeps its lines and columns.
+ * Only files that can hold a row the query uses are opened.
+ */
+export async function bindSelect(
+  context: TableContext,
+  query: SqlText,
+  options: SelectOptions = {},
+): Promise<BoundSelect> {
+  const { sql, sources } = await locate(context, query, options)
+  const pins = await pinAll(context, sources, options)
+  const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
+  const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
+    [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
+  )
+  const predicates = await context.engine.filters(sql, columns)
+  const stack = new AsyncDisposableStack()
+  try {
+    const bound: BoundTable[] = []
+    for (const [id, pin] of pins) {
+      if (unread.has(id)) continue
+      const predicate = predicates.get(id) ?? { kind: 'true' as const }
+      bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
+    }
+    return { sql, bound, pins, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** Binds a query and runs it. */
+export async function runSelect(
+  context: TableContext,
+  query: SqlText,
+  options: SelectOptions = {},
+): Promise<ResultSet> {
+  await using select = await bindSelect(context, query, options)
+  await using session = await context.engine.session(select.bound, { signal: context.signal })
+  return await session.rows(select.sql)
+}
+
+/** The columns a bound query puts out. */
+export function describeSelect(context: TableContext, select: BoundSelect) {
+  return context.engine.describe(
+    select.sql,
+    new Map([...select.pins].map(([id, pin]) => [id, schemaOfPin(pin).fields])),
+  )
+}
+
+/** Finds the tables of a query and gives those that are not plain their own names. */
+async function locate(
+  context: TableContext,
+  query: SqlText,
+  { subject }: SelectOptions,
+): Promise<{ readonly sql: string; readonly sources: readonly Source[] }> {
+  const { text, travels } = placed(query)
+  const namespaces = namespacesBeside(text)
+  const sources: Source[] = []
+  const edits: Edit[] = []
+  for (const travel of travels) {
+    const name = resolveName(travel.table)
+    if (name.part.kind === 'ref')
+      throw new LimnError('sql/invalid', {
+        message: `${travel.table.join('.')} is a ${name.part.type} already and is read at no other version.`,
+        notDone: 'Nothing was run.',
+        remedy: 'Name the table, or the branch or tag, once.',
+      })
+    const id = tableId(`${namespaces()}.${lastWord(name)}`)
+    // Behind a dot any word is a name to DuckDB: no quotes are needed.
+    edits.push({ start: travel.start, end: travel.nameEnd, by: id })
+    const over = id.length - (travel.nameEnd - travel.start)
+    edits.push({ start: travel.nameEnd, end: travel.end, by: blanks(text.slice(travel.nameEnd, travel.end), over) })
+    sources.push({ id, name, point: await pointOf(context, travel.version) })
+  }
+  const inTravel = (edit: Edit) => travels.some((one) => edit.start >= one.start && edit.end <= one.end)
+  const plain = applyEdits(text, [...edits, ...backtickEdits(text).filter((edit) => !inTravel(edit))])
+  const parsed = await context.engine.parse(plain)
+  const renamed: Edit[] = []
+  const taken = new Set(sources.map((source) => source.id))
+  for (const table of parsed.tables) {
+    const parts = partsOf(table)
+    if (parts === null || (table.catalog === null && taken.has(boundIdOf(parts)))) continue
+    const name = resolveName(parts)
+    const start = fromByteOffset(plain, table.location)
+    const isSubject = name.part.kind === 'rows' && name.table === subject?.table
+    if (name.part.kind === 'rows' && !(isSubject && start >= subject.offset)) {
+      if (!taken.has(name.table))
+        sources.push({ id: name.table, name, point: null, ...(isSubject ? { unread: true } : {}) })
+      taken.add(name.table)
+      continue
+    }
+    const id = tableId(`${namespaces()}.${lastWord(name)}`)
+    const end = nameEnd(plain, start)
+    renamed.push({ start, end, by: id.padEnd(end - start) })
+    sources.push({ id, name, point: null })
+    taken.add(id)
+  }
+  return { sql: applyEdits(plain, renamed), sources }
+}
+
+/** Null for a name without a namespace, and for DuckDB's own schema: DuckDB resolves them. */
+function partsOf(table: TableReference): readonly string[] | null {
+  if (table.schema === null || table.schema.toLowerCase() === 'information_schema') return null
+  return [...(table.catalog === null ? [] : [table.catalog]), table.schema, table.name]
+}
+
+function boundIdOf(parts: readonly string[]): TableId {
+  return parts.join('.').toLowerCase() as TableId
+}
+
+/** A table's own name, so that `t.column` still reads; a metadata table's for `t.snapshots`. */
+function lastWord(name: ResolvedName): string {
+  return name.part.kind === 'metadata' ? name.part.name : name.table.slice(name.table.indexOf('.') + 1)
+}
+
+/** Namespaces `_0`, `_1`, … that the text does not speak of. */
+function namespacesBeside(text: string): () => string {
+  let next = 0
+  return () => {
+    while (text.includes(`_${next}`)) next++
+    return `_${next++}`
+  }
+}
+
+async function pinAll(
+  context: TableContext,
+  sources: readonly Source[],
+  options: SelectOptions,
+): Promise<ReadonlyMap<TableId, PinnedTable>> {
+  const ids = [...new Set(sources.map((source) => source.name.table))]
+  const loaded = await context.catalog.loadTables(ids, { signal: context.signal })
+  const pins = new Map<TableId, PinnedTable>()
+  for (const source of sources) {
+    const table = loaded.get(source.name.table)
+    if (!table) throw await unknownTable(context, source.name.table)
+    pins.set(source.id, pinSource(table, source, options))
+  }
+  return pins
+}
+
+function pinSource(table: LoadedTable, source: Source, options: SelectOptions): PinnedTable {
+  const { part } = source.name
+  if (part.kind === 'metadata')
+    throw new LimnError('iceberg/unsupported', {
+      message: `The metadata table ${source.name.table}.${part.name} cannot be read.`,
+      notDone: 'Nothing was run.',
+    })
+  if (part.kind === 'ref') return pinAt(table, { kind: 'ref', ref: part.ref })
+  if (source.point !== null) return pinAt(table, source.point)
+  const pin = (options.pin ?? pinRef)(table)
+  if (pin) return pin
+  throw new LimnError('usage/unknown-snapshot', {
+    message: `${table.table} has nothing at that point.`,
+    notDone: 'Nothing was run.',
+    remedy: `List what it has: limn table history ${table.table}`,
+  })
+}

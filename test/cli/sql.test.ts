@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pointersOf } from '../support/contents.ts'
+import { limn, type temporaryFolder } from '../support/lake.ts'
+import { smallLake } from '../support/small-lake.ts'
+
+let lake: ReturnType<typeof temporaryFolder>
+
+beforeAll(async () => {
+  lake = smallLake('sql')
+  expect((await limn(lake.folder, 'run')).code).toBe(0)
+})
+afterAll(() => lake[Symbol.dispose]())
+
+const sql = (...args: readonly string[]) => limn(lake.folder, 'sql', ...args)
+
+async function json(...args: readonly string[]): Promise<Record<string, unknown>> {
+  const ended = await sql('--json', ...args)
+  expect([ended.code, ended.stderr]).toEqual([0, ''])
+  return JSON.parse(ended.stdout) as Record<string, unknown>
+}
+
+async function refused(statement: string): Promise<Record<string, unknown>> {
+  const before = pointersOf(lake.folder)
+  const ended = await sql('--json', statement)
+  expect(ended.code).toBe(2)
+  expect(pointersOf(lake.folder)).toEqual(before)
+  return (JSON.parse(ended.stderr || ended.stdout) as { error: Record<string, unknown> }).error
+}
+
+describe('limn sql', () => {
+  it('makes a table that no dataset owns, fills it, and says what it did', async () => {
+    const created = await sql('CREATE TABLE lab.note (id BIGINT NOT NULL, at TIMESTAMPTZ, text STRING)')
+    expect(created.stdout.trim()).toBe('table lab.note created')
+    const inserted = await sql("INSERT INTO lab.note (id, text) VALUES (1, 'one'), (2, 'two')")
+    expect(inserted.stdout).toMatch(/^lab\.note: wrote 1 file with 2 rows, \d.* B, snapshot \d+\n$/)
+    expect(await json('INSERT INTO lab.note SELECT id, happened_at, NULL FROM silver.event')).toMatchObject({
+      kind: 'changed',
+      statement: 'insert',
+      table: 'lab.note',
+      branch: 'main',
+      added: { files: 1, rows: 3 },
+      removed: { files: 0, rows: 0, bytes: 0 },
+      snapshotId: expect.stringMatching(/^\d+$/),
+      dryRun: false,
+    })
+    expect(await json('SELECT count(*), count(text) FROM lab.note')).toMatchObject({ rows: [[5, 2]] })
+  })
+
+  it('works a change out and keeps nothing of it with --dry-run', async () => {
+    await sql('CREATE TABLE lab.dry (id BIGINT)')
+    const before = pointersOf(lake.folder)
+    const tried = await sql('--dry-run', 'INSERT INTO lab.dry SELECT id FROM silver.event')
+    expect(tried.stdout).toMatch(/^lab\.dry: wrote 1 file with 3 rows, .* B \(dry run: nothing was changed\)\n$/)
+    expect((await sql('--dry-run', 'CREATE TABLE lab.never (id INT)')).stdout).toContain('lab.never created (dry run')
+    expect(await json('--dry-run', 'ALTER TABLE lab.dry ADD COLUMN x INT')).toMatchObject({
+      change: 'altered',
+      snapshotId: null,
+      dryRun: true,
+    })
+    expect(pointersOf(lake.folder)).toEqual(before)
+    expect(await json('SELECT count(*) FROM lab.dry')).toMatchObject({ rows: [[0]] })
+  })
+
+  it.each([
+    ['silver.event', "INSERT INTO silver.event VALUES (9, TIMESTAMP '2026-01-01', 1)"],
+    ['silver.event', "INSERT INTO silver.event.branch_x VALUES (9, TIMESTAMP '2026-01-01', 1)"],
+    ['silver.event_quarantine', 'CREATE TABLE silver.event_quarantine (x INT)'],
+    ['gold.day', 'ALTER TABLE gold.day ADD COLUMN x INT'],
+    ['limn.run', "ALTER TABLE limn.run SET TBLPROPERTIES ('a' = 'b')"],
+  ])('refuses to change %s, which changes through its contract: %s', async (table, statement) => {
+    const error = await refused(statement)
+    expect(error.kind).toBe('usage/owned-table')
+    expect(error.message).toContain(`${table} belongs to `)
+  })
+
+  it.each([
+    ['sql/syntax', 'INSERT INOT lab.note SELECT 1', 'Line 1, column 8: Expected INTO or OVERWRITE, found INOT.'],
+    ['usage/unknown-table', 'INSERT INTO lab.nope SELECT 1', 'There is no table lab.nope.'],
+    ['usage/table-exists', 'CREATE TABLE lab.note (x INT)', 'lab.note exists already.'],
+    ['sql/unknown-column', 'INSERT INTO lab.note (id, txet) VALUES (1, 2)', 'lab.note has no column txet.'],
+    ['sql/invalid', 'INSERT INTO lab.note VALUES (1)', 'lab.note takes 3 columns here (id, at, text), the query has 1'],
+  ])('leaves nothing behind of a statement that is wrong (%s): %s', async (kind, statement, message) => {
+    const error = await refused(statement)
+    expect(error).toMatchObject({ kind, message: expect.stringContaining(message), notDone: 'Nothing was run.' })
+  })
+
+  it('leaves nothing behind of a statement whose rows are wrong', async () => {
+    const before = pointersOf(lake.folder)
+    const ended = await sql("INSERT INTO lab.note (text) SELECT 'x' WHERE 1 = 1")
+    expect([ended.code, ended.stderr]).toEqual([1, expect.stringContaining('the column id must have a value')])
+    const cast = await sql("INSERT INTO lab.note (id) VALUES ('a')")
+    expect(cast.code).not.toBe(0)
+    expect(pointersOf(lake.folder)).toEqual(before)
+  })
+
+  it('does not change what was', async () => {
+    const ended = await sql('--at', 'main', 'INSERT INTO lab.note (id) VALUES (1)')
+    expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('--at is for queries')])
+  })
+})

@@ -1,0 +1,28 @@
+import type { SeenAt } from '../../support/seen.ts'
+
+/** The engines that may refuse; the Java reference may not. */
+export type Engine = 'pyiceberg' | 'duckdb'
+
+/** A cell that an engine does not read, and its words. A cell that starts to be read, or refuses otherwise, fails. */
+export interface Refusal {
+  readonly engine: Engine
+  readonly cell: RegExp
+  readonly at?: (at: SeenAt) => boolean
+  readonly message: RegExp
+}
+
+export const refusals: readonly Refusal[] = []
+
+/**
+ * Cells that limn itself refuses, by name, and its words: of tables that others write, and of its own writing. One that
+ * it starts to do, or refuses otherwise, fails.
+ */
+export const ownRefusals: readonly { readonly cell: RegExp; readonly message: RegExp }[] = [
+  // The reference implementation writes a `fixed` partition value with a length before it, against the schema in the
+  // same file (its internal Avro writer takes buffers); its own reader makes the same mistake. Nobody else can read that.
+  { cell: /^v[23] identity of four$/, message: /Avro metadata file is damaged/ },
+]
+
+export function ownRefusal(cell: string): RegExp | undefined {
+  return ownRefusals.find((one) => one.cell.test(cell))?.message
+}
