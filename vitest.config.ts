@@ -5,7 +5,13 @@ export default defineConfig({
   plugins: [injectMutant()],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/simulation/crash/**', 'test/package/**', '**/node_modules/**'],
+    exclude: [
+      'test/interop/**',
+      'test/simulation/crash/**',
+      'test/simulation/concurrency/**',
+      'test/package/**',
+      '**/node_modules/**',
+    ],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     server: { deps: { external: [/packages\/limn\/dist/] } },

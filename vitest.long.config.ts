@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** The suites that take longer than `npm test` may: each has its own script. */
 export default defineConfig({
   test: {
-    include: ['test/interop/**/*.test.ts', 'test/simulation/crash/**/*.test.ts', 'test/package/**/*.test.ts'],
+    include: ['test/interop/**/*.test.ts', 'test/simulation/*/**/*.test.ts', 'test/package/**/*.test.ts'],
     testTimeout: 1_200_000,
     hookTimeout: 600_000,
     fileParallelism: false,

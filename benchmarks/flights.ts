@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Lake } from 'limn'
 import { airportPath, flightPath, landAll, months } from '../examples/flights/land.ts'
-import { copySql } from '../packages/limn/dist/engine/duckdb/write.js'
+import { fieldIds, fileColumns, projection } from '../packages/limn/dist/engine/duckdb/write-columns.js'
+import { partitionColumns } from '../packages/limn/dist/engine/duckdb/write-partitions.js'
 import { fileFormat, layoutOf } from '../packages/limn/dist/table/index.js'
 import { copyFlights, forgetLake } from '../test/support/lake.ts'
 
@@ -57,6 +58,19 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
+/** The COPY that limn runs: cast, partitioned, with field ids and statistics. */
+function copySql(sql: string, layout: ReturnType<typeof layoutOf>, folder: string): string {
+  const { schema, spec } = layout
+  const partitions = partitionColumns(spec, schema)
+  const rows = `SELECT ${projection(fileColumns(schema))} FROM (${sql}\n)`
+  const { compression, rowGroupSize } = fileFormat
+  const options = `FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupSize}, ${fieldIds(fileColumns(schema))}, RETURN_STATS`
+  if (partitions.length === 0) return `COPY (${rows}) TO '${join(folder, 'data.parquet')}' (${options})`
+  const keys = partitions.map((one) => `${one.sql} AS "${one.name}"`).join(', ')
+  const names = partitions.map((one) => `"${one.name}"`).join(', ')
+  return `COPY (SELECT *, ${keys} FROM (${rows})) TO '${folder}' (${options}, PARTITION_BY (${names}), WRITE_PARTITION_COLUMNS false, OVERWRITE_OR_IGNORE)`
+}
+
 /** The peer's script: the same rows to the same kind of files, without catalog, ledger, checks or syncs. */
 async function peerScript(folder: string): Promise<string> {
   await using lake = await Lake.open({ cwd: folder })
@@ -70,8 +84,7 @@ async function peerScript(folder: string): Promise<string> {
     if (!node || !loaded) continue
     const layout = layoutOf(loaded.metadata)
     const out = join('OUT', id)
-    const copy = (sql: string, target: string) =>
-      copySql(sql, { schema: layout.schema, spec: layout.spec, folder: target, ...fileFormat })
+    const copy = (sql: string, target: string) => copySql(sql, layout, target)
     statements.push(`CREATE SCHEMA IF NOT EXISTS ${id.split('.')[0]}`)
     if (node.shape.kind === 'files') {
       const sources =

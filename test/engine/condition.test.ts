@@ -13,6 +13,48 @@ const always = { kind: 'true' }
 const never = { kind: 'false' }
 
 describe('a condition on a table, from both sides,', () => {
+  it('never takes a column for null everywhere, whatever its type', async () => {
+    await using made = await temporaryEngine()
+    const list = { type: 'list', elementId: 12, element: 'variant', elementRequired: false } as const
+    const struct = { type: 'struct', fields: [{ id: 13, name: 'a "b"', required: false, type: list }] } as const
+    const map = { type: 'map', keyId: 14, key: 'string', valueId: 15, value: struct, valueRequired: false } as const
+    const types = [
+      'variant',
+      'timestamp_ns',
+      'timestamptz_ns',
+      'fixed[3]',
+      'uuid',
+      'decimal(38,10)',
+      list,
+      struct,
+      map,
+    ] as const
+    for (const type of types) {
+      const table = { id, alias: 't', columns: [{ name: 'c', type }] }
+      for (const filter of ['c IS NOT NULL', 'c IS NULL'])
+        expect([type, filter, (await made.engine.condition(filter, table)).atMost]).not.toEqual([type, filter, never])
+    }
+  })
+
+  it('is understood on nanoseconds, and beside names that differ in case alone', async () => {
+    await using made = await temporaryEngine()
+    const columns = [
+      { name: 'ts', type: 'timestamptz_ns' as const },
+      { name: 'a', type: 'int' as const },
+      { name: 'A', type: 'int' as const },
+    ]
+    const of = async (filter: string) => (await made.engine.condition(filter, { id, alias: 't', columns })).atMost
+    const value = 1_704_067_200_000_000_001n
+    expect(await of("ts >= TIMESTAMP_NS '2024-01-01 00:00:00.000000001'")).toEqual({
+      kind: 'compare',
+      operator: 'ge',
+      column: 'ts',
+      value,
+    })
+    expect(await of('a = 3')).toEqual({ kind: 'compare', operator: 'eq', column: 'a', value: 3 })
+    expect(await of('a_1 = 3')).toEqual(always)
+  })
+
   it('is the same from both where it is understood, and else true above and false below', async () => {
     await using made = await temporaryEngine()
     const table = { id, alias: 't', columns }

@@ -37,6 +37,16 @@ describe('expiring snapshots', () => {
     expect(gone(planExpiry({ ...metadata, properties, refs }, { nowMs }))).toEqual([100])
   })
 
+  it('keeps what others tell changes from, and all that came after it', () => {
+    const plan = planExpiry(metadata, { nowMs, maxSnapshotAgeMs: 0, toldFrom: new Set([200n, 999n]) })
+    expect(gone(plan)).toEqual([100])
+    expect(plan.kept.map((one) => one.because)).toEqual([
+      'others tell changes from it',
+      'others tell changes from it',
+      'branch main',
+    ])
+  })
+
   it('keeps the one snapshot of a tag, and all a branch retains', () => {
     const refs: Record<string, SnapshotRef> = {
       main: { snapshotId: 400n, type: 'branch' },

@@ -110,7 +110,7 @@ describe('a run whose tables others write meanwhile', () => {
     const { folder } = lake
     expect((await limn(folder, 'run')).code).toBe(0)
     deliver(folder, 'b', [['4', '2026-01-03 09:00:00', '5']])
-    const row = `${silver(50, '2026-01-02 10:00:00', 1)}, NULL::INTEGER AS _delivery, 'by hand' AS _path, 'none' AS _run`
+    const row = `${silver(50, '2026-01-02 10:00:00', 1)}, 0 AS _delivery, 'by hand' AS _path, 'none' AS _run`
     const report = await runAgainst(folder, publishing, () =>
       writeDirectly(folder, 'bronze.event', { kind: 'append', sql: row }),
     )

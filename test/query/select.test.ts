@@ -51,6 +51,30 @@ describe('a query', () => {
     expect(leased.map((paths) => paths.length)).toEqual([1])
   })
 
+  it('counts the rows of a whole table from its metadata, and opens files only where a condition asks', async () => {
+    await using made = await temporaryTables()
+    const { run, snapshots } = runner(made.context)
+    await run('CREATE TABLE a.t (id BIGINT)')
+    await run('INSERT INTO a.t SELECT * FROM range(5)')
+    await run('INSERT INTO a.t SELECT * FROM range(7)')
+    const [first] = await snapshots('a.t')
+    let opened = 0
+    const store = made.context.store
+    const watched: ObjectStore = Object.assign(Object.create(store), {
+      lease: (paths: readonly StorePath[], options?: Cancel) => {
+        opened += paths.length
+        return store.lease(paths, options)
+      },
+    })
+    const { rows } = runner({ ...made.context, store: watched })
+    expect(await rows('SELECT count(*) FROM a.t')).toEqual([[12n]])
+    expect(await rows(`select COUNT( * ) from a.t VERSION AS OF ${first};`)).toEqual([[5n]])
+    expect(opened).toBe(0)
+    expect(await rows('SELECT count(*) FROM a.t LIMIT 0')).toEqual([])
+    expect(await rows('SELECT count(*) FROM a.t WHERE id > 3')).toEqual([[4n]])
+    expect(opened).toBeGreaterThan(0)
+  })
+
   it.each([
     ['SELECT * FROM a.t VERSION AS OF 7', 'usage/unknown-snapshot', 'a.t has nothing at snapshot 7.'],
     ["SELECT * FROM a.t VERSION AS OF 'nope'", 'usage/unknown-snapshot', 'a.t has nothing at nope.'],

@@ -28,16 +28,16 @@ export type Assigned =
 export type Assignments = Readonly<Record<string, Assigned>>
 
 export type Clause =
-  | { readonly when: 'matched'; readonly and?: Condition; readonly then: 'update'; readonly set: Assignments }
-  | { readonly when: 'matched'; readonly and?: Condition; readonly then: 'delete' }
-  | { readonly when: 'notMatched'; readonly and?: Condition; readonly then: 'insert' }
+  | { readonly when: 'matched'; readonly and?: Condition; readonly act: 'update'; readonly set: Assignments }
+  | { readonly when: 'matched'; readonly and?: Condition; readonly act: 'delete' }
+  | { readonly when: 'notMatched'; readonly and?: Condition; readonly act: 'insert' }
   | {
       readonly when: 'notMatchedBySource'
       readonly and?: Condition
-      readonly then: 'update'
+      readonly act: 'update'
       readonly set: Assignments
     }
-  | { readonly when: 'notMatchedBySource'; readonly and?: Condition; readonly then: 'delete' }
+  | { readonly when: 'notMatchedBySource'; readonly and?: Condition; readonly act: 'delete' }
 
 type Truth = boolean | null
 
@@ -189,9 +189,9 @@ export class NaiveTable {
       )
       if (match && matches.length > 1 && clauses.some((one) => one.when === 'matched'))
         throw new Error('several source rows match one row')
-      if (!clause || clause.then === 'insert') {
+      if (!clause || clause.act === 'insert') {
         out.push(row)
-      } else if (clause.then === 'update') {
+      } else if (clause.act === 'update') {
         counts.updated++
         out.push(assigned(clause.set, row, match))
       } else {

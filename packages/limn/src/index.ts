@@ -3,7 +3,7 @@
  * their contracts, and the lake they live in.
  */
 export { type ErrorKind, LimnError } from './base/index.ts'
-export type { Additivity, Check, ColumnContract, Contract, Severity } from './contract/index.ts'
+export type { Additivity, Check, ColumnContract, Contract, MaintainPolicy, Severity } from './contract/index.ts'
 export {
   all,
   byInterval,

@@ -11,7 +11,9 @@ export interface Refusal {
   readonly message: RegExp
 }
 
-export const refusals: readonly Refusal[] = []
+export const refusals: readonly Refusal[] = [
+  { engine: 'duckdb', cell: /^v3 nanoseconds$/, message: /Unrecognized primitive type: timestamptz_ns/ },
+]
 
 /**
  * Cells that limn itself refuses, by name, and its words: of tables that others write, and of its own writing. One that

@@ -35,6 +35,59 @@ export function parseWait(text: string | undefined): number {
   return Number(match[1]) * unit
 }
 
+const ageUnits: Readonly<Record<string, number>> = { ...waitUnits, d: 86_400_000, w: 604_800_000 }
+
+/** An age, `30m`, `12h`, `7d` or `2w`, in milliseconds; undefined when not given. Throws `usage/argument`. */
+export function parseAge(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d+)([smhdw])$/.exec(text)
+  const unit = ageUnits[match?.[2] ?? '']
+  if (!match || unit === undefined) throw usage(`"${text}" is no age.`, 'Write 30m, 12h, 7d or 2w.')
+  return Number(match[1]) * unit
+}
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1000,
+  MB: 1_000_000,
+  GB: 1_000_000_000,
+  KiB: 1024,
+  MiB: 1_048_576,
+  GiB: 1_073_741_824,
+}
+
+/** A size, `512MiB`, `64MB` or a number of bytes; undefined when not given. Throws `usage/argument`. */
+export function parseSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d+(?:\.\d+)?)([kMG]?B|[KMG]iB)?$/.exec(text)
+  const unit = sizeUnits[match?.[2] ?? 'B']
+  if (!match || unit === undefined) throw usage(`"${text}" is no size.`, 'Write 512MiB, 64MB or a number of bytes.')
+  return Math.round(Number(match[1]) * unit)
+}
+
+/** A whole number of at least `min`; undefined when not given. Throws `usage/argument`. */
+export function parseCount(name: string, text: string | undefined, min = 1): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min) return value
+  throw usage(`--${name} is "${text}".`, `Write a whole number, ${min} or more.`)
+}
+
+/** A share from 0 to 1, `0.05` or `5%`; undefined when not given. Throws `usage/argument`. */
+export function parseShare(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text)
+  const value = match ? Number(match[1]) / (match[2] === '%' ? 100 : 1) : Number.NaN
+  if (value >= 0 && value <= 1) return value
+  throw usage(`--${name} is "${text}".`, 'Write a share from 0 to 1, for example 0.05 or 5%.')
+}
+
+/** A snapshot id. Throws `usage/argument`. */
+export function parseSnapshotId(text: string): bigint {
+  if (/^\d+$/.test(text)) return BigInt(text)
+  throw usage(`"${text}" is no snapshot id.`, 'List the snapshots with: limn table history NAME')
+}
+
 function usage(message: string, remedy: string): LimnError {
   return new LimnError('usage/argument', { message, notDone: 'Nothing was run.', remedy })
 }

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addTableCommands } from './table-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
 export interface Invocation {
@@ -99,21 +100,22 @@ function buildProgram(): Command {
     () => import('./commands/check.ts'),
     ['limn check'],
   )
+  add(
+    program,
+    'maintain [select...]',
+    'Compact, expire and clean tables by the policy in their contracts.',
+    () => import('./commands/maintain.ts'),
+    ['limn maintain --dry-run', 'limn maintain silver.flight', 'limn maintain +gold.airport_day'],
+  ).option('--dry-run', 'say what would be done, and change nothing')
   const table = program
     .command('table')
-    .description('Look at tables.')
-    .addHelpText('after', '\nExamples:\n  limn table ls\n  limn table history silver.flight')
+    .description('Look at tables, shape them and keep them in order.')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  limn table ls\n  limn table history silver.flight\n  limn table health silver.flight\n  limn table compact silver.flight --dry-run\n  limn table alter lab.note 'ADD COLUMN x INT'",
+    )
   table.on('command:*', (names: readonly string[]) => unknownCommand(table, names[0] ?? ''))
-  const tables = () => import('./commands/table.ts')
-  add(table, 'ls', 'List all tables.', tables, ['limn table ls'])
-  add(table, 'show <name>', 'Show a table: schema, partitioning, properties, refs.', tables, [
-    'limn table show silver.flight',
-  ])
-  add(table, 'history <name>', 'List the snapshots main has had, latest first.', tables, [
-    'limn table history silver.flight',
-  ])
-  add(table, 'files <name>', 'List the data files.', tables, ['limn table files silver.flight'])
-  add(table, 'partitions <name>', 'List the partitions.', tables, ['limn table partitions gold.airport_day'])
+  addTableCommands(table, add)
   const runs = program
     .command('runs')
     .description('Look at runs.')

@@ -1,6 +1,7 @@
 import type { TableId } from '../base/index.ts'
 import type { PrimitiveType } from '../schema/index.ts'
 import type { Check } from './checks.ts'
+import type { MaintainPolicy } from './maintain.ts'
 
 /** Whether a measure may be summed: over every dimension, over all but time, or not at all. */
 export type Additivity = 'additive' | 'semi-additive' | 'non-additive'
@@ -53,4 +54,6 @@ export interface Contract {
   readonly rejects: readonly RejectRule[]
   readonly rejectBudget: RejectBudget
   readonly tags: readonly string[]
+  /** How `limn maintain` keeps the table in order. Default: `MaintainPolicy`'s. */
+  readonly maintain?: MaintainPolicy
 }

@@ -2,5 +2,6 @@
 export * from './checks.ts'
 export * from './compare.ts'
 export * from './contract.ts'
+export * from './maintain.ts'
 export * from './partition.ts'
 export * from './validate.ts'

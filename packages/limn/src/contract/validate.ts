@@ -1,6 +1,7 @@
 import { decimalOf, type PrimitiveType, primitiveFromText } from '../schema/index.ts'
 import type { Check } from './checks.ts'
 import type { Contract } from './contract.ts'
+import { maintainProblems } from './maintain.ts'
 import { parsePartitionTerm } from './partition.ts'
 
 /** What is wrong with a contract, where, and what to do. */
@@ -58,6 +59,8 @@ export function validateContract(contract: Contract): readonly Problem[] {
     add('rejectBudget.rows', 'is not a count.', 'State a whole number of rows, 0 or more.')
   if (ratio !== undefined && !(ratio >= 0 && ratio <= 1))
     add('rejectBudget.ratio', 'is not a share.', 'State a number from 0 to 1.')
+  for (const { path, message } of maintainProblems(contract.maintain ?? {}))
+    add(path, message, 'Correct it, or leave it out for the default.')
   return problems
 }
 

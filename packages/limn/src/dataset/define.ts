@@ -4,6 +4,7 @@ import type {
   Check,
   ColumnContract,
   Contract,
+  MaintainPolicy,
   RejectBudget,
   RejectRule,
   Severity,
@@ -83,6 +84,8 @@ interface SharedSpec<C extends ColumnsSpec> {
   readonly checks?: (check: CheckBuilder<C>) => readonly Check[]
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
+  /** How `limn maintain` keeps the table in order; sensible defaults where left out. */
+  readonly maintain?: MaintainPolicy
 }
 
 export interface ModelSpec<C extends ColumnsSpec> extends SharedSpec<C> {
@@ -259,6 +262,7 @@ interface ContractParts {
   readonly checks?: (check: never) => readonly Check[]
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
+  readonly maintain?: MaintainPolicy
 }
 
 function contractOf<C extends ColumnsSpec>(
@@ -282,6 +286,7 @@ function contractOf<C extends ColumnsSpec>(
     rejects: rest.rejects,
     rejectBudget: spec.rejectBudget ?? {},
     tags: spec.tags ?? [],
+    ...(spec.maintain ? { maintain: spec.maintain } : {}),
   }
 }
 

@@ -176,7 +176,7 @@ function inflate(codec: string, body: Buffer): Buffer {
     case 'null':
       return body
     case 'deflate':
-      return inflateRawSync(body, { maxOutputLength: blockBytesMax })
+      return inflateRawSync(body, { maxOutputLength: blockBytesMax, chunkSize: Math.max(1024, 4 * body.length) })
     case 'snappy':
       return uncompressChecked(body)
     case 'zstandard':

@@ -67,6 +67,11 @@ export interface WriteTarget {
   /** Files are sorted so. Default: unsorted. */
   readonly sortOrder?: SortOrder
   /**
+   * Another order than tables know, for a spec without fields: ORDER BY's list, over the columns of the query. Overrides
+   * `sortOrder`.
+   */
+  readonly orderBy?: string
+  /**
    * How rows reach the files of partitions: `none` as they come, with several files for a partition where there are many;
    * `hash` (default) joined, one file per partition; `range` sorted by partition first, which is faster for thousands.
    */

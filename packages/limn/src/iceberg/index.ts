@@ -3,6 +3,7 @@
  * as `limn/iceberg`. Never touches a row; refuses what it would otherwise get wrong (`iceberg/unsupported`).
  */
 export * from './commit/index.ts'
+export * from './inspect/index.ts'
 export * from './maintain/index.ts'
 export * from './scan/index.ts'
 export * from './spec/index.ts'

@@ -6,8 +6,9 @@ import { type LoadedTable, snapshotAsOf, snapshotById } from '../iceberg/index.t
 import { pinRefName, runBranch } from '../pipeline/index.ts'
 import { bindSelect, executeStatement, isReadOnly, runStatement, type StatementResult } from '../query/index.ts'
 import { parseStatement, quoteText } from '../sql/index.ts'
-import { type PinnedTable, pinRef, pinSnapshot, type TableContext } from '../table/index.ts'
+import { type PinnedTable, pinRef, pinSnapshot, pinStaged, type TableContext } from '../table/index.ts'
 import type { Lake } from './lake.ts'
+import { liveRunsOf } from './live-runs.ts'
 
 /** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's own view. */
 export type At =
@@ -65,7 +66,8 @@ export async function runSql(
       remedy: 'Leave --at out. A branch is written by its name: INSERT INTO namespace.name.branch_x …',
     })
   const owner = await lake.owners()
-  return executeStatement(await lake.context(), sql, { owner, ...(options.dryRun ? { dryRun: true } : {}) })
+  const live = (table: TableId) => liveRunsOf(lake, table)
+  return executeStatement(await lake.context(), sql, { owner, live, ...(options.dryRun ? { dryRun: true } : {}) })
 }
 
 const nobody = () => null
@@ -117,7 +119,7 @@ function pinOne(table: LoadedTable, at: At): PinnedTable | null {
       return snapshotId === null ? null : pinSnapshot(table, snapshotId)
     }
     case 'run':
-      return pinRef(table, runBranch(at.run)) ?? pinRef(table, pinRefName(at.run)) ?? pinRef(table)
+      return pinStaged(table, runBranch(at.run)) ?? pinRef(table, pinRefName(at.run)) ?? pinRef(table)
   }
 }
 

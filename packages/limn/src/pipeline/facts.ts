@@ -1,7 +1,7 @@
 import { invariant, type TableId } from '../base/index.ts'
 import { alignTo, deliveryColumns, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../dataset/index.ts'
 import type { BoundTable, Session } from '../engine/index.ts'
-import { differ, type ScanTask, snapshotById } from '../iceberg/index.ts'
+import { ancestorsOf, differ, type ScanTask, snapshotById } from '../iceberg/index.ts'
 import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node } from './node.ts'
@@ -32,6 +32,7 @@ export async function touchedBetween(
   invariant(edge && inputNode, `${node.id} reads ${input}`)
   if (from === to.snapshotId) return { kind: 'times', times: IntervalSet.empty }
   if (from !== null && !snapshotById(to.metadata, from)) return { kind: 'all' }
+  if (onlyRewritten(to, from)) return { kind: 'times', times: IntervalSet.empty }
   const before = await tasksOfView(context, viewOf(inputNode, { ...to, snapshotId: from }))
   const after = await tasksOfView(context, viewOf(inputNode, to))
   const old = new Map(before.map((task) => [task.file.path, task]))
@@ -50,6 +51,16 @@ export async function touchedBetween(
   const times = await touchedTimes(context, inputNode, to, edge.touches, node.shape.unit, added, removed)
   context.runs.rememberFact(key, JSON.stringify(times.intervals))
   return { kind: 'times', times }
+}
+
+/** Maintenance keeps the rows: between the two snapshots there are only such that replaced files (operation `replace`). */
+function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
+  if (from === null || to.snapshotId === null) return false
+  for (const snapshot of ancestorsOf(to.metadata, to.snapshotId)) {
+    if (snapshot.snapshotId === from) return true
+    if (snapshot.operation !== 'replace') return false
+  }
+  return false
 }
 
 function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, tasks: readonly ScanTask[]): Touched {

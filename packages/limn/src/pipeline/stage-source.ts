@@ -6,7 +6,7 @@ import type { Session } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { budgetAllows } from '../quality/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
-import { putFiles, writeLocal } from '../table/index.ts'
+import { putFiles, supersededProperty, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import { type DatasetLedger, type Delivery, emptyLedger } from './ledger.ts'
 import type { Node } from './node.ts'
@@ -15,7 +15,7 @@ import { quarantineWriter } from './quarantine.ts'
 import { fileStamp } from './sources.ts'
 import type { RangeResult, StagedDataset, StageInputs } from './stage.ts'
 import { stageTable, type Target } from './staged-table.ts'
-import { formatOrdinals, supersededAt, supersededProperty } from './view.ts'
+import { formatOrdinals, supersededAt } from './view.ts'
 
 /** Deliveries landed at once. */
 const landingsAtOnce = 2

@@ -9,7 +9,7 @@ import {
   type TableMetadata,
 } from '../iceberg/index.ts'
 import { fieldByName, type Schema } from '../schema/index.ts'
-import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin } from '../table/index.ts'
+import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin, supersededProperty } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import type { Node, Shape } from './node.ts'
 
@@ -21,8 +21,6 @@ export interface DatasetView {
   readonly pin: PinnedTable
   readonly keep: (file: DataFile) => boolean
 }
-
-export const supersededProperty = 'limn.superseded-deliveries'
 
 /** Ordinals as text, runs joined: `1-5,8`. */
 export function formatOrdinals(ordinals: ReadonlySet<number>): string {

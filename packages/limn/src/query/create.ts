@@ -1,20 +1,16 @@
-import { LimnError, randomUuid, type TableId } from '../base/index.ts'
-import {
-  createTableUpdates,
-  evolveSchema,
-  evolveSpec,
-  type FormatVersion,
-  type PartitionSpec,
-  type Update,
-} from '../iceberg/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
+import { castSql, type OutputColumn } from '../engine/index.ts'
+import { evolveSchema, evolveSpec, type FormatVersion, type LoadedTable, type PartitionSpec } from '../iceberg/index.ts'
 import { assignFieldIds, type Field, type Schema } from '../schema/index.ts'
-import type { CreateTable, Term } from '../sql/index.ts'
-import { committed, type TableContext } from '../table/index.ts'
+import { type CreateTable, quoteIdentifier, type Term } from '../sql/index.ts'
+import { createTable, createTableAs, replaceTable, type TableContext } from '../table/index.ts'
+import { again } from './again.ts'
 import { evaluateDefault } from './defaults.ts'
-import { type OwnerOf, tableOf } from './guard.ts'
-import { assignByName, projectionSql } from './project.ts'
+import { type OwnerOf, type Target, tableOf } from './guard.ts'
+import { assignByName, assignByPosition, projectionSql } from './project.ts'
 import type { StatementResult } from './result.ts'
-import { type BoundSelect, bindSelect, describeSelect, type SelectOptions } from './select.ts'
+import { bindSelect, describeSelect, type SelectOptions } from './select.ts'
+import { changedOf, insertedOf } from './totals.ts'
 import { transformOf } from './transforms.ts'
 import { columnTypeOf, fieldsOf } from './types.ts'
 
@@ -31,31 +27,58 @@ export interface CreateOptions extends SelectOptions {
   readonly owner: OwnerOf
 }
 
-/** Runs CREATE TABLE without a query. */
+/**
+ * Runs CREATE TABLE, CREATE OR REPLACE TABLE and REPLACE TABLE, also AS a query: one commit, shape and rows together. A
+ * replaced table keeps its history, its place and the ids of columns of the same name.
+ */
 export async function runCreateTable(
   context: TableContext,
   statement: CreateTable,
   options: CreateOptions,
 ): Promise<StatementResult> {
   const table = tableOf(statement.table, options.owner)
+  return again(() => createOnce(context, statement, table, options))
+}
+
+async function createOnce(
+  context: TableContext,
+  statement: CreateTable,
+  table: TableId,
+  options: CreateOptions,
+): Promise<StatementResult> {
   const there = (await context.catalog.loadTables([table], { signal: context.signal })).get(table) ?? null
   const altered = { kind: 'altered', of: 'table', name: table, snapshotId: null } as const
   if (there && statement.ifNotExists) return { ...altered, change: 'unchanged' }
   if (there && statement.create === 'create') throw existsAlready(table)
   if (!there && statement.create === 'replace') throw notThere(table)
-  const wanted = wantedTable(context, statement, table, await fieldsWithDefaults(context, statement))
-  const outcome = await context.catalog.commit(
-    [{ table, requirements: [{ type: 'assert-create' }], updates: updatesOf(context, wanted) }],
-    { timestampMs: context.clock.nowMs(), signal: context.signal },
-  )
-  committed(outcome, table)
-  return { ...altered, change: 'created' }
+  const target: Target = { table, branch: 'main' }
+  const { query } = statement
+  if (query === null) {
+    const wanted = wantedTable(context, statement, table, await fieldsWithDefaults(context, statement), there)
+    if (!there) {
+      await createTable(context, table, wanted)
+      return { ...altered, change: 'created' }
+    }
+    const none = wanted.schema.fields.map((field) => `${castSql(field.type, 'NULL')} AS ${quoteIdentifier(field.name)}`)
+    const change = await replaceTable(context, table, wanted, { sql: `SELECT ${none.join(', ')} WHERE FALSE` }, failing)
+    return { ...altered, change: 'replaced', snapshotId: change.snapshotId }
+  }
+  await using select = await bindSelect(context, query, options)
+  const output = await describeSelect(context, select)
+  const fields = statement.columns.length > 0 ? await fieldsWithDefaults(context, statement) : fieldsOfQuery(output)
+  const wanted = wantedTable(context, statement, table, fields, there)
+  const assigned =
+    statement.columns.length > 0
+      ? assignByPosition(wanted.schema.fields, output, table)
+      : assignByName(wanted.schema.fields, output, table)
+  const rows = { sql: projectionSql(select.sql, output, wanted.schema, assigned, new Map()), tables: select.bound }
+  if (!there) return insertedOf('create', target, await createTableAs(context, table, wanted, rows))
+  const change = await replaceTable(context, table, wanted, rows, failing)
+  return changedOf('replace', target, change, { inserted: change.written })
 }
 
-/** The updates that make the table. */
-export function updatesOf(context: TableContext, wanted: WantedTable): readonly Update[] {
-  return createTableUpdates({ tableUuid: randomUuid(context.randomness), ...wanted })
-}
+/** The statement as a whole runs anew, see `again`. */
+const failing = { onConflict: 'fail' } as const
 
 /** The columns of a statement, their defaults worked out. */
 export async function fieldsWithDefaults(context: TableContext, statement: CreateTable): Promise<readonly Field[]> {
@@ -69,25 +92,9 @@ export async function fieldsWithDefaults(context: TableContext, statement: Creat
 }
 
 /** The columns a query puts out, as columns of a table. */
-export async function fieldsOfQuery(context: TableContext, select: BoundSelect): Promise<readonly Field[]> {
-  const output = await describeSelect(context, select)
+function fieldsOfQuery(output: readonly OutputColumn[]): readonly Field[] {
   const fields = output.map((column) => ({ id: 0, name: column.name, required: false, type: columnTypeOf(column) }))
   return assignFieldIds(fields).fields
-}
-
-/** A query's rows in the order and types of a table made for it. */
-export async function rowsOfQuery(context: TableContext, select: BoundSelect, schema: Schema): Promise<string> {
-  const output = await describeSelect(context, select)
-  return projectionSql(select.sql, output, schema, assignByName(schema.fields, output, 'the table'), new Map())
-}
-
-/** Binds the query of CREATE TABLE … AS. */
-export function bindQuery(
-  context: TableContext,
-  statement: CreateTable,
-  options: SelectOptions,
-): Promise<BoundSelect> | null {
-  return statement.query ? bindSelect(context, statement.query, options) : null
 }
 
 /** Everything but the columns comes from the statement; a location of its own where it gives none. */
@@ -96,8 +103,9 @@ export function wantedTable(
   statement: CreateTable,
   table: TableId,
   fields: readonly Field[],
+  there: LoadedTable | null,
 ): WantedTable {
-  const { properties, formatVersion } = propertiesOf(statement)
+  const { properties, formatVersion } = propertiesOf(statement, there)
   // Judged as if each column were added: names, types, defaults, all by the format version.
   evolveSchema(
     { schemaId: 0, fields: [], identifierFieldIds: [] },
@@ -111,8 +119,10 @@ export function wantedTable(
     { formatVersion, lastColumnId: 0, allowIncompatible: true, caseSensitive: false },
   )
   const schema: Schema = { schemaId: 0, fields, identifierFieldIds: [] }
+  if (there && statement.location !== null && statement.location !== there.metadata.location)
+    throw keepsIts(table, 'place', `ALTER TABLE ${table} SET LOCATION '${statement.location}'`)
   return {
-    location: statement.location ?? defaultLocation(context, table),
+    location: statement.location ?? there?.metadata.location ?? defaultLocation(context, table),
     schema,
     spec: specFor(schema, statement.partitionedBy, formatVersion),
     properties,
@@ -132,12 +142,22 @@ export function specFor(schema: Schema, terms: readonly Term[], formatVersion: F
   )
 }
 
-function propertiesOf(statement: CreateTable): {
+function propertiesOf(
+  statement: CreateTable,
+  there: LoadedTable | null,
+): {
   readonly properties: Readonly<Record<string, string>>
   readonly formatVersion: 2 | 3
 } {
   const all = Object.fromEntries(statement.properties.map((one) => [one.key, one.value]))
-  const { 'format-version': version = '2', ...rest } = all
+  const now = there ? String(there.metadata.formatVersion) : '2'
+  const { 'format-version': version = now, ...rest } = all
+  if (there && version !== now)
+    throw keepsIts(
+      there.table,
+      'format version',
+      `ALTER TABLE ${there.table} SET TBLPROPERTIES ('format-version' = '3')`,
+    )
   if (version !== '2' && version !== '3')
     throw new LimnError('usage/argument', {
       message: `limn makes no tables of format version ${version}.`,
@@ -152,6 +172,14 @@ function propertiesOf(statement: CreateTable): {
 function defaultLocation(context: TableContext, table: TableId): string {
   const unique = Buffer.from(context.randomness.bytes(4)).toString('hex')
   return `${context.store.root}/${table.replace('.', '/')}-${unique}`
+}
+
+function keepsIts(table: TableId, what: string, statement: string): LimnError {
+  return new LimnError('usage/argument', {
+    message: `${table} keeps its ${what} when it is replaced.`,
+    notDone: 'Nothing was run.',
+    remedy: `Leave it out, and change it by a statement of its own: ${statement}`,
+  })
 }
 
 export function existsAlready(name: string): LimnError {

@@ -1,18 +1,24 @@
-import { LimnError } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import { parseStatement, type Statement } from '../sql/index.ts'
-import { alterTable, type TableContext } from '../table/index.ts'
+import { alterTable, type LiveRuns, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
+import { runCall } from './call.ts'
+import { runDelete, runTruncate, runUpdate } from './change-rows.ts'
 import { type CreateOptions, runCreateTable } from './create.ts'
 import { evaluateDefault } from './defaults.ts'
 import { tableOf, targetOf } from './guard.ts'
 import { runInsert } from './insert.ts'
+import { runMerge } from './merge.ts'
 import { loadTable } from './names.ts'
+import { runRefAction } from './refs.ts'
 import { rehearsal } from './rehearsal.ts'
 import type { StatementResult } from './result.ts'
 import { runSelect } from './select.ts'
 import { runShow } from './show.ts'
 
 export interface StatementOptions extends CreateOptions {
+  /** Runs at work on a table: what they rely on, maintenance leaves. Default: there are none. */
+  readonly live?: (table: TableId) => Promise<LiveRuns>
   /** Works everything out, commits and keeps nothing. Snapshot ids in the result are then of no snapshot. */
   readonly dryRun?: boolean
 }
@@ -39,7 +45,7 @@ export function isReadOnly(statement: Statement): boolean {
 export async function runStatement(
   context: TableContext,
   statement: Statement,
-  options: CreateOptions,
+  options: StatementOptions,
 ): Promise<StatementResult> {
   switch (statement.kind) {
     case 'query':
@@ -53,7 +59,8 @@ export async function runStatement(
     case 'alterTable': {
       const table = tableOf(statement.table, options.owner)
       const { action } = statement
-      if (action.kind === 'rename' || action.kind === 'createRef' || action.kind === 'dropRef') break
+      if (action.kind === 'createRef' || action.kind === 'dropRef') return runRefAction(context, table, action)
+      if (action.kind === 'rename') break
       const changes = await changesOf(action, await loadTable(context, table), (value, type) =>
         evaluateDefault(context, value, type),
       )
@@ -61,11 +68,17 @@ export async function runStatement(
       const change = changed ? 'altered' : 'unchanged'
       return { kind: 'altered', change, of: 'table', name: table, snapshotId: null }
     }
-    case 'dropTable':
-    case 'delete':
     case 'update':
+      return runUpdate(context, statement, options.owner, options)
+    case 'delete':
+      return runDelete(context, statement, options.owner, options)
     case 'merge':
+      return runMerge(context, statement, options.owner, options)
     case 'truncate':
+      return runTruncate(context, statement, options.owner)
+    case 'call':
+      return { kind: 'rows', result: await runCall(context, statement, options) }
+    case 'dropTable':
       targetOf(statement.table, options.owner)
       break
     default:

@@ -37,7 +37,7 @@ export function tableOf(path: Path, owner: OwnerOf): TableId {
 }
 
 /** Throws `usage/owned-table` for a table that changes through its contract alone. */
-function requireFree(table: TableId, owner: OwnerOf): void {
+export function requireFree(table: TableId, owner: OwnerOf): void {
   const owned = owner(table)
   if (owned === null) return
   throw new LimnError('usage/owned-table', {

@@ -2,54 +2,59 @@ import { LimnError } from '../base/index.ts'
 import type { PartitionSpec } from '../iceberg/index.ts'
 import { type Field, fieldById, type Schema } from '../schema/index.ts'
 import { type Insert, quoteIdentifier, quoteText, type SqlText } from '../sql/index.ts'
-import { append, layoutOf, overwrite, type TableContext } from '../table/index.ts'
-import { type OwnerOf, targetOf } from './guard.ts'
+import { append, layoutOf, overwrite, overwritePartitions, type TableContext } from '../table/index.ts'
+import { again } from './again.ts'
+import { type OwnerOf, type Target, targetOf } from './guard.ts'
 import { loadTable } from './names.ts'
 import { type Assigned, assignByName, assignByPosition, projectionSql, topColumn } from './project.ts'
 import type { RowsChanged } from './result.ts'
 import { duckText, followed } from './rewrite.ts'
 import { type BoundSelect, bindSelect, describeSelect, type SelectOptions } from './select.ts'
-import { changedOf } from './totals.ts'
+import { changedOf, insertedOf } from './totals.ts'
 
 /** Runs an INSERT: rows are appended, or replace partitions or what a condition matches, in one snapshot. */
-export async function runInsert(
+export function runInsert(
   context: TableContext,
   statement: Insert,
   owner: OwnerOf,
   options: SelectOptions,
 ): Promise<RowsChanged> {
   const target = targetOf(statement.table, owner)
+  return again(() => insertOnce(context, statement, target, options))
+}
+
+async function insertOnce(
+  context: TableContext,
+  statement: Insert,
+  target: Target,
+  options: SelectOptions,
+): Promise<RowsChanged> {
   const { schema, spec } = layoutOf((await loadTable(context, target.table)).metadata)
   const given = await staticValues(context, statement, schema, spec)
   await using select = await bindSelect(context, queryOf(statement), options)
   const sql = await rowsOf(context, statement, target.table, schema, given, select)
   const { mode } = statement
   const rows = { sql, tables: select.bound }
-  const write = { branch: target.branch }
+  const write = { branch: target.branch, onConflict: 'fail' } as const
   switch (mode.kind) {
     case 'append':
-      return changedOf('insert', target, await append(context, target.table, rows, write))
+      return insertedOf('insert', target, await append(context, target.table, rows, write))
     case 'replaceWhere': {
       const condition = duckText(mode.condition.text)
       const within = { ...rows, sql: withinSql(sql, target.table, condition) }
-      return changedOf('insert', target, await overwrite(context, target.table, condition, within, write))
+      return insertedOf('insert', target, await overwrite(context, target.table, condition, within, write))
     }
     case 'overwrite': {
       const dynamic = spec.fields.length > 0 && (given.size === 0 || mode.partition.some((one) => one.value === null))
-      if (dynamic)
-        throw new LimnError('iceberg/unsupported', {
-          message: 'limn does not replace partitions by the rows that come yet.',
-          notDone: 'Nothing was run.',
-          remedy: 'Name the partition with its value, or write INSERT INTO t REPLACE WHERE ….',
-        })
+      if (dynamic) {
+        const change = await overwritePartitions(context, target.table, rows, write)
+        return changedOf('insert', target, change, { inserted: change.written })
+      }
       const filter = [...given].map(
         ([field, value]) => `${quoteIdentifier(field.name)} IS NOT DISTINCT FROM (${value})`,
       )
-      return changedOf(
-        'insert',
-        target,
-        await overwrite(context, target.table, filter.join(' AND ') || 'TRUE', rows, write),
-      )
+      const all = filter.join(' AND ') || 'TRUE'
+      return insertedOf('insert', target, await overwrite(context, target.table, all, rows, write))
     }
   }
 }

@@ -21,8 +21,20 @@ export interface RowsChanged {
   readonly branch: string
   /** Null: no row was concerned, and nothing was committed. */
   readonly snapshotId: bigint | null
+  readonly rows: RowCounts
   readonly added: FileTotals
   readonly removed: FileTotals
+  /** Delete files and deletion vectors; `rows` are positions or keys. */
+  readonly deletes: { readonly added: FileTotals; readonly removed: FileTotals }
+}
+
+/** Rows of the table, as far as the statement tells them apart. */
+export interface RowCounts {
+  readonly inserted?: number
+  readonly updated?: number
+  readonly deleted?: number
+  /** Stayed as they were, and were written again with others of their file. */
+  readonly copied?: number
 }
 
 export interface FileTotals {

@@ -1,8 +1,9 @@
 import { LimnError, type TableId, tableId } from '../base/index.ts'
 import type { BoundTable, ColumnShape, ResultSet } from '../engine/index.ts'
+import type { Predicate } from '../expr/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
 import type { SqlText, TableReference } from '../sql/index.ts'
-import { type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
+import { countRows, type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
 import { type ResolvedName, resolveName, unknownTable } from './names.ts'
 import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
 import { type Point, pinAt, pointOf } from './version.ts'
@@ -15,6 +16,8 @@ export interface SelectOptions {
    * `offset` the same table is read whole, as by any query, under another name.
    */
   readonly subject?: { readonly table: TableId; readonly offset: number }
+  /** Gives namespaces that no part of the statement speaks of, each once. Default: by this query alone. */
+  readonly namespaces?: () => string
 }
 
 /** A query that DuckDB reads as it is, over tables pinned and opened. Disposing lets go of their files. */
@@ -44,22 +47,58 @@ export async function bindSelect(
   query: SqlText,
   options: SelectOptions = {},
 ): Promise<BoundSelect> {
+  const prepared = await prepareSelect(context, query, options)
+  const open = await openTables(context, [prepared])
+  const { sql, pins } = prepared
+  return { sql, pins, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
+}
+
+/** A query whose tables are found and pinned; none is open. */
+export interface PreparedSelect {
+  readonly sql: string
+  readonly pins: ReadonlyMap<TableId, PinnedTable>
+  /** Tables of which only the columns are asked for. */
+  readonly unread: ReadonlySet<TableId>
+  /** By table, what every row it uses satisfies; none: any row. */
+  readonly predicates: ReadonlyMap<TableId, Predicate>
+}
+
+export async function prepareSelect(
+  context: TableContext,
+  query: SqlText,
+  options: SelectOptions = {},
+): Promise<PreparedSelect> {
   const { sql, sources } = await locate(context, query, options)
   const pins = await pinAll(context, sources, options)
   const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
   const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
     [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
   )
-  const predicates = await context.engine.filters(sql, columns)
+  return { sql, pins, unread, predicates: await context.engine.filters(sql, columns) }
+}
+
+/** Tables held open for reading; disposing lets go of their files. */
+export interface OpenTables extends AsyncDisposable {
+  readonly bound: readonly BoundTable[]
+}
+
+/** Opens the tables of several queries, each once. Where several read one, it is opened whole. */
+export async function openTables(context: TableContext, prepared: readonly PreparedSelect[]): Promise<OpenTables> {
+  const wanted = new Map<TableId, { readonly pin: PinnedTable; readonly predicate: Predicate }>()
+  for (const { pins, unread, predicates } of prepared) {
+    for (const [id, pin] of pins) {
+      if (unread.has(id)) continue
+      const before = wanted.get(id)
+      const predicate = before ? undefined : predicates.get(id)
+      wanted.set(id, { pin: before?.pin ?? pin, predicate: predicate ?? { kind: 'true' } })
+    }
+  }
   const stack = new AsyncDisposableStack()
   try {
     const bound: BoundTable[] = []
-    for (const [id, pin] of pins) {
-      if (unread.has(id)) continue
-      const predicate = predicates.get(id) ?? { kind: 'true' as const }
+    for (const [id, { pin, predicate }] of wanted)
       bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
-    }
-    return { sql, bound, pins, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+    return { bound, [Symbol.asyncDispose]: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
     throw error
@@ -72,13 +111,28 @@ export async function runSelect(
   query: SqlText,
   options: SelectOptions = {},
 ): Promise<ResultSet> {
+  const counted = await countOf(context, query, options)
+  if (counted !== null) return counted
   await using select = await bindSelect(context, query, options)
   await using session = await context.engine.session(select.bound, { signal: context.signal })
   return await session.rows(select.sql)
 }
 
+const counting = /^\s*select\s+count\s*\(\s*\*\s*\)\s+from\s+[\w."]+\s*;?\s*$/i
+
+/** `SELECT count(*) FROM t`, at any version, is answered from metadata where they say it: no data file is opened. */
+async function countOf(context: TableContext, query: SqlText, options: SelectOptions): Promise<ResultSet | null> {
+  if (!/^\s*select\s+count\b/i.test(query.text)) return null
+  const { sql, sources } = await locate(context, query, options)
+  const [source] = sources
+  if (!source || sources.length > 1 || !counting.test(sql)) return null
+  const pin = (await pinAll(context, sources, options)).get(source.id)
+  const rows = pin ? await countRows(context, pin) : null
+  return rows === null ? null : { columns: [{ name: 'count_star()', type: 'BIGINT' }], rows: [[rows]] }
+}
+
 /** The columns a bound query puts out. */
-export function describeSelect(context: TableContext, select: BoundSelect) {
+export function describeSelect(context: TableContext, select: Pick<BoundSelect, 'sql' | 'pins'>) {
   return context.engine.describe(
     select.sql,
     new Map([...select.pins].map(([id, pin]) => [id, schemaOfPin(pin).fields])),
@@ -89,10 +143,10 @@ export function describeSelect(context: TableContext, select: BoundSelect) {
 async function locate(
   context: TableContext,
   query: SqlText,
-  { subject }: SelectOptions,
+  { subject, namespaces: given }: SelectOptions,
 ): Promise<{ readonly sql: string; readonly sources: readonly Source[] }> {
   const { text, travels } = placed(query)
-  const namespaces = namespacesBeside(text)
+  const namespaces = given ?? namespacesBeside(text)
   const sources: Source[] = []
   const edits: Edit[] = []
   for (const travel of travels) {
@@ -114,10 +168,11 @@ async function locate(
   const plain = applyEdits(text, [...edits, ...backtickEdits(text).filter((edit) => !inTravel(edit))])
   const parsed = await context.engine.parse(plain)
   const renamed: Edit[] = []
-  const taken = new Set(sources.map((source) => source.id))
+  const travelled = new Set(sources.map((source) => source.id))
+  const taken = new Set(travelled)
   for (const table of parsed.tables) {
     const parts = partsOf(table)
-    if (parts === null || (table.catalog === null && taken.has(boundIdOf(parts)))) continue
+    if (parts === null || (table.catalog === null && travelled.has(boundIdOf(parts)))) continue
     const name = resolveName(parts)
     const start = fromByteOffset(plain, table.location)
     const isSubject = name.part.kind === 'rows' && name.table === subject?.table
@@ -152,7 +207,7 @@ function lastWord(name: ResolvedName): string {
 }
 
 /** Namespaces `_0`, `_1`, … that the text does not speak of. */
-function namespacesBeside(text: string): () => string {
+export function namespacesBeside(text: string): () => string {
   let next = 0
   return () => {
     while (text.includes(`_${next}`)) next++

@@ -1,28 +1,39 @@
-import type { DataFile } from '../iceberg/index.ts'
+import { type ChangedFiles, type ChangeResult, sumsOf } from '../table/index.ts'
 import type { Target } from './guard.ts'
-import type { FileTotals, RowsChanged } from './result.ts'
+import type { RowCounts, RowsChanged } from './result.ts'
 
-interface FilesChanged {
-  readonly snapshotId: bigint | null
-  readonly added: readonly DataFile[]
-  readonly removed: readonly DataFile[]
-}
+const nothing = { files: 0, rows: 0, bytes: 0 }
 
-export function changedOf(statement: RowsChanged['statement'], target: Target, change: FilesChanged): RowsChanged {
+/** The result of an append or overwrite. */
+export function insertedOf(statement: RowsChanged['statement'], target: Target, change: ChangeResult): RowsChanged {
   return {
     kind: 'changed',
     statement,
     ...target,
     snapshotId: change.snapshotId,
-    added: totalsOf(change.added),
-    removed: totalsOf(change.removed),
+    rows: { inserted: change.inserted },
+    added: sumsOf(change.added),
+    removed: sumsOf(change.removed),
+    deletes: { added: nothing, removed: nothing },
   }
 }
 
-function totalsOf(files: readonly DataFile[]): FileTotals {
+/** The result of a change of rows. */
+export function changedOf(
+  statement: RowsChanged['statement'],
+  target: Target,
+  change: ChangedFiles & { readonly snapshotId: bigint | null },
+  rows: RowCounts,
+): RowsChanged {
+  const { added, removed, deletesAdded, deletesRemoved } = change.sums
   return {
-    files: files.length,
-    rows: files.reduce((sum, file) => sum + Number(file.recordCount), 0),
-    bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0),
+    kind: 'changed',
+    statement,
+    ...target,
+    snapshotId: change.snapshotId,
+    rows,
+    added,
+    removed,
+    deletes: { added: deletesAdded, removed: deletesRemoved },
   }
 }

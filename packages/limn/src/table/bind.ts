@@ -8,8 +8,8 @@ import {
   partitionKey,
   type ScanTask,
   specById,
-  statedNameMapping,
   type TableMetadata,
+  usableNameMapping,
 } from '../iceberg/index.ts'
 import type { Value } from '../schema/index.ts'
 import type { FileLease, StorePath } from '../storage/index.ts'
@@ -61,7 +61,7 @@ export function bindFiles(
         ...(deletes.length > 0 ? { deletes } : {}),
       }
     }),
-    nameMapping: statedNameMapping(metadata),
+    nameMapping: usableNameMapping(metadata, schemaOfPin(pin)),
     olderSchemas: metadata.schemas.filter((one) => one.schemaId !== pin.schemaId),
     ...(options.metadataColumns ? { metadataColumns: true } : {}),
   }

@@ -1,21 +1,24 @@
+import { join } from 'node:path'
 import { invariant, type TableId } from '../base/index.ts'
 import type { BoundTable } from '../engine/index.ts'
-import type { Predicate } from '../expr/index.ts'
-import {
-  type CommitCheck,
-  type DataFile,
-  type IsolationLevel,
-  mightMatch,
-  type ScanTask,
-  schemaById,
-  specById,
-} from '../iceberg/index.ts'
+import type { DataFile } from '../iceberg/index.ts'
+import { quoteIdentifier } from '../sql/index.ts'
 import type { StorePath } from '../storage/index.ts'
-import { bindFiles } from './bind.ts'
 import { type ChangeOptions, changeTable } from './commit.ts'
-import type { PinnedTable, TableContext } from './context.ts'
-import { leaseFiles, liveTableTasks } from './read.ts'
-import { type Layout, putFiles, writeLocal } from './write.ts'
+import { schemaOfPin, type TableContext } from './context.ts'
+import {
+  aliasOf,
+  candidates,
+  columnList,
+  liveRows,
+  openTarget,
+  rowChecks,
+  rowsWithout,
+  sharedTable,
+  sumsOf,
+  targetName,
+} from './target-rows.ts'
+import { writeRows } from './write.ts'
 
 /** Rows to write: a query, and the tables it names. */
 export interface RowSource {
@@ -25,6 +28,8 @@ export interface RowSource {
 
 export interface ChangeResult {
   readonly snapshotId: bigint
+  /** Rows that came from the query; an overwrite's other rows stayed and were written again. */
+  readonly inserted: number
   readonly added: readonly DataFile[]
   readonly removed: readonly DataFile[]
 }
@@ -39,10 +44,10 @@ export async function append(
   return sure(
     await changeTable(context, table, options, async ({ layout, folder }) => {
       await using session = await context.engine.session(rows.tables ?? [], { signal: context.signal })
-      const added = await putFiles(context, layout, await writeLocal(session, rows.sql, layout, folder))
+      const added = await writeRows(context, session, rows.sql, layout, folder)
       return {
         change: { operation: 'append', added, removed: [], written: writtenPaths(added) },
-        result: { added, removed: [] },
+        result: { inserted: sumsOf(added).rows, added, removed: [] },
       }
     }),
   )
@@ -62,26 +67,47 @@ export async function overwrite(
 ): Promise<ChangeResult> {
   return sure(
     await changeTable(context, table, options, async ({ pin, layout, folder }) => {
-      await using session = await context.engine.session(rows.tables ?? [], { signal: context.signal })
-      const { drop, rewrite, predicate } = await filesUnder(context, pin, filter)
-      const written = [...(await writeLocal(session, rows.sql, layout, `${folder}/new`))]
-      if (rewrite.length > 0)
-        written.push(...(await survivors(context, pin, rewrite, filter, layout, `${folder}/kept`)))
-      const added = await putFiles(context, layout, written)
-      const removed = [...drop, ...rewrite].map((task) => task.file)
-      const checks = checksOf(options.isolation ?? 'serializable', predicate)
+      const tables = rows.tables ?? []
+      const alias = aliasOf(table)
+      const { fields } = schemaOfPin(pin)
+      const condition = await context.engine.condition(
+        filter,
+        { id: table, alias, columns: fields },
+        new Map(tables.map((one) => [one.id, one.schema.fields])),
+      )
+      const { whole, some } = await candidates(context, pin, condition)
+      await using target = await openTarget(context, pin, some, tables)
+      const from = `${targetName} AS ${quoteIdentifier(alias)}`
+      await target.session.exec(`CREATE TABLE limn_hits AS SELECT _file, _pos FROM ${from} WHERE (${filter})`)
+      const counted = await target.session.rows('SELECT _file, count(*) FROM limn_hits GROUP BY _file')
+      const hits = new Map(counted.rows.map(([file, count]) => [String(file), BigInt(String(count))]))
+      const hit = some.filter((task) => hits.has(task.file.path))
+      const rewrite = hit.filter((task) => hits.get(task.file.path) !== liveRows(task))
+      const fresh = await writeRows(context, target.session, rows.sql, layout, join(folder, 'new'))
+      const added = [...fresh]
+      if (rewrite.length > 0) {
+        const lineage = pin.metadata.formatVersion >= 3
+        await using source = await openTarget(context, pin, rewrite, tables)
+        const extra = lineage ? ', _row_id, _last_updated_sequence_number' : ''
+        const hits = await sharedTable(target.session, 'limn_hits')
+        const kept = rowsWithout(hits, alias, `${columnList(fields)}${extra}`)
+        added.push(...(await writeRows(context, source.session, kept, layout, join(folder, 'kept'), { lineage })))
+      }
+      const removed = [...whole, ...hit].map((task) => task.file)
+      const checks = rowChecks({
+        isolation: options.isolation ?? 'serializable',
+        predicate: condition.atMost,
+        rewritten: rewrite,
+        referenced: [],
+        vectors: false,
+        keepsRows: false,
+      })
       return {
         change: { operation: 'overwrite', added, removed, written: writtenPaths(added), checks },
-        result: { added, removed },
+        result: { inserted: sumsOf(fresh).rows, added, removed },
       }
     }),
   )
-}
-
-function checksOf(isolation: IsolationLevel, predicate: Predicate): readonly CommitCheck[] {
-  const within = { kind: 'rows', predicate } as const
-  const rows: CommitCheck = { kind: 'noAddedDeletes', within }
-  return isolation === 'serializable' ? [rows, { kind: 'noAddedData', within }] : [rows]
 }
 
 function writtenPaths(files: readonly DataFile[]): readonly StorePath[] {
@@ -93,49 +119,4 @@ function sure<T extends { readonly snapshotId: bigint | null }>(result: T): T & 
   const { snapshotId } = result
   invariant(snapshotId !== null, 'a snapshot was made')
   return { ...result, snapshotId }
-}
-
-async function filesUnder(
-  context: TableContext,
-  pin: PinnedTable,
-  filter: string,
-): Promise<{ drop: readonly ScanTask[]; rewrite: readonly ScanTask[]; predicate: Predicate }> {
-  const schema = schemaById(pin.metadata, pin.schemaId)
-  const predicates = await context.engine.filters(
-    `SELECT * FROM ${pin.id} WHERE ${filter}`,
-    new Map([[pin.id, { columns: schema.fields }]]),
-  )
-  const predicate: Predicate = predicates.get(pin.id) ?? { kind: 'true' }
-  const drop: ScanTask[] = []
-  const rewrite: ScanTask[] = []
-  for (const task of await liveTableTasks(context, pin)) {
-    const { file } = task
-    const spec = specById(pin.metadata, file.specId)
-    if (!mightMatch(file, predicate, schema, spec)) continue
-    const matching = await matchingRows(context, pin, task, filter)
-    if (matching === 0n) continue
-    if (matching === file.recordCount) drop.push(task)
-    else rewrite.push(task)
-  }
-  return { drop, rewrite, predicate }
-}
-
-async function matchingRows(context: TableContext, pin: PinnedTable, task: ScanTask, filter: string): Promise<bigint> {
-  await using lease = await leaseFiles(context, [task])
-  await using session = await context.engine.session([bindFiles(pin, [task], lease)], { signal: context.signal })
-  const { rows } = await session.rows(`SELECT count(*) FROM ${pin.id} WHERE ${filter}`)
-  return BigInt(String(rows[0]?.[0] ?? 0))
-}
-
-async function survivors(
-  context: TableContext,
-  pin: PinnedTable,
-  rewritten: readonly ScanTask[],
-  filter: string,
-  layout: Layout,
-  folder: string,
-) {
-  await using lease = await leaseFiles(context, rewritten)
-  await using session = await context.engine.session([bindFiles(pin, rewritten, lease)], { signal: context.signal })
-  return await writeLocal(session, `SELECT * FROM ${pin.id} WHERE (${filter}) IS NOT TRUE`, layout, folder)
 }

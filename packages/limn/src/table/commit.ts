@@ -1,16 +1,9 @@
 import { LimnError, randomPositiveLong, type TableId } from '../base/index.ts'
-import {
-  type CommitOutcome,
-  type IsolationLevel,
-  type LoadedTable,
-  schemaById,
-  specById,
-  type TableMetadata,
-} from '../iceberg/index.ts'
+import type { CommitOutcome, IsolationLevel, LoadedTable } from '../iceberg/index.ts'
 import { commitPending, deleteDebris, type Ended, Retries, unknownOutcome } from './commit-loop.ts'
 import { type PendingItem, type PendingTable, type SnapshotChange, stagePending, unstaged } from './commit-pending.ts'
 import { type PinnedTable, pinRef, type TableContext } from './context.ts'
-import type { Layout } from './write.ts'
+import { type Layout, layoutOf } from './write.ts'
 
 export type { Gathering, SnapshotChange } from './commit-pending.ts'
 
@@ -38,15 +31,6 @@ export interface Working {
 export interface Worked<R> {
   readonly change: SnapshotChange | null
   readonly result: R
-}
-
-/** The layout new files of a table get: its current schema and default spec. */
-export function layoutOf(metadata: TableMetadata): Layout {
-  return {
-    location: metadata.location,
-    schema: schemaById(metadata, metadata.currentSchemaId),
-    spec: specById(metadata, metadata.defaultSpecId),
-  }
 }
 
 /**

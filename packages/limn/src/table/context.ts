@@ -43,13 +43,27 @@ export interface PinnedTable {
   readonly schemaId: number
 }
 
-/** Pins a table where a ref points. A ref other than `main` that does not exist gives null. */
+/**
+ * Pins a table where a ref points: a branch is read with the table's current schema, as it goes on being written, a tag
+ * with the schema its snapshot was written with. A ref other than `main` that does not exist gives null.
+ */
 export function pinRef(loaded: LoadedTable, ref = 'main'): PinnedTable | null {
   const { metadata } = loaded
   if (ref === 'main') {
     return { id: loaded.table, metadata, snapshotId: metadata.currentSnapshotId, schemaId: metadata.currentSchemaId }
   }
   const target = metadata.refs[ref]
+  if (!target) return null
+  const pin = pinSnapshot(loaded, target.snapshotId)
+  return target.type === 'branch' ? { ...pin, schemaId: metadata.currentSchemaId } : pin
+}
+
+/**
+ * Pins a branch that a run stages on, read with the schema it was staged with, which need not be the table's yet. Null
+ * when there is no such branch.
+ */
+export function pinStaged(loaded: LoadedTable, branch: string): PinnedTable | null {
+  const target = loaded.metadata.refs[branch]
   return target ? pinSnapshot(loaded, target.snapshotId) : null
 }
 

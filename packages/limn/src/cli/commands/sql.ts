@@ -67,7 +67,11 @@ function printRows(
 }
 
 /** One line that says what happened, or the same as JSON. */
-function printChange(result: Exclude<StatementResult, { kind: 'rows' }>, json: boolean, dryRun: boolean): string {
+export function printChange(
+  result: Exclude<StatementResult, { kind: 'rows' }>,
+  json: boolean,
+  dryRun: boolean,
+): string {
   // What a dry run commits exists nowhere: its id would name nothing.
   const snapshotId = dryRun || result.snapshotId === null ? null : String(result.snapshotId)
   if (json) return toJson({ ...result, snapshotId, dryRun })
@@ -77,16 +81,32 @@ function printChange(result: Exclude<StatementResult, { kind: 'rows' }>, json: b
 }
 
 function changedText(result: Changed): string {
-  const { added, removed, table, branch } = result
+  const { added, removed, deletes, table, branch } = result
   const name = branch === 'main' ? table : `${table}, branch ${branch}`
-  const files = (one: Changed['added']) =>
-    `${formatCount(one.files)} ${one.files === 1 ? 'file' : 'files'} with ${formatCount(one.rows)} ${one.rows === 1 ? 'row' : 'rows'}, ${formatBytes(one.bytes)}`
-  if (added.files === 0 && removed.files === 0) return `${name}: no row was concerned`
+  const files = (one: Changed['added'], what = 'file') => counted(one.files, what)
+  const held = (one: Changed['added']) => `${counted(one.rows, 'row')}, ${formatBytes(one.bytes)}`
+  if (added.files === 0 && removed.files === 0 && deletes.added.files === 0) return `${name}: no row was concerned`
   const parts = [
-    added.files > 0 ? `wrote ${files(added)}` : '',
-    removed.files > 0 ? `took out ${files(removed)}` : '',
+    ...rowsText(result),
+    added.files > 0 ? `wrote ${files(added)} with ${held(added)}` : '',
+    deletes.added.files > 0 ? `wrote ${files(deletes.added, 'delete file')}, ${formatBytes(deletes.added.bytes)}` : '',
+    removed.files > 0 ? `took out ${files(removed)} with ${held(removed)}` : '',
   ].filter((part) => part !== '')
   return `${name}: ${parts.join('; ')}`
+}
+
+/** Rows by what became of them, where files do not say it. */
+function rowsText({ statement, rows }: Changed): readonly string[] {
+  if (statement === 'insert' || statement === 'create' || statement === 'replace') return []
+  const said = (['inserted', 'updated', 'deleted'] as const).flatMap((kind) => {
+    const count = rows[kind] ?? 0
+    return count > 0 ? [`${kind} ${counted(count, 'row')}`] : []
+  })
+  return said.length > 0 ? [said.join(', ')] : []
+}
+
+function counted(count: number, what: string): string {
+  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
 }
 
 function alteredText(result: Extract<StatementResult, { kind: 'altered' }>): string {

@@ -15,9 +15,12 @@ import type { BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, explainRun } from './errors.ts'
 import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
 import { Footers } from './read/footers.ts'
+import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
+import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
 
 export interface DuckDbOptions {
@@ -39,18 +42,22 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   })
-  return new DuckDb(instance)
+  return new DuckDb(instance, options.temporaryFolder)
 }
 
 class DuckDb implements FileEngine {
   private readonly instance: DuckDBInstance
-  private readonly footers = new Footers()
+  readonly footers = new Footers()
+  readonly avro: AvroFiles
+  readonly nanos: ZonedNanos
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
 
-  constructor(instance: DuckDBInstance) {
+  constructor(instance: DuckDBInstance, temporaryFolder: string) {
     this.instance = instance
+    this.avro = new AvroFiles(temporaryFolder)
+    this.nanos = new ZonedNanos(temporaryFolder)
   }
 
   async parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery> {
@@ -130,7 +137,7 @@ class DuckDb implements FileEngine {
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      await this.bindAll(new Binder(connection, this.footers), tables)
+      await this.bindAll(new Binder(connection, this), tables)
     } catch (error) {
       await this.detach(connection, database)
       throw explainRun(error, '')
@@ -142,7 +149,7 @@ class DuckDb implements FileEngine {
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      const binder = new Binder(connection, this.footers, { portable: true })
+      const binder = new Binder(connection, this, { portable: true })
       await connection.run(createSchema(table))
       await binder.bind(table)
       return binder.statements.join(';\n')
@@ -158,6 +165,8 @@ class DuckDb implements FileEngine {
 
   close(): void {
     this.instance.closeSync()
+    this.avro.close()
+    this.nanos.close()
   }
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
@@ -214,7 +223,8 @@ function nameOf(id: TableId): string {
 }
 
 function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
-  const list = columns.map((column) => `${quoteIdentifier(column.name)} ${duckTypeOf(column.type)}`)
+  const names = namesApart(columns.map((column) => column.name))
+  const list = columns.map((column, i) => `${quoteIdentifier(names[i] ?? column.name)} ${duckTypeOf(column.type)}`)
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
 }
 

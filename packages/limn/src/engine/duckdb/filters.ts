@@ -1,7 +1,7 @@
 import type { TableId } from '../../base/index.ts'
 import { always, and, type ComparisonOperator, never, or, type Predicate } from '../../expr/index.ts'
 import { decimalOf, isPrimitive, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
-import { duckType } from '../../sql/index.ts'
+import { duckType, quoteIdentifier } from '../../sql/index.ts'
 import type { ColumnShape } from '../engine.ts'
 
 /**
@@ -37,7 +37,7 @@ export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
 }
 
 function extremes(type: Type): readonly [string, string] {
-  if (!isPrimitive(type)) return ['NULL', 'NULL']
+  if (!isPrimitive(type)) return ['NULL', someValue(type)]
   const decimal = decimalOf(type)
   if (decimal) {
     const nines = `${'9'.repeat(decimal.precision - decimal.scale) || '0'}${decimal.scale > 0 ? `.${'9'.repeat(decimal.scale)}` : ''}`
@@ -59,6 +59,13 @@ function extremes(type: Type): readonly [string, string] {
       return ["TIMESTAMP '-infinity'", "TIMESTAMP 'infinity'"]
     case 'timestamptz':
       return ["TIMESTAMPTZ '-infinity'", "TIMESTAMPTZ 'infinity'"]
+    case 'timestamp_ns':
+    case 'timestamptz_ns':
+      return ["'-infinity'::TIMESTAMP_NS", "'infinity'::TIMESTAMP_NS"]
+    case 'unknown':
+      return ['NULL', 'NULL']
+    case 'variant':
+      return ['NULL', '1::VARIANT']
     case 'time':
       return ["TIME '00:00:00'", "TIME '23:59:59.999999'"]
     case 'string':
@@ -67,6 +74,20 @@ function extremes(type: Type): readonly [string, string] {
       return ["'00000000-0000-0000-0000-000000000000'::UUID", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::UUID"]
     default:
       return ["''::BLOB", "'\\xFF\\xFF'::BLOB"]
+  }
+}
+
+/** A value of a nested type: a column without one would be taken to be null everywhere. */
+function someValue(type: Exclude<Type, PrimitiveType>): string {
+  switch (type.type) {
+    case 'struct': {
+      const fields = type.fields.map((field) => `${quoteIdentifier(field.name)} := ${extremes(field.type)[1]}`)
+      return `struct_pack(${fields.join(', ')})`
+    }
+    case 'list':
+      return `[${extremes(type.element)[1]}]`
+    case 'map':
+      return `MAP {${extremes(type.key)[1]}: ${extremes(type.value)[1]}}`
   }
 }
 
@@ -285,6 +306,8 @@ const plainTypes: Readonly<Partial<Record<PrimitiveType, string>>> = {
   date: 'DATE',
   timestamp: 'TIMESTAMP',
   timestamptz: 'TIMESTAMP WITH TIME ZONE',
+  timestamp_ns: 'TIMESTAMP_NS',
+  timestamptz_ns: 'TIMESTAMP_NS',
   string: 'VARCHAR',
 }
 

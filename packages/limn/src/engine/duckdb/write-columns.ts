@@ -1,7 +1,7 @@
 import { LimnError } from '../../base/index.ts'
 import { type Field, fixedLengthOf, isPrimitive, type Schema, type Type } from '../../schema/index.ts'
 import { quoteIdentifier, quoteText } from '../../sql/index.ts'
-import { duckTypeOf } from './binding.ts'
+import { duckTypeOf } from './read/project.ts'
 
 /** The columns of a data file: those of the schema, without columns of unknown type, which no file holds. */
 export function fileColumns(schema: Schema): readonly Field[] {
@@ -27,7 +27,7 @@ export function projection(columns: readonly Field[]): string {
 /** An expression cast to how a type is stored; what holds a variant or an unknown field is built anew around it. */
 function stored(type: Type, value: string, depth: number, path: string): string {
   if (isPrimitive(type)) {
-    if (type === 'variant') return `variant_to_parquet_variant(CAST(${value} AS VARIANT))`
+    if (type === 'variant') return `CAST(${value} AS VARIANT)`
     if (fixedLengthOf(type) !== null) return storedFixed(type, value, path)
     return `CAST(${value} AS ${duckTypeOf(type)})`
   }
@@ -90,7 +90,7 @@ export function fieldIds(columns: readonly Field[]): string {
 }
 
 function idOf(id: number, type: Type): string {
-  if (isPrimitive(type)) return type === 'variant' ? `{__duckdb_field_id: ${id}}` : String(id)
+  if (isPrimitive(type)) return String(id)
   const inner = (members: readonly string[]) => `{${[`__duckdb_field_id: ${id}`, ...members].join(', ')}}`
   switch (type.type) {
     case 'struct':

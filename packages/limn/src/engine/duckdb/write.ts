@@ -33,11 +33,11 @@ interface Part {
 export async function writeFiles(run: RunSql, sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
   await mkdir(target.folder, { recursive: true })
   const partitions = partitionColumns(target.spec, target.schema)
-  const order =
-    target.sortOrder && target.sortOrder.fields.length > 0 ? orderSql(target.sortOrder, target.schema) : null
+  const sorted = target.sortOrder && target.sortOrder.fields.length > 0 && target.orderBy === undefined
+  const order = sorted && target.sortOrder ? orderSql(target.sortOrder, target.schema) : null
   const parts =
     partitions.length === 0
-      ? await writeWhole(run, sql, target, order)
+      ? await writeWhole(run, sql, target, order ?? target.orderBy ?? null)
       : await writePartitioned(run, sql, target, partitions, order)
   const out: WrittenFile[] = []
   for (const part of parts.toSorted((a, b) => compareUtf8(a.local, b.local))) {

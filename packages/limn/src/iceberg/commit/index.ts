@@ -6,6 +6,7 @@ export { type ColumnPath, columnOf, findColumn } from './evolve-columns.ts'
 export * from './evolve-mapping.ts'
 export * from './evolve-schema.ts'
 export * from './evolve-spec.ts'
+export * from './fresh-shape.ts'
 export {
   changeRefs,
   type RefChange,

@@ -35,14 +35,19 @@ export type CommitCheck =
   | { readonly kind: 'noAddedData'; readonly within: Region }
   /** No data file within the region was removed, rewrites of the same rows aside. */
   | { readonly kind: 'noRemovedData'; readonly within: Region }
-  /** No delete file was added that may hide rows within the region. */
-  | { readonly kind: 'noAddedDeletes'; readonly within: Region }
+  /**
+   * No delete file was added that may hide rows within the region. `deleted: 'ignore'` where rows that are just gone do not
+   * matter: then only those count that other rows came with, in place of the hidden ones.
+   */
+  | { readonly kind: 'noAddedDeletes'; readonly within: Region; readonly deleted?: 'ignore' }
   /** No new delete file applies to these files. `equality: 'ignore'` where the rewritten rows keep their sequence number. */
   | { readonly kind: 'noDeletesFor'; readonly files: readonly SeenFile[]; readonly equality?: 'ignore' }
   /** No deletion vector was added for these data files: a file has at most one. */
   | { readonly kind: 'noVectorsFor'; readonly paths: ReadonlySet<StorePath> }
   /** These files, of any content, are still there. `deleted: 'ignore'` where a file whose rows were all deleted may be gone. */
   | { readonly kind: 'stillLive'; readonly files: readonly DataFile[]; readonly deleted?: 'ignore' }
+  /** No data file is of another partition spec, compacted ones included: equality deletes meet files of their spec alone. */
+  | { readonly kind: 'noOtherSpecs'; readonly specIds: ReadonlySet<number> }
   /** The partitions as a whole: nothing was added, removed or deleted in them. */
   | { readonly kind: 'untouched'; readonly within: Region }
 
@@ -121,7 +126,7 @@ function broken(input: Input, check: CommitCheck): Conflict | null {
       return find(
         input,
         'deletes-added',
-        removesRows,
+        check.deleted === 'ignore' ? (step) => step.snapshot.operation === 'overwrite' : removesRows,
         'added',
         (file) => !isData(file) && within(input, file, check.within),
       )
@@ -140,6 +145,14 @@ function broken(input: Input, check: CommitCheck): Conflict | null {
         () => true,
         'added',
         (file) => isDeletionVector(file) && check.paths.has(referencedFile(file) ?? file.path),
+      )
+    case 'noOtherSpecs':
+      return find(
+        input,
+        'data-added',
+        () => true,
+        'added',
+        (file) => isData(file) && !check.specIds.has(file.specId),
       )
     case 'stillLive': {
       const keys = new Set(check.files.map(identity))

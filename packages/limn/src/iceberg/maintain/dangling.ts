@@ -1,7 +1,8 @@
 import { unreachable } from '../../base/index.ts'
-import { referencedFile } from '../scan/deletes.ts'
+import { mightName, referencedFile } from '../scan/deletes.ts'
+import { PathMap } from '../scan/paths.ts'
 import type { ManifestEntry, TableMetadata } from '../spec/types.ts'
-import { deleteKindOf, mightName, partitionIdentity, unpartitionedSpecs } from './delete-scope.ts'
+import { deleteKindOf, partitionIdentity, unpartitionedSpecs } from './delete-scope.ts'
 import type { Inventory } from './inventory.ts'
 
 /** A delete file that no live row can be reached by, and why. */
@@ -16,37 +17,37 @@ export interface DanglingDelete {
 }
 
 /**
- * Delete files of a snapshot that apply to none of its data files, by sequence number, partition and named file
+ * Delete files of a snapshot that apply to none of its data files, by sequence number, partition and named file, by any spelling
  * (specification, "Scan Planning"). Errs towards keeping: bounds of equality values are not looked at.
  */
 export function danglingDeletes(metadata: TableMetadata, inventory: Inventory): readonly DanglingDelete[] {
   const everywhere = unpartitionedSpecs(metadata)
-  const byPath = new Map(inventory.data.map((entry) => [entry.file.path, entry]))
+  const byPath = new PathMap<ManifestEntry>()
+  for (const entry of inventory.data) byPath.add(entry.file.path, entry)
   const byPartition = Map.groupBy(inventory.data, (entry) => partitionIdentity(entry.file))
   const oldest = new Map([...byPartition].map(([key, entries]) => [key, oldestOf(entries)]))
   const oldestAnywhere = oldestOf(inventory.data)
   const underVector = new Set<string>()
   for (const entry of inventory.deletes) {
     const path = referencedFile(entry.file)
-    const data = path === null ? undefined : byPath.get(path)
-    if (path !== null && deleteKindOf(entry.file) === 'vector' && reaches(entry, data)) underVector.add(path)
+    if (path === null || deleteKindOf(entry.file) !== 'vector') continue
+    for (const data of byPath.get(path)) if (reaches(entry, data)) underVector.add(data.file.path)
   }
   const judge = (entry: ManifestEntry): DanglingDelete['because'] | null => {
     const kind = deleteKindOf(entry.file)
     switch (kind) {
       case 'vector': {
         const path = referencedFile(entry.file)
-        return path !== null && reaches(entry, byPath.get(path)) ? null : 'no-such-file'
+        return path !== null && byPath.get(path).some((data) => reaches(entry, data)) ? null : 'no-such-file'
       }
       case 'position': {
         const path = referencedFile(entry.file)
-        const partition = partitionIdentity(entry.file)
         if (path !== null) {
-          const data = byPath.get(path)
-          if (!reaches(entry, data) || !data || partitionIdentity(data.file) !== partition) return 'no-such-file'
-          return underVector.has(path) ? 'superseded-by-vector' : null
+          const about = byPath.get(path).filter((data) => reaches(entry, data))
+          if (about.length === 0) return 'no-such-file'
+          return about.every((data) => underVector.has(data.file.path)) ? 'superseded-by-vector' : null
         }
-        const within = (byPartition.get(partition) ?? []).filter(
+        const within = (byPartition.get(partitionIdentity(entry.file)) ?? []).filter(
           (data) => reaches(entry, data) && mightName(entry.file, data.file.path),
         )
         if (within.length === 0) return 'no-older-file'
@@ -66,8 +67,8 @@ export function danglingDeletes(metadata: TableMetadata, inventory: Inventory): 
   })
 }
 
-function reaches(entry: ManifestEntry, data: ManifestEntry | undefined): boolean {
-  return data !== undefined && data.dataSequenceNumber <= entry.dataSequenceNumber
+function reaches(entry: ManifestEntry, data: ManifestEntry): boolean {
+  return data.dataSequenceNumber <= entry.dataSequenceNumber
 }
 
 function oldestOf(entries: readonly ManifestEntry[]): bigint | undefined {

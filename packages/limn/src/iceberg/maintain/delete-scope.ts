@@ -1,6 +1,6 @@
-import { compareUtf8, type Value } from '../../schema/index.ts'
-import type { StorePath } from '../../storage/index.ts'
-import { referencedFile } from '../scan/deletes.ts'
+import type { Value } from '../../schema/index.ts'
+import { mightName, referencedFile } from '../scan/deletes.ts'
+import { PathMap } from '../scan/paths.ts'
 import { specById } from '../spec/lookup.ts'
 import type { DataFile, ManifestEntry, TableMetadata } from '../spec/types.ts'
 import type { Inventory } from './inventory.ts'
@@ -12,17 +12,6 @@ export type DeleteKind = 'vector' | 'position' | 'equality'
 export function deleteKindOf(file: DataFile): DeleteKind {
   if (file.content === 2) return 'equality'
   return file.format === 'puffin' ? 'vector' : 'position'
-}
-
-/** The reserved field id of a position delete's `file_path`. */
-const filePathId = 2_147_483_546
-
-/** Whether the bounds of a position-delete file's paths leave room for a path. */
-export function mightName(file: DataFile, path: StorePath): boolean {
-  const low = file.lowerBounds.get(filePathId)
-  const high = file.upperBounds.get(filePathId)
-  if (low && compareUtf8(path, Buffer.from(low).toString()) < 0) return false
-  return !(high && compareUtf8(path, Buffer.from(high).toString()) > 0)
 }
 
 /** A text that two files share exactly when they have one spec and one partition. */
@@ -51,14 +40,14 @@ export interface DeleteScope {
 }
 
 /**
- * Indexes a snapshot's delete files. A vector applies to the file it names from its own sequence number back; position
- * deletes likewise, by name or partition, unless a vector applies; equality deletes to strictly older files of their
- * partition, or of every partition when their spec parts nothing.
+ * Indexes a snapshot's delete files. A vector applies to the file it names, by any spelling, from its own sequence number
+ * back; position deletes likewise, by name or partition, unless a vector applies; equality deletes to strictly older
+ * files of their partition, or of every partition when their spec parts nothing. What a scan applies is among them.
  */
 export function deleteScope(metadata: TableMetadata, inventory: Pick<Inventory, 'deletes'>): DeleteScope {
   const everywhere = unpartitionedSpecs(metadata)
-  const vectors = new Map<string, ManifestEntry[]>()
-  const named = new Map<string, ManifestEntry[]>()
+  const vectors = new PathMap<ManifestEntry>()
+  const named = new PathMap<ManifestEntry>()
   const byPartition = new Map<string, ManifestEntry[]>()
   const equality = new Map<string, ManifestEntry[]>()
   const global: ManifestEntry[] = []
@@ -75,18 +64,16 @@ export function deleteScope(metadata: TableMetadata, inventory: Pick<Inventory, 
       continue
     }
     const path = referencedFile(entry.file)
-    if (kind === 'vector') push(vectors, path ?? '', entry)
-    else if (path !== null) push(named, path, entry)
+    if (path !== null) (kind === 'vector' ? vectors : named).add(path, entry)
     else push(byPartition, partitionIdentity(entry.file), entry)
   }
   return {
     of(data) {
       const partition = partitionIdentity(data.file)
       const since = (entry: ManifestEntry) => entry.dataSequenceNumber >= data.dataSequenceNumber
-      const found = (vectors.get(data.file.path) ?? []).filter(since)
+      const found = vectors.get(data.file.path).filter(since)
       if (found.length === 0) {
-        for (const entry of named.get(data.file.path) ?? [])
-          if (since(entry) && partitionIdentity(entry.file) === partition) found.push(entry)
+        found.push(...named.get(data.file.path).filter(since))
         for (const entry of byPartition.get(partition) ?? [])
           if (since(entry) && mightName(entry.file, data.file.path)) found.push(entry)
       }

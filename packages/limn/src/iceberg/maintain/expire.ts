@@ -14,6 +14,11 @@ export interface ExpireOptions {
   readonly snapshotIds?: readonly bigint[]
   /** Refs of runs that are alive: they and what they reach stay, whatever their age. */
   readonly liveRefs?: ReadonlySet<string>
+  /**
+   * Snapshots of branches that others tell changes from: they and all later ones of the branch stay, so that what has
+   * changed since can still be told.
+   */
+  readonly toldFrom?: ReadonlySet<bigint>
 }
 
 export interface ExpirePlan {
@@ -76,6 +81,9 @@ export function planExpiry(metadata: TableMetadata, options: ExpireOptions): Exp
       if (open) keep(snapshot, count < least ? `the latest ${least} of ${name}` : `the age kept of ${name}`)
       count++
     }
+    const line = [...ancestorsOf(metadata, ref.snapshotId)]
+    const last = line.findLastIndex((snapshot) => options.toldFrom?.has(snapshot.snapshotId))
+    for (const snapshot of line.slice(0, last + 1)) keep(snapshot, 'others tell changes from it')
   }
   for (const snapshot of metadata.snapshots) {
     if (referenced.has(snapshot.snapshotId)) continue

@@ -132,7 +132,7 @@ export function referencedFile(file: DataFile): StorePath | null {
 const schemeAndAuthority = /^[^/]*:\/\/[^/]*/
 
 /** Whether position deletes may name a data file: by the bounds of their paths, where all are spelled alike. */
-function mightName(deletes: DataFile, path: StorePath): boolean {
+export function mightName(deletes: DataFile, path: StorePath): boolean {
   const bound = (bytes: Uint8Array | undefined) => (bytes ? canonicalPath(Buffer.from(bytes).toString()) : null)
   const low = bound(deletes.lowerBounds.get(deleteFilePathId))
   const high = bound(deletes.upperBounds.get(deleteFilePathId))

@@ -2,51 +2,74 @@ import type { ObjectStore } from '../../storage/index.ts'
 import { decodeManifest, decodeManifestList, inlineManifest } from '../spec/manifest.ts'
 import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
 
-/** Reads manifest lists and manifests, which never change, and keeps the latest decoded ones. */
+/**
+ * Reads manifest lists and manifests, which never change, and keeps the latest decoded ones: as many as have
+ * `entriesMax` rows together (default 20 000). A manifest with more rows than that is decoded anew each time.
+ */
 export class ManifestReader {
   private readonly store: ObjectStore
   private readonly max: number
-  private readonly cache = new Map<string, unknown>()
+  private readonly cache = new Map<string, { readonly rows: readonly unknown[] }>()
+  private kept = 0
 
   constructor(store: ObjectStore, options: { readonly entriesMax?: number } = {}) {
     this.store = store
-    this.max = options.entriesMax ?? 2000
+    this.max = options.entriesMax ?? 20_000
   }
 
   /** The manifests of a snapshot, in the list's order. */
-  manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]> {
+  async manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]> {
     const { manifestList, manifests } = snapshot
     if (manifestList === null) {
       const inline = (manifests ?? []).map((path) =>
-        this.cached(`list of ${path}`, async () =>
+        this.cached(`list of ${path}`, true, async () => [
           inlineManifest(await this.store.read(path, undefined, options(signal)), path, snapshot.snapshotId),
-        ),
+        ]),
       )
-      return Promise.all(inline)
+      return (await Promise.all(inline)).flat()
     }
-    return this.cached(manifestList, async () =>
+    return this.cached(manifestList, true, async () =>
       decodeManifestList(await this.store.read(manifestList, undefined, options(signal))),
     )
   }
 
-  /** All entries of a manifest, deleted ones included. */
-  entriesOf(manifest: ManifestFile, signal?: AbortSignal): Promise<readonly ManifestEntry[]> {
+  /**
+   * All entries of a manifest, deleted ones included. `keep: false` for one of more manifests than can be kept: reading
+   * them would push out everything else, and then each other.
+   */
+  entriesOf(
+    manifest: ManifestFile,
+    signal?: AbortSignal,
+    { keep = true }: { readonly keep?: boolean } = {},
+  ): Promise<readonly ManifestEntry[]> {
     return this.cached(
       manifest.path,
+      keep,
       async () => decodeManifest(await this.store.read(manifest.path, undefined, options(signal)), manifest).entries,
     )
   }
 
-  private async cached<T>(path: string, load: () => Promise<T>): Promise<T> {
-    const known = this.cache.get(path) as T | undefined
-    if (known !== undefined) return known
-    const value = await load()
-    if (this.cache.size >= this.max) {
-      const oldest = this.cache.keys().next()
-      if (!oldest.done) this.cache.delete(oldest.value)
+  /** Whether the entries of these manifests can be kept together. */
+  canKeep(manifests: readonly ManifestFile[]): boolean {
+    let rows = 0
+    for (const one of manifests) rows += one.addedFilesCount + one.existingFilesCount + one.deletedFilesCount
+    return rows <= this.max
+  }
+
+  private async cached<T>(path: string, keep: boolean, load: () => Promise<readonly T[]>): Promise<readonly T[]> {
+    const known = this.cache.get(path)
+    if (known !== undefined) return known.rows as readonly T[]
+    const rows = await load()
+    if (!keep || rows.length > this.max || this.cache.has(path)) return rows
+    for (const [oldest, { rows: gone }] of this.cache) {
+      if (this.kept + rows.length + 1 <= this.max) break
+      this.cache.delete(oldest)
+      this.kept -= gone.length + 1
     }
-    this.cache.set(path, value)
-    return value
+    this.cache.set(path, { rows })
+    // An empty list takes room too.
+    this.kept += rows.length + 1
+    return rows
   }
 }
 

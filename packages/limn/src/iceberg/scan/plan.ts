@@ -208,8 +208,11 @@ async function entriesOf(
   keep: (entry: ManifestEntry, specId: number) => boolean,
 ): Promise<ManifestEntry[]> {
   const wanted = list.filter((one) => one.content === content && one.addedFilesCount + one.existingFilesCount > 0)
+  const canKeep = manifests.canKeep(wanted)
   const kept = await mapConcurrently(wanted, openManifestsMax, async (manifest) =>
-    (await manifests.entriesOf(manifest, signal)).filter((entry) => entry.status !== 2 && keep(entry, manifest.specId)),
+    (await manifests.entriesOf(manifest, signal, { keep: canKeep })).filter(
+      (entry) => entry.status !== 2 && keep(entry, manifest.specId),
+    ),
   )
   return kept.flat()
 }

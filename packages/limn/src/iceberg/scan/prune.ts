@@ -86,30 +86,25 @@ function mightNotHold(predicate: Predicate, rangeOf: RangeOf): boolean {
 }
 
 function mightCompare(range: Range, operator: keyof typeof opposite, value: Value): boolean {
-  if (!range.mayBeValue) return false
-  const { low, high, type } = range
-  const aboveLow = low === null ? 1 : compareValues(type, value, low)
-  const belowHigh = high === null ? -1 : compareValues(type, value, high)
+  const { type } = range
+  // Each figure of a file is a map to decode: what one of them decides asks for no other.
+  const aboveLow = () => (range.low === null ? 1 : compareValues(type, value, range.low))
+  const belowHigh = () => (range.high === null ? -1 : compareValues(type, value, range.high))
   switch (operator) {
     case 'eq':
-      return aboveLow >= 0 && belowHigh <= 0
+      return aboveLow() >= 0 && belowHigh() <= 0 && range.mayBeValue
     case 'ne':
-      return !(
-        low !== null &&
-        high !== null &&
-        aboveLow === 0 &&
-        belowHigh === 0 &&
-        type !== 'string' &&
-        type !== 'binary'
-      )
+      if (!range.mayBeValue) return false
+      if (type === 'string' || type === 'binary' || range.low === null || range.high === null) return true
+      return aboveLow() !== 0 || belowHigh() !== 0
     case 'lt':
-      return aboveLow > 0
+      return aboveLow() > 0 && range.mayBeValue
     case 'le':
-      return aboveLow >= 0
+      return aboveLow() >= 0 && range.mayBeValue
     case 'gt':
-      return belowHigh < 0
+      return belowHigh() < 0 && range.mayBeValue
     case 'ge':
-      return belowHigh <= 0
+      return belowHigh() <= 0 && range.mayBeValue
   }
 }
 
@@ -161,19 +156,27 @@ export function manifestMightMatch(
 function boundsOf(file: DataFile, schema: Schema, column: string): Range | null {
   const field = fieldByName(schema, column)
   if (!field || typeof field.type !== 'string') return null
-  const bound = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : safeDecode(field.type, bytes))
-  const nulls = file.nullValueCounts.get(field.id)
-  const values = file.valueCounts.get(field.id) ?? file.recordCount
-  const nans = file.nanValueCounts.get(field.id) ?? 0n
-  const unbounded = isFloating(field.type) && (nans > 0n || !file.nanValueCounts.has(field.id))
-  // A null struct makes its fields null, and not every writer counts those.
-  const nested = !schema.fields.some((top) => top.id === field.id)
+  const { id, type } = field
+  const bound = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : safeDecode(type, bytes))
   return {
-    type: field.type,
-    low: bound(file.lowerBounds.get(field.id)),
-    high: unbounded ? null : bound(file.upperBounds.get(field.id)),
-    mayBeNull: nested || nulls === undefined || nulls > 0n,
-    mayBeValue: nulls === undefined || nulls < values,
+    type,
+    get low() {
+      return bound(file.lowerBounds.get(id))
+    },
+    get high() {
+      const unbounded = isFloating(type) && (file.nanValueCounts.get(id) ?? 1n) > 0n
+      return unbounded ? null : bound(file.upperBounds.get(id))
+    },
+    get mayBeNull() {
+      // A null struct makes its fields null, and not every writer counts those.
+      const nested = !schema.fields.some((top) => top.id === id)
+      const nulls = file.nullValueCounts.get(id)
+      return nested || nulls === undefined || nulls > 0n
+    },
+    get mayBeValue() {
+      const nulls = file.nullValueCounts.get(id)
+      return nulls === undefined || nulls < (file.valueCounts.get(id) ?? file.recordCount)
+    },
   }
 }
 

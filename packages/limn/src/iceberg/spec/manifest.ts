@@ -233,12 +233,7 @@ function dataFile(
   firstRowId: bigint | null | undefined,
 ): DataFile {
   const key = data.key_metadata as Buffer | null | undefined
-  const columnSizes = mapFrom<bigint>(data.column_sizes)
-  const valueCounts = mapFrom<bigint>(data.value_counts)
-  const nullValueCounts = mapFrom<bigint>(data.null_value_counts)
-  const nanValueCounts = mapFrom<bigint>(data.nan_value_counts)
-  const lowerBounds = mapFrom<Uint8Array>(data.lower_bounds)
-  const upperBounds = mapFrom<Uint8Array>(data.upper_bounds)
+  const kept: Partial<StatisticsMaps> = {}
   return {
     content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
     path: storePath(textOf(data.file_path, 'file_path')),
@@ -248,22 +243,28 @@ function dataFile(
     recordCount: longOf(data.record_count, 'record_count'),
     fileSizeInBytes: longOf(data.file_size_in_bytes, 'file_size_in_bytes'),
     get columnSizes() {
-      return columnSizes()
+      kept.columnSizes ??= mapFrom<bigint>(data.column_sizes)
+      return kept.columnSizes
     },
     get valueCounts() {
-      return valueCounts()
+      kept.valueCounts ??= mapFrom<bigint>(data.value_counts)
+      return kept.valueCounts
     },
     get nullValueCounts() {
-      return nullValueCounts()
+      kept.nullValueCounts ??= mapFrom<bigint>(data.null_value_counts)
+      return kept.nullValueCounts
     },
     get nanValueCounts() {
-      return nanValueCounts()
+      kept.nanValueCounts ??= mapFrom<bigint>(data.nan_value_counts)
+      return kept.nanValueCounts
     },
     get lowerBounds() {
-      return lowerBounds()
+      kept.lowerBounds ??= mapFrom<Uint8Array>(data.lower_bounds)
+      return kept.lowerBounds
     },
     get upperBounds() {
-      return upperBounds()
+      kept.upperBounds ??= mapFrom<Uint8Array>(data.upper_bounds)
+      return kept.upperBounds
     },
     splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? [],
     equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
@@ -298,23 +299,23 @@ function formatOf(text: string): DataFile['format'] {
 
 const nothing = new Map<number, never>()
 
-/**
- * A map of column statistics, decoded when first asked for: a plan asks for few of them, and a large table has millions.
- * Some writers leave the logical type out; then it is a plain list.
- */
-function mapFrom<T>(value: unknown): () => ReadonlyMap<number, T> {
-  if (value === null || value === undefined) return () => nothing
-  if (!(value instanceof StoredMap)) {
-    const list = value as readonly { readonly key: number; readonly value: T }[]
-    const plain = new Map(list.map((one) => [one.key, one.value]))
-    return () => plain
-  }
-  const stored: StoredMap = value
-  let map: ReadonlyMap<number, T> | null = null
-  return () => {
-    map ??= stored.toMap<number, T>()
-    return map
-  }
+/** Decoded when first asked for: a plan asks for few of them, and a large table has millions. */
+type StatisticsMaps = {
+  -readonly [name in
+    | 'columnSizes'
+    | 'valueCounts'
+    | 'nullValueCounts'
+    | 'nanValueCounts'
+    | 'lowerBounds'
+    | 'upperBounds']: DataFile[name]
+}
+
+/** Some writers leave the logical type out; then a map is a plain list. */
+function mapFrom<T>(value: unknown): ReadonlyMap<number, T> {
+  if (value === null || value === undefined) return nothing
+  if (value instanceof StoredMap) return value.toMap<number, T>()
+  const list = value as readonly { readonly key: number; readonly value: T }[]
+  return new Map(list.map((one) => [one.key, one.value]))
 }
 
 const summarySchema: AvroSchema = {

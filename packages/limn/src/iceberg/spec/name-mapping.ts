@@ -1,6 +1,6 @@
 import { LimnError } from '../../base/index.ts'
 import { parseJson, stringifyJson } from '../../encoding/index.ts'
-import { elementField, type Field, keyField, type Type, valueField } from '../../schema/index.ts'
+import { elementField, type Field, keyField, type Schema, type Type, valueField } from '../../schema/index.ts'
 import type { TableMetadata } from './types.ts'
 
 /** The property a table's default name mapping stands in (specification, "Column Projection"). */
@@ -19,6 +19,39 @@ export type NameMapping = readonly MappedField[]
 export function statedNameMapping(metadata: Pick<TableMetadata, 'properties'>): NameMapping | null {
   const text = metadata.properties[nameMappingProperty]
   return text === undefined ? null : nameMappingFromText(text)
+}
+
+/**
+ * The mapping to read a table's files without ids by; null when the table states none. Some migrations wrote one that
+ * numbers nested fields differently from the schema they wrote beside it. Such a mapping says nothing; the names of the
+ * schema stand in for it. Throws as `statedNameMapping`.
+ */
+export function usableNameMapping(
+  metadata: Pick<TableMetadata, 'properties' | 'schemas'>,
+  schema: Pick<Schema, 'fields'>,
+): NameMapping | null {
+  const mapping = statedNameMapping(metadata)
+  if (mapping === null) return null
+  const parents = new Map<number, Set<number>>()
+  for (const one of metadata.schemas) recordParents(one.fields, 0, parents)
+  return contradicts(mapping, 0, parents) ? nameMappingOf(schema.fields) : mapping
+}
+
+/** Under which parents an id has stood; 0: at the top. */
+function recordParents(fields: readonly Field[], parent: number, parents: Map<number, Set<number>>): void {
+  for (const field of fields) {
+    parents.set(field.id, (parents.get(field.id) ?? new Set()).add(parent))
+    recordParents(childrenOf(field.type), field.id, parents)
+  }
+}
+
+/** Whether a mapping puts a known id under a parent that it never stood under. An id that no schema has is no contradiction. */
+function contradicts(mapping: NameMapping, parent: number, parents: ReadonlyMap<number, ReadonlySet<number>>): boolean {
+  return mapping.some(({ fieldId, fields }) => {
+    if (fieldId === null) return false
+    const known = parents.get(fieldId)
+    return (known !== undefined && !known.has(parent)) || contradicts(fields, fieldId, parents)
+  })
 }
 
 /** The mapping in which every column has its own name. */

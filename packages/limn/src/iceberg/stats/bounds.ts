@@ -8,14 +8,14 @@ import type { MetricsMode } from './metrics-mode.ts'
  */
 export function lowerBoundOf(mode: MetricsMode, type: PrimitiveType, value: Value): Uint8Array | null {
   if (!keepsBounds(mode) || Number.isNaN(value)) return null
-  const cut = mode.kind === 'truncate' ? truncate(value, mode.length) : value
+  const cut = mode.kind === 'truncate' && type !== 'uuid' ? truncate(value, mode.length) : value
   // Other readers order -0 below 0, and writers state either for both.
   return encodeSingleValue(type, cut === 0 && isFloating(type) ? -0 : cut)
 }
 
 export function upperBoundOf(mode: MetricsMode, type: PrimitiveType, value: Value): Uint8Array | null {
   if (!keepsBounds(mode) || Number.isNaN(value)) return null
-  const cut = mode.kind === 'truncate' ? truncate(value, mode.length) : value
+  const cut = mode.kind === 'truncate' && type !== 'uuid' ? truncate(value, mode.length) : value
   const raised = cut === value ? value : raise(cut)
   return raised === null ? null : encodeSingleValue(type, raised === 0 && isFloating(type) ? 0 : raised)
 }

@@ -17,7 +17,9 @@ import { committed } from '../commit.ts'
 import type { TableContext } from '../context.ts'
 import { deleteFiles, keepsConflicting, type LiveRuns, type MaintenanceOptions, ownsItsFiles } from './removal.ts'
 
-export interface ExpireSnapshotsOptions extends Omit<ExpireOptions, 'nowMs' | 'liveRefs'>, MaintenanceOptions {
+export interface ExpireSnapshotsOptions
+  extends Omit<ExpireOptions, 'nowMs' | 'liveRefs' | 'toldFrom'>,
+    MaintenanceOptions {
   readonly live?: LiveRuns
   /** Also drops partition specs and schemas that nothing names any more; never while a run is alive. Default false. */
   readonly dropUnusedShapes?: boolean
@@ -57,6 +59,7 @@ export async function expireSnapshots(
       ...options,
       nowMs: context.clock.nowMs(),
       ...(options.live?.refs ? { liveRefs: options.live.refs } : {}),
+      ...(options.live?.toldFrom ? { toldFrom: options.live.toldFrom } : {}),
     })
     const shapes = await unusedIn(context, before, plan, options)
     const updates = [...plan.updates, ...shapes]

@@ -40,6 +40,7 @@ export async function healthOf(
       ...(options.maxSnapshotAgeMs === undefined ? {} : { maxSnapshotAgeMs: options.maxSnapshotAgeMs }),
       ...(options.minSnapshotsToKeep === undefined ? {} : { minSnapshotsToKeep: options.minSnapshotsToKeep }),
       ...(options.live?.refs ? { liveRefs: options.live.refs } : {}),
+      ...(options.live?.toldFrom ? { toldFrom: options.live.toldFrom } : {}),
     },
     ...(options.rewrite ? { rewrite: options.rewrite } : {}),
     ...(options.thresholds ? { thresholds: options.thresholds } : {}),

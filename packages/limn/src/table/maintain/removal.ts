@@ -14,6 +14,8 @@ export interface MaintenanceOptions {
 export interface LiveRuns {
   /** Refs of live runs: their pins and branches. */
   readonly refs?: ReadonlySet<string>
+  /** Snapshots that later runs tell changes from: see `ExpireOptions.toldFrom`. */
+  readonly toldFrom?: ReadonlySet<bigint>
   /** How long ago the oldest of them began, in milliseconds; 0 when there is none. */
   readonly longestMs?: number
   /** States of the table that are staged and in no catalog. */

@@ -10,6 +10,7 @@ import {
 import { loadTable } from '../alter.ts'
 import { committed } from '../commit.ts'
 import type { TableContext } from '../context.ts'
+import { carriedSummary } from './carry.ts'
 import { keepsConflicting, type MaintenanceOptions } from './removal.ts'
 
 export interface RewriteTableManifestsOptions extends RewriteManifestsOptions, MaintenanceOptions {
@@ -68,7 +69,7 @@ export async function rewriteManifests(
       signal,
       ...(options.clusterBy ? { clusterBy: options.clusterBy } : {}),
       ...(options.targetBytes ? { targetBytes: options.targetBytes } : {}),
-      ...(options.summary ? { summary: options.summary } : {}),
+      summary: { ...options.summary, ...carriedSummary(metadata, parent.snapshotId) },
     })
     const { requirements, updates } = staged
     const outcome = await context.catalog.commit([{ table, requirements, updates }], {

@@ -3,11 +3,14 @@ import type { Field } from '../../../schema/index.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
+import type { AvroFiles } from './avro.ts'
 import { type EqualityJoin, loadEqualityDeletes } from './equality.ts'
+import { type FileFacts, fileFacts } from './file-facts.ts'
 import type { Footers } from './footers.ts'
-import { fileListText, inner, partsOf, type ScanFile, type ScanPart } from './parts.ts'
+import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
 import { loadPositions } from './positions.ts'
 import { duckTypeOf, nullOf } from './project.ts'
+import type { ZonedNanos } from './zoned-nanos.ts'
 
 /** Where the tables stand that a bind makes beside its view. */
 export const boundSchema = 'limn_bound'
@@ -28,15 +31,23 @@ const lastUpdated: Field = {
 export class Binder {
   readonly connection: DuckDBConnection
   readonly footers: Footers
+  readonly avro: AvroFiles
+  readonly nanos: ZonedNanos
   readonly statements: string[] = []
   private readonly short: boolean
   private names = 0
   private hasSchema = false
 
   /** `portable`: every statement stands by itself, file lists as text. */
-  constructor(connection: DuckDBConnection, footers: Footers, options: { readonly portable?: boolean } = {}) {
+  constructor(
+    connection: DuckDBConnection,
+    files: { readonly footers: Footers; readonly avro: AvroFiles; readonly nanos: ZonedNanos },
+    options: { readonly portable?: boolean } = {},
+  ) {
     this.connection = connection
-    this.footers = footers
+    this.footers = files.footers
+    this.avro = files.avro
+    this.nanos = files.nanos
     this.short = options.portable !== true
   }
 
@@ -53,6 +64,14 @@ export class Binder {
     return { name, sql: `${boundSchema}.${name}` }
   }
 
+  /** An expression for a value that is set once; the statement is added to `statements`. As text where each stands by itself. */
+  variable(value: string, statements: string[]): string {
+    if (!this.short) return value
+    const name = `limn_facts_${this.names++}`
+    statements.push(`SET VARIABLE ${name} = ${value}`)
+    return `getvariable(${quoteText(name)})`
+  }
+
   /** Groups files by how they are read; wanted are `fields`, each as `c<id>`. */
   async parts<F extends ScanFile & { readonly path?: string }>(
     files: readonly F[],
@@ -60,10 +79,19 @@ export class Binder {
     mapping: BoundTable['nameMapping'],
     apart?: (file: F) => string,
   ): Promise<readonly ScanPart<F>[]> {
-    const footers = await this.footers.of(
-      this.connection,
-      files.map((file) => ({ local: file.local, keep: file.path !== undefined })),
-    )
+    const copies = await this.copiesOf(files)
+    const localOf = (file: F) => copies.get(file.local) ?? file.local
+    const footersOf = (asked: readonly F[]) =>
+      this.footers.of(
+        this.connection,
+        asked.map((file) => ({ local: localOf(file), keep: file.path !== undefined })),
+      )
+    let footers = await footersOf(files)
+    const zoned = files.filter((file) => footers.get(localOf(file))?.zonedNanos)
+    if (zoned.length > 0) {
+      for (const file of zoned) copies.set(file.local, await this.nanos.copyOf(localOf(file)))
+      footers = new Map([...footers, ...(await footersOf(zoned))])
+    }
     const lists: { readonly name: string; readonly text: string }[] = []
     const listOf = (locals: readonly string[]) => {
       const text = fileListText(locals)
@@ -72,9 +100,23 @@ export class Binder {
       lists.push({ name, text })
       return `getvariable(${quoteText(name)})`
     }
-    const parts = partsOf(files, fields, footers, mapping ?? null, listOf, apart)
+    const parts = partsOf(files, fields, {
+      footers,
+      localOf,
+      listOf,
+      mapping: mapping ?? null,
+      ...(apart ? { apart } : {}),
+    })
     for (const { name, text } of lists) await this.run(`SET VARIABLE ${name} = ${text}`)
     return parts
+  }
+
+  /** The Parquet files that stand for Avro ones, by local file. */
+  private async copiesOf(files: readonly ScanFile[]): Promise<Map<string, string>> {
+    const copies = new Map<string, string>()
+    for (const { local, format } of files)
+      if (format === 'avro') copies.set(local, await this.avro.copyOf(this.connection, local))
+    return copies
   }
 
   /** Makes the view of a table. */
@@ -123,55 +165,50 @@ async function selectOf(
   positions: string | null,
   equality: readonly EqualityJoin[],
 ): Promise<string> {
+  const names = viewNames(table)
   const joins = joinsOf(
     part.files.flatMap((file) => file.deletes ?? []),
     equality,
   )
   if (joins.length === 0 && positions === null && !table.metadataColumns) {
-    if (part.direct !== null) return `SELECT * FROM ${part.direct}`
-    const columns = part.columns.map(({ field, sql }) => `${sql} AS ${quoteIdentifier(field.name)}`)
+    // Key columns of equality deletes that are no columns of the table are read for other files alone.
+    const own = part.columns.slice(0, table.schema.fields.length)
+    if (part.direct !== null && own.length === part.columns.length) return `SELECT * FROM ${part.direct}`
+    const columns = own.map(({ sql }, i) => `${sql} AS ${names[i]}`)
     return `SELECT ${columns.join(', ')} FROM ${part.source}`
   }
   const perFile = table.metadataColumns === true || joins.some((join) => !join.appliesToAll(part.files))
+  const variables: string[] = []
+  const facts = fileFacts(perFile ? part.files : [], (value) => binder.variable(value, variables))
+  for (const statement of variables) await binder.run(statement)
   const columns = part.columns.map(({ field, sql }) => `${sql} AS ${inner(field.id)}`)
   const from = [
     `(SELECT ${[...columns, 'file_index', 'file_row_number'].join(', ')} FROM ${part.source}) x`,
-    ...(perFile ? [`JOIN ${await filesTable(binder, table, part.files)} f ON f.i = x.file_index`] : []),
     ...(positions === null ? [] : [`ANTI JOIN ${positions} p ON p.i = x.file_index AND p.p = x.file_row_number`]),
-    ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files)),
+    ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files, facts)),
   ]
-  const own = table.schema.fields.map((field) => `x.${inner(field.id)} AS ${quoteIdentifier(field.name)}`)
-  return `SELECT ${[...own, ...(table.metadataColumns ? lineage : [])].join(', ')} FROM ${from.join(' ')}`
+  const own = table.schema.fields.map((field, i) => `x.${inner(field.id)} AS ${names[i]}`)
+  return `SELECT ${[...own, ...(table.metadataColumns ? lineage(facts) : [])].join(', ')} FROM ${from.join(' ')}`
 }
 
-const lineage = [
-  'f.path AS "_file"',
-  'x.file_row_number AS "_pos"',
-  'f.spec AS "_spec_id"',
-  `coalesce(x.${inner(rowId.id)}, f.row_id + x.file_row_number) AS "_row_id"`,
-  `CASE WHEN f.row_id IS NULL THEN NULL ELSE coalesce(x.${inner(lastUpdated.id)}, f.q) END AS "_last_updated_sequence_number"`,
-]
+function lineage(facts: FileFacts): readonly string[] {
+  return [
+    `${facts.path} AS "_file"`,
+    'x.file_row_number AS "_pos"',
+    `${facts.spec} AS "_spec_id"`,
+    `coalesce(x.${inner(rowId.id)}, ${facts.rowId} + x.file_row_number) AS "_row_id"`,
+    `CASE WHEN ${facts.rowId} IS NULL THEN NULL ELSE coalesce(x.${inner(lastUpdated.id)}, ${facts.sequence}) END AS "_last_updated_sequence_number"`,
+  ]
+}
 
-/** What is known of each file of a part, by its place in the list. */
-async function filesTable(binder: Binder, table: BoundTable, files: readonly BoundFile[]): Promise<string> {
-  const { sql } = await binder.table()
-  await binder.run(
-    `CREATE TABLE ${sql} (i UBIGINT, path VARCHAR, spec INTEGER, row_id BIGINT, q BIGINT, scope VARCHAR)`,
-  )
-  for (let at = 0; at < files.length; at += 1000) {
-    const rows = files.slice(at, at + 1000).map((file, k) => {
-      const path = table.metadataColumns ? quoteText(file.path ?? file.local) : 'NULL'
-      const scope = file.scope === undefined ? 'NULL' : quoteText(file.scope)
-      const sequence = file.dataSequenceNumber ?? 'NULL'
-      return `(${at + k}, ${path}, ${file.specId ?? 'NULL'}, ${file.firstRowId ?? 'NULL'}, ${sequence}, ${scope})`
-    })
-    await binder.run(`INSERT INTO ${sql} VALUES ${rows.join(', ')}`)
-  }
-  return sql
+/** The view's column names. DuckDB's do not differ in case alone: a later one of two such gets a number. */
+function viewNames(table: BoundTable): readonly string[] {
+  return namesApart(table.schema.fields.map((field) => field.name)).map(quoteIdentifier)
 }
 
 function noRows(table: BoundTable): string {
-  const own = table.schema.fields.map((field) => `${nullOf(field.type)} AS ${quoteIdentifier(field.name)}`)
+  const names = viewNames(table)
+  const own = table.schema.fields.map((field, i) => `${nullOf(field.type)} AS ${names[i]}`)
   const more = metadataColumns.map(({ name, type }) => `NULL::${duckTypeOf(type)} AS ${quoteIdentifier(name)}`)
   return `SELECT ${[...own, ...(table.metadataColumns ? more : [])].join(', ')} WHERE FALSE`
 }

@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../../../sql/index.ts'
-import { columnsOf, hasIds, type PhysicalColumn, type SchemaRow } from './physical.ts'
+import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** The columns of Parquet files, from their footers. Table files never change, so what was read is kept. */
 export class Footers {
@@ -30,11 +30,32 @@ export class Footers {
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
       for (const local of locals) {
-        found.set(local, schema)
-        if (asked.get(local)) this.known.set(local, schema)
+        const own = schema.columns.some(mightHoldVariant) ? await this.withVariants(connection, local, schema) : schema
+        found.set(local, own)
+        if (asked.get(local)) this.known.set(local, own)
       }
     }
     return found
+  }
+
+  /**
+   * DuckDB reads a group as VARIANT when the file annotates it as such, which `parquet_schema` does not show; binding the
+   * file does.
+   */
+  private async withVariants(connection: DuckDBConnection, local: string, schema: FooterSchema): Promise<FooterSchema> {
+    const reader = await connection.runAndReadAll(
+      `DESCRIBE SELECT * FROM read_parquet([${quoteText(local)}], hive_partitioning = false)`,
+    )
+    const types = reader.getRowsJson().map((row) => String(row[1]))
+    const annotated = schema.columns.map((column, i) => mightHoldVariant(column) && /\bVARIANT\b/.test(types[i] ?? ''))
+    if (!annotated.includes(true)) return schema
+    const key = `${schema.key} variants ${annotated.join()}`
+    const known = this.interned.get(key)
+    if (known) return known
+    const columns = schema.columns.map((column, i) => (annotated[i] ? asVariants(column) : column))
+    const made = { ...schema, key, columns }
+    this.interned.set(key, made)
+    return made
   }
 
   private intern(rows: readonly Readonly<Record<string, unknown>>[]): FooterSchema {
@@ -42,7 +63,8 @@ export class Footers {
     let schema = this.interned.get(key)
     if (!schema) {
       const columns = columnsOf(rows.map(rowOf))
-      schema = { key, columns, hasIds: hasIds(columns) }
+      const zonedNanos = rows.some((row) => /isAdjustedToUTC=(1|true).*NANOS=NanoSeconds/.test(String(row.l ?? '')))
+      schema = { key, columns, hasIds: hasIds(columns), zonedNanos }
       if (this.interned.size > 1000) this.interned.clear()
       this.interned.set(key, schema)
     }
@@ -54,6 +76,8 @@ export interface FooterSchema {
   readonly key: string
   readonly columns: readonly PhysicalColumn[]
   readonly hasIds: boolean
+  /** Some column holds nanoseconds in UTC, for which DuckDB has no type. */
+  readonly zonedNanos: boolean
 }
 
 function footerSql(files: readonly string[]): string {

@@ -8,6 +8,8 @@ import { duckTypeOf, type Projection, projectionOf } from './project.ts'
 /** A file to scan: a data file, or a delete file whose rows are wanted. */
 export interface ScanFile {
   readonly local: string
+  /** Default `parquet`. */
+  readonly format?: 'parquet' | 'avro'
   readonly constants?: ReadonlyMap<number, Value | null>
 }
 
@@ -35,19 +37,29 @@ export function inner(fieldId: number): string {
   return `c${fieldId}`
 }
 
-/** Groups Parquet files into as few scans as their schemas allow. */
+/** How files are found and told apart. */
+export interface Layout<F> {
+  /** By Parquet file. */
+  readonly footers: ReadonlyMap<string, FooterSchema>
+  /** The Parquet file to read: the file itself, or what stands for it. */
+  readonly localOf: (file: F) => string
+  readonly mapping: NameMapping | null
+  readonly listOf: FileList
+  /** Files with different answers are never read together. */
+  readonly apart?: (file: F) => string
+}
+
+/** Groups files into as few scans as their schemas allow. */
 export function partsOf<F extends ScanFile>(
   files: readonly F[],
   fields: readonly Field[],
-  footers: ReadonlyMap<string, FooterSchema>,
-  mapping: NameMapping | null,
-  listOf: FileList,
-  apart: (file: F) => string = () => '',
+  layout: Layout<F>,
 ): readonly ScanPart<F>[] {
+  const { footers, localOf, mapping, apart = () => '' } = layout
   const groups = new Map<string, { readonly resolved: Resolved; readonly files: F[] }>()
   const memo = new Map<FooterSchema, Resolved>()
   for (const file of files) {
-    const footer = footers.get(file.local)
+    const footer = footers.get(localOf(file))
     if (!footer) throw new RangeError(`the footer of ${file.local} was not read`)
     let resolved = memo.get(footer)
     if (!resolved) {
@@ -60,7 +72,7 @@ export function partsOf<F extends ScanFile>(
     if (group) group.files.push(file)
     else groups.set(key, { resolved, files: [file] })
   }
-  return [...groups.values()].map((group) => partOf(group.resolved, group.files, fields, listOf))
+  return [...groups.values()].map((group) => partOf(group.resolved, group.files, fields, layout))
 }
 
 interface Resolved {
@@ -95,8 +107,12 @@ function resolve(
     projections,
     columns,
     lacks: fields.flatMap((field, i) => (columns[i] ? [] : [field.id])),
-    names: namesApart(own),
+    names: new Map(zip(own, namesApart(own.map((column) => column.name)))),
   }
+}
+
+function zip<A, B>(a: readonly A[], b: readonly B[]): [A, B][] {
+  return a.flatMap((one, i): [A, B][] => (b[i] === undefined ? [] : [[one, b[i] as B]]))
 }
 
 /** What tells two projections of one field apart. */
@@ -121,25 +137,23 @@ function withConstants(
 }
 
 /** DuckDB tells names that differ in case alone apart by a suffix. */
-function namesApart(columns: readonly PhysicalColumn[]): ReadonlyMap<PhysicalColumn, string> {
+export function namesApart(names: readonly string[]): readonly string[] {
   const taken = new Set<string>()
-  return new Map(
-    columns.map((column) => {
-      let name = column.name
-      for (let i = 1; taken.has(name.toLowerCase()); i++) name = `${column.name}_${i}`
-      taken.add(name.toLowerCase())
-      return [column, name] as const
-    }),
-  )
+  return names.map((own) => {
+    let name = own
+    for (let i = 1; taken.has(name.toLowerCase()); i++) name = `${own}_${i}`
+    taken.add(name.toLowerCase())
+    return name
+  })
 }
 
 function partOf<F extends ScanFile>(
   resolved: Resolved,
   files: readonly F[],
   fields: readonly Field[],
-  listOf: FileList,
+  { listOf, localOf }: Layout<F>,
 ): ScanPart<F> {
-  const list = listOf(files.map((file) => file.local))
+  const list = listOf(files.map(localOf))
   return resolved.byId ? partById(resolved, files, fields, list) : partByName(resolved, files, fields, list)
 }
 
@@ -156,7 +170,10 @@ function partById<F extends ScanFile>(
     return [{ id: field.id, name: inner(field.id), type }]
   })
   const columns = fields.map((field, i) => ({ field, sql: columnSql(projections[i] ?? plain, inner(field.id)) }))
-  const isDirect = fields.length > 0 && projections.every((one) => one.kind === 'plain')
+  const isDirect =
+    fields.length > 0 &&
+    projections.every((one) => one.kind === 'plain') &&
+    new Set(fields.map((field) => field.name.toLowerCase())).size === fields.length
   const named = fields.map((field) => ({ id: field.id, name: field.name, type: duckTypeOf(field.type) }))
   return {
     files,

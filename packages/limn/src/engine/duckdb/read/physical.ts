@@ -99,6 +99,34 @@ function elementOf(list: Node, repeated: Node): PhysicalColumn {
   return { ...columnOf(only), name: 'element' }
 }
 
+/** Whether a group has the fields by which a variant is stored. */
+function isVariantGroup(type: PhysicalType): boolean {
+  if (type.kind !== 'struct') return false
+  const isBlob = (name: string) =>
+    type.fields.some((one) => one.name === name && one.type.kind === 'leaf' && one.type.duck === 'BLOB')
+  return isBlob('metadata') && isBlob('value')
+}
+
+export function mightHoldVariant(column: PhysicalColumn): boolean {
+  return isVariantGroup(column.type) || childrenOf(column.type).some(mightHoldVariant)
+}
+
+/** The column with every such group as a variant. */
+export function asVariants(column: PhysicalColumn): PhysicalColumn {
+  if (isVariantGroup(column.type)) return { ...column, type: { kind: 'leaf', duck: 'VARIANT' } }
+  const { type } = column
+  switch (type.kind) {
+    case 'leaf':
+      return column
+    case 'struct':
+      return { ...column, type: { kind: 'struct', fields: type.fields.map(asVariants) } }
+    case 'list':
+      return { ...column, type: { kind: 'list', element: asVariants(type.element) } }
+    case 'map':
+      return { ...column, type: { kind: 'map', key: asVariants(type.key), value: asVariants(type.value) } }
+  }
+}
+
 /** Whether a file carries field ids at all. */
 export function hasIds(columns: readonly PhysicalColumn[]): boolean {
   return columns.some((column) => column.id !== null || hasIds(childrenOf(column.type)))

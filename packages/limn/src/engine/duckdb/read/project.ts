@@ -66,6 +66,11 @@ function cast(sql: string, type: Type): string {
   return `(${sql})::${duckTypeOf(type)}`
 }
 
+/** An expression cast to a type, as views of tables have it; what has no type yet stays as it is. */
+export function castSql(type: Type, sql: string): string {
+  return type === 'unknown' ? `(${sql})` : `CAST((${sql}) AS ${duckTypeOf(type)})`
+}
+
 /** A default of any type as SQL. A struct's fields have defaults of their own. */
 export function defaultSql(type: Type, value: DefaultValue | null | undefined): string {
   if (value === null || value === undefined) return nullOf(type)

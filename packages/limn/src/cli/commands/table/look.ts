@@ -1,11 +1,11 @@
-import { tableId } from '../../base/index.ts'
-import { currentSchema, specById, transformToText } from '../../iceberg/index.ts'
-import { filesOf, historyOf, type Lake, listTables, loadTable, partitionsOf, summaryOf } from '../../lake/index.ts'
-import { fieldById } from '../../schema/index.ts'
-import type { Io } from '../io.ts'
-import type { Invocation } from '../main.ts'
-import { formatBytes, formatTable, type TextCell, toJson } from '../text.ts'
-import { openLake } from './open.ts'
+import { tableId } from '../../../base/index.ts'
+import { currentSchema, specById, transformToText } from '../../../iceberg/index.ts'
+import { filesOf, historyOf, type Lake, listTables, loadTable, partitionsOf, summaryOf } from '../../../lake/index.ts'
+import { fieldById } from '../../../schema/index.ts'
+import type { Io } from '../../io.ts'
+import type { Invocation } from '../../main.ts'
+import { formatBytes, formatTable, type TextCell, toJson } from '../../text.ts'
+import { openLake } from '../open.ts'
 
 export default async function table(invocation: Invocation): Promise<number> {
   const { io, args } = invocation

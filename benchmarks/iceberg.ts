@@ -1,0 +1,99 @@
+/**
+ * Iceberg tables against DuckDB on the same files, each case in processes of its own, both sides in one run, medians.
+ *
+ *   npm run bench:iceberg [-- --json] [--only scan,plan,append,merge,compact] [--quick] [--keep FOLDER]
+ *
+ * `--quick` makes tables a tenth as large. Peak memory is the kernel's high-water mark of the measuring process.
+ */
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const { values: asked } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    keep: { type: 'string' },
+  },
+})
+
+interface Case {
+  readonly name: string
+  readonly script: string
+  readonly args: readonly string[]
+  /** What is to be reached, by figure. */
+  readonly targets: Readonly<Record<string, number>>
+}
+
+const scale = asked.quick ? 0.1 : 1
+const of = (full: number) => String(full * scale)
+const cases: readonly Case[] = [
+  { name: 'scan', script: 'scan', args: ['none', of(50)], targets: { ratio: 1.1 } },
+  { name: 'scan, position deletes', script: 'scan', args: ['positions', of(50)], targets: { ratio: 1.5 } },
+  { name: 'scan, deletion vectors', script: 'scan', args: ['vectors', of(50)], targets: { ratio: 1.5 } },
+  { name: 'scan, equality deletes', script: 'scan', args: ['equality', of(50)], targets: { ratio: 1.5 } },
+  { name: 'scan of a tenth', script: 'scan', args: ['none', of(5)], targets: {} },
+  {
+    name: 'plan',
+    script: 'plan',
+    args: [of(100_000)],
+    targets: { partition_filter_ms: 200, every_manifest_ms: 2000, peak_mib: 400 },
+  },
+  { name: 'plan of a tenth', script: 'plan', args: [of(10_000)], targets: {} },
+  { name: 'append, 100 snapshots', script: 'append', args: ['100'], targets: { warm_p50_ms: 25 } },
+  { name: 'append, 10,000 snapshots', script: 'append', args: ['10000'], targets: { warm_p50_ms: 100, cold_ms: 300 } },
+  { name: 'merge on read, v2', script: 'merge', args: ['m', of(10), '2'], targets: { own_ms: 3000 } },
+  { name: 'merge on read, v3', script: 'merge', args: ['m', of(10), '3'], targets: { own_ms: 3000 } },
+  { name: 'copy on write', script: 'merge', args: ['c', of(10), '2'], targets: { ratio: 2 } },
+  { name: 'copy on write of a tenth', script: 'merge', args: ['c', of(1), '2'], targets: {} },
+  { name: 'bin-pack', script: 'compact', args: [of(10_000)], targets: { ratio: 1.5 } },
+  { name: 'bin-pack of a tenth', script: 'compact', args: [of(1000)], targets: {} },
+]
+
+const only = asked.only?.split(',')
+const folder = asked.keep ?? mkdtempSync(join(tmpdir(), 'limn-bench-'))
+mkdirSync(folder, { recursive: true })
+
+function run(script: string, args: readonly string[]): Promise<string> {
+  const file = fileURLToPath(new URL(`iceberg/${script}.ts`, import.meta.url))
+  const child = spawn(process.execPath, [file, folder, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let out = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString()
+  })
+  return new Promise((done, failed) => {
+    child.on('error', failed)
+    child.on('close', (code) => (code === 0 ? done(out) : failed(new Error(`${script} ${args.join(' ')}: ${code}`))))
+  })
+}
+
+const results: { readonly name: string; readonly figures: Record<string, number | string>; readonly met: boolean }[] =
+  []
+for (const one of cases) {
+  if (only && !only.includes(one.script)) continue
+  process.stderr.write(`${one.name} …\n`)
+  try {
+    await run(one.script, [...one.args, 'make'])
+    const figures = JSON.parse(await run(one.script, one.args)) as Record<string, number | string>
+    const met = Object.entries(one.targets).every(([name, target]) => Number(figures[name]) <= target)
+    results.push({ name: one.name, figures, met })
+    const targets = Object.entries(one.targets).map(([name, target]) => `${name} ≤ ${target}`)
+    if (!asked.json)
+      process.stdout.write(
+        `${one.name}: ${Object.entries(figures)
+          .map(([name, value]) => `${name} ${value}`)
+          .join(', ')}${targets.length > 0 ? ` (${targets.join(', ')}: ${met ? 'met' : 'MISSED'})` : ''}\n`,
+      )
+  } finally {
+    if (asked.keep === undefined) {
+      rmSync(folder, { recursive: true, force: true })
+      mkdirSync(folder, { recursive: true })
+    }
+  }
+}
+if (asked.keep === undefined) rmSync(folder, { recursive: true, force: true })
+if (asked.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)

@@ -1,0 +1,42 @@
+import type { TableId } from '../base/index.ts'
+import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
+import { foldLedger, type LedgerRow, livePhases, pinRefName, runBranch } from '../pipeline/index.ts'
+import type { LiveRuns } from '../table/index.ts'
+import type { Lake } from './lake.ts'
+import { ledgerOf } from './tables.ts'
+
+/**
+ * What runs rely on in a table: the pins and branches of those under way, how long the oldest has been, the states of the
+ * table that runs staged and have not published, and the snapshots that what is published was built from. One that was killed counts as under way until the next run finds it.
+ */
+export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> {
+  const { runs, store, clock, signal } = await lake.context()
+  const refs = new Set<string>()
+  const staged: LoadedTable[] = []
+  let longestMs = 0
+  for (const run of runs.runs()) {
+    if (livePhases.includes(run.phase)) {
+      refs.add(pinRefName(run.id)).add(runBranch(run.id))
+      longestMs = Math.max(longestMs, clock.nowMs() - run.startedAtMs)
+    }
+    for (const { table: of, metadataLocation } of runs.pointers(run.id)) {
+      if (of !== table || (await store.stat(metadataLocation, { signal })) === null) continue
+      const metadata = decodeMetadata(await store.read(metadataLocation, undefined, { signal }))
+      staged.push({ table, metadataLocation, metadata })
+    }
+  }
+  return { refs, longestMs, staged, toldFrom: toldFrom(await ledgerOf(lake), table) }
+}
+
+/** Without these, the next run could not tell what has changed, and would build everything anew. */
+function toldFrom(rows: readonly LedgerRow[], table: TableId): ReadonlySet<bigint> {
+  const out = new Set<bigint>()
+  for (const [dataset, { built, outputSnapshot }] of foldLedger(rows)) {
+    if (dataset === table && outputSnapshot !== null) out.add(outputSnapshot)
+    for (const { inputs } of built) {
+      const from = inputs[table]
+      if (from !== undefined) out.add(from)
+    }
+  }
+  return out
+}

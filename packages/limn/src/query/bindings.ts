@@ -1,0 +1,85 @@
+import type { TableId } from '../base/index.ts'
+import type { OutputColumn } from '../engine/index.ts'
+import { quoteIdentifier, type SqlText } from '../sql/index.ts'
+import type { TableContext } from '../table/index.ts'
+import { placed } from './rewrite.ts'
+import {
+  describeSelect,
+  namespacesBeside,
+  type OpenTables,
+  openTables,
+  type PreparedSelect,
+  prepareSelect,
+  type SelectOptions,
+} from './select.ts'
+
+/** What an expression of a statement may speak of. */
+export interface Scope {
+  /** The table whose rows it is about; whoever runs the statement binds them. */
+  readonly subject: TableId
+  /** What stands behind FROM. */
+  readonly from: string
+  /** Whether rows of the scope are the real ones: then files that no such row can meet are not opened. */
+  readonly real: boolean
+}
+
+/** The rows of one table under the name the statement gives it. */
+export function rowsOf(table: TableId, alias: string): Scope {
+  return { subject: table, from: `${tableSql(table)} AS ${quoteIdentifier(alias)}`, real: true }
+}
+
+export function tableSql(table: TableId): string {
+  return table.split('.').map(quoteIdentifier).join('.')
+}
+
+/**
+ * The expressions and queries of one statement, each checked at its place in the text before anything is read, and the
+ * tables they read, opened together: one session holds them all, under names that differ wherever the version does.
+ */
+export class Bindings {
+  private readonly context: TableContext
+  private readonly options: SelectOptions
+  private readonly prepared: PreparedSelect[] = []
+
+  constructor(context: TableContext, statement: unknown, options: SelectOptions) {
+    this.context = context
+    const text = JSON.stringify(statement, (_key, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    )
+    this.options = { ...options, namespaces: namespacesBeside(text) }
+  }
+
+  /** A query as DuckDB reads it, and its columns. */
+  async query(query: SqlText): Promise<{ readonly sql: string; readonly output: readonly OutputColumn[] }> {
+    const prepared = await prepareSelect(this.context, query, this.options)
+    const output = await describeSelect(this.context, prepared)
+    this.prepared.push(prepared)
+    return { sql: prepared.sql, output }
+  }
+
+  /**
+   * An expression over a scope as DuckDB reads it. One value for each row: no aggregate and no window function, which would
+   * be over whichever rows happen to be read together. Throws `sql/…` at its place in the statement.
+   */
+  async expression(scope: Scope, expression: SqlText, kind: 'condition' | 'value'): Promise<string> {
+    const head = `FROM ${scope.from} `
+    const open = kind === 'condition' ? 'WHERE (' : 'SELECT ('
+    const text = placed(expression, head + open)
+    const before = text.text.length - expression.text.length
+    const { sql, ...rest } = await prepareSelect(
+      this.context,
+      { ...text, text: `${text.text}\n)` },
+      { ...this.options, subject: { table: scope.subject, offset: before } },
+    )
+    // Everything before the expression kept its length: it names no version.
+    const checked = kind === 'condition' ? sql : `${sql.replace('SELECT (', 'WHERE  (')} IS NULL`
+    await describeSelect(this.context, { ...rest, sql: checked })
+    this.prepared.push({ ...rest, sql, ...(scope.real ? {} : { predicates: new Map() }) })
+    return sql.slice(before, -1)
+  }
+
+  /** Opens every table that was named but the subject. */
+  open(): Promise<OpenTables> {
+    return openTables(this.context, this.prepared)
+  }
+}
