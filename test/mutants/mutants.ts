@@ -13,6 +13,7 @@ export interface Mutant {
 const source = 'packages/limn/src'
 const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
+const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
@@ -142,5 +143,40 @@ export const mutants: readonly Mutant[] = [
     find: 'throw invalid(cause instanceof Error ? cause.message : String(cause), cause)',
     replace: 'throw cause',
     suite: hostile,
+  },
+  {
+    name: 'columns given by name are taken by position',
+    file: `${source}/query/insert.ts`,
+    find: '? assignByName(open, output, table)',
+    replace: '? assignByPosition(open, output, table)',
+    suite: statements,
+  },
+  {
+    name: 'a condition of UPDATE is left out',
+    file: `${source}/query/change-rows.ts`,
+    find: "const filter = statement.where ? await bindings.expression(scope, statement.where, 'condition') : 'TRUE'",
+    replace: "const filter = 'TRUE'",
+    suite: statements,
+  },
+  {
+    name: 'a dry run runs',
+    file: `${source}/query/execute.ts`,
+    find: 'options.dryRun ? rehearsal(context) : context',
+    replace: 'options.dryRun === null ? rehearsal(context) : context',
+    suite: statements,
+  },
+  {
+    name: 'values of a listed insert go to the columns in another order',
+    file: `${source}/query/merge.ts`,
+    find: 'const value = action.values[i] ?? null',
+    replace: 'const value = action.values.at(-1 - i) ?? null',
+    suite: statements,
+  },
+  {
+    name: 'the condition of a clause is left out',
+    file: `${source}/query/merge.ts`,
+    find: "const and = condition ? { and: await bind(condition, 'condition') } : {}",
+    replace: 'const and = {}',
+    suite: statements,
   },
 ]
