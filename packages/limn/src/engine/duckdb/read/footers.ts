@@ -2,6 +2,9 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../../../sql/index.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
+/** Footers that one query reads: it holds a row for each column of each file. */
+const filesAtOnce = 1000
+
 /** The columns of Parquet files, from their footers. Table files never change, so what was read is kept. */
 export class Footers {
   private readonly known = new Map<string, FooterSchema>()
@@ -26,7 +29,19 @@ export class Footers {
     }
     if (asked.size === 0) return found
     if (this.known.size + asked.size > this.max) this.known.clear()
-    const reader = await connection.runAndReadAll(footerSql([...asked.keys()]))
+    const locals = [...asked.keys()]
+    for (let at = 0; at < locals.length; at += filesAtOnce)
+      await this.read(connection, locals.slice(at, at + filesAtOnce), asked, found)
+    return found
+  }
+
+  private async read(
+    connection: DuckDBConnection,
+    files: readonly string[],
+    asked: ReadonlyMap<string, boolean>,
+    found: Map<string, FooterSchema>,
+  ): Promise<void> {
+    const reader = await connection.runAndReadAll(footerSql(files))
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
       for (const local of locals) {
@@ -35,7 +50,6 @@ export class Footers {
         if (asked.get(local)) this.known.set(local, own)
       }
     }
-    return found
   }
 
   /**
