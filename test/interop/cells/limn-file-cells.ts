@@ -1,5 +1,4 @@
-import type { LimnCell } from './limn-cells.ts'
-import { each } from './limn-cells.ts'
+import { each, type LimnCell } from './limn-cell.ts'
 import { type JsonType, type Row, schemaOf, variants } from './values.ts'
 
 /** Data files whose pages or footers limn writes anew behind DuckDB. */

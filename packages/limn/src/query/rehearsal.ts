@@ -4,6 +4,7 @@ import {
   type Catalog,
   type CommitOutcome,
   checkRequirements,
+  decodeMetadata,
   type LoadedTable,
   ManifestReader,
   type TableCommit,
@@ -30,7 +31,7 @@ export function rehearsal(context: TableContext): TableContext {
     ...rest,
     store,
     manifests: new ManifestReader(store),
-    catalog: new RehearsalCatalog(context.catalog),
+    catalog: new RehearsalCatalog(context.catalog, store),
   }
 }
 
@@ -103,10 +104,12 @@ class RehearsalStore implements ObjectStore {
 class RehearsalCatalog implements Catalog {
   readonly capabilities
   private readonly real: Catalog
+  private readonly store: ObjectStore
   private readonly moved = new Map<TableId, LoadedTable>()
 
-  constructor(real: Catalog) {
+  constructor(real: Catalog, store: ObjectStore) {
     this.real = real
+    this.store = store
     this.capabilities = real.capabilities
   }
 
@@ -121,6 +124,13 @@ class RehearsalCatalog implements Catalog {
       if (moved) out.set(id, moved)
     }
     return out
+  }
+
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    if ((await this.loadTables([table])).get(table)) return null
+    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
+    this.moved.set(table, loaded)
+    return loaded
   }
 
   async commit(

@@ -2,6 +2,7 @@
  * Row 6: rows of tables: read a pinned table, append, overwrite by filter. A format and an engine, nothing else.
  * Every change is one snapshot, visible at its commit or not at all.
  */
+export * from './adopt/index.ts'
 export * from './alter.ts'
 export * from './bind.ts'
 export * from './change.ts'
@@ -14,6 +15,7 @@ export * from './delete-rows.ts'
 export * from './diff.ts'
 export * from './maintain/index.ts'
 export * from './merge-rows.ts'
+export * from './metadata/index.ts'
 export * from './read.ts'
 export * from './refs.ts'
 export * from './replace.ts'

@@ -1,6 +1,7 @@
 import type { TableId } from '../../base/index.ts'
 import type { Schema, Value } from '../../schema/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import type { ViewCatalog } from '../view/types.ts'
 
 /**
  * The Iceberg metadata model: camelCase here, the specification's spelling on the wire. Ids are bigint; an absent or
@@ -275,6 +276,8 @@ export interface CatalogCapabilities {
 /** The catalog port. `catalog/` implements it. */
 export interface Catalog {
   readonly capabilities: CatalogCapabilities
+  /** Absent: the catalog holds no views. */
+  readonly views?: ViewCatalog
   /** Every table, in byte order of ids. */
   listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]>
   /** Null for a table that does not exist. */
@@ -290,4 +293,13 @@ export interface Catalog {
     changes: readonly TableCommit[],
     options: { readonly timestampMs: number; readonly signal?: AbortSignal },
   ): Promise<CommitOutcome>
+  /**
+   * Gives a name to a metadata file that is there already: the table goes on from it, and nothing is written. Null: the
+   * name is taken, and nothing has changed.
+   */
+  registerTable(
+    table: TableId,
+    metadataLocation: StorePath,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<LoadedTable | null>
 }
