@@ -1,5 +1,4 @@
 import { each, type LimnCell, people } from './limn-cell.ts'
-import { fileCells } from './limn-file-cells.ts'
 import { rowCells } from './limn-row-cells.ts'
 import { shapeCells } from './limn-shape-cells.ts'
 import { columnsOfEdges, edges, nestedRows, nestedType, newTypes, schemaOf } from './values.ts'
@@ -62,4 +61,4 @@ const typesCells: readonly LimnCell[] = [
   ),
 ]
 
-export const limnCells: readonly LimnCell[] = [...typesCells, ...fileCells, ...rowCells, ...shapeCells]
+export const limnCells: readonly LimnCell[] = [...typesCells, ...rowCells, ...shapeCells]
