@@ -145,4 +145,14 @@ function addUpkeep(table: Command, add: AddCommand): void {
   add(table, 'health <name>', 'Measure a table, and say what to run and why. Changes nothing.', clean, [
     'limn table health silver.flight',
   ]).option(...onBranch)
+  const stats = () => import('./commands/table/stats.ts')
+  add(table, 'stats <name>', "Count distinct values and leave them, as sketches, for the table's readers.", stats, [
+    'limn table stats silver.flight',
+    'limn table stats silver.flight --columns carrier,origin',
+  ])
+    .option('--columns <names>', 'of these columns (default: all that are not nested)')
+    .option('--snapshot <id>', "of another snapshot than main's")
+  add(table, 'partition-stats <name>', 'Write down what is in each partition, for engines that plan by it.', stats, [
+    'limn table partition-stats silver.flight',
+  ]).option('--snapshot <id>', "of another snapshot than main's")
 }

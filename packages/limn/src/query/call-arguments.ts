@@ -74,6 +74,16 @@ export class Arguments {
       .map(BigInt)
   }
 
+  /** `array('a', 'b')` or `['a', 'b']`. */
+  async texts(name: string): Promise<readonly string[] | undefined> {
+    const value = this.values.get(name)
+    if (!value) return undefined
+    const inside = insideOf(value.text, 'array')
+    const list = inside === null ? duckText(value.text) : `[${inside}]`
+    const json: unknown = JSON.parse(String(await this.cell(name, `to_json(CAST((${list}\n) AS VARCHAR[]))::VARCHAR`)))
+    return Array.isArray(json) ? json.filter((one) => one !== null).map(String) : []
+  }
+
   /** `map('key', 'value', …)` of texts. */
   options(name: string, known: readonly string[]): ReadonlyMap<string, string> {
     const out = new Map<string, string>()

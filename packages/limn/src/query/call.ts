@@ -9,10 +9,12 @@ import { loadTable, resolveName } from './names.ts'
 import {
   type Maintenance,
   runExpire,
+  runPartitionStatistics,
   runRemoveOrphans,
   runRewriteDataFiles,
   runRewriteManifests,
   runRewritePositionDeletes,
+  runTableStatistics,
 } from './procedures.ts'
 
 export interface CallOptions {
@@ -105,6 +107,8 @@ const procedures: Readonly<Record<string, Procedure>> = {
     moves: false,
     run: runRewritePositionDeletes,
   },
+  compute_table_stats: { parameters: ['table', 'snapshot_id', 'columns'], moves: false, run: runTableStatistics },
+  compute_partition_stats: { parameters: ['table', 'snapshot_id'], moves: false, run: runPartitionStatistics },
 }
 
 /** Runs CALL [catalog.]system.procedure(…). Throws `usage/argument` for a procedure or parameter that there is not. */

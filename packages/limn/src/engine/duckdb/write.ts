@@ -5,6 +5,7 @@ import { compareUtf8 } from '../../schema/index.ts'
 import { quoteIdentifier, quoteText } from '../../sql/index.ts'
 import type { WriteTarget, WrittenFile } from '../engine.ts'
 import { annotateFile } from './write-annotate.ts'
+import { addBloomFilters } from './write-bloom.ts'
 import { fieldIds, fileColumns, projection } from './write-columns.ts'
 import { metricsOf, type ReturnedStats, type RunSql } from './write-metrics.ts'
 import { isHashed, orderSql, type PartitionColumn, partitionColumns, partitionValue } from './write-partitions.ts'
@@ -43,6 +44,7 @@ export async function writeFiles(run: RunSql, sql: string, target: WriteTarget):
   for (const part of parts.toSorted((a, b) => compareUtf8(a.local, b.local))) {
     if (target.requireValues) await checkRequired(run, part.local, target.schema)
     await annotateFile(part.local, target.schema)
+    if (target.bloomFilters) await addBloomFilters(part.local, target.bloomFilters)
     const metrics = await metricsOf(run, part.local, part.returned, target.schema, target.metrics)
     out.push({
       local: part.local,
@@ -150,7 +152,7 @@ async function split(run: RunSql, part: Part, target: WriteTarget): Promise<read
 }
 
 function copySql(rows: string, to: string, target: WriteTarget, more: readonly string[]): string {
-  const { compressionLevel, rowGroupBytes, bloomFilters } = target
+  const { compressionLevel, rowGroupBytes } = target
   const options = [
     'FORMAT parquet',
     `COMPRESSION ${target.compression}`,
@@ -159,7 +161,7 @@ function copySql(rows: string, to: string, target: WriteTarget, more: readonly s
       : []),
     `ROW_GROUP_SIZE ${target.rowGroupSize}`,
     ...(rowGroupBytes === undefined ? [] : [`ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`]),
-    ...(bloomFilters === undefined ? [] : [`WRITE_BLOOM_FILTER ${bloomFilters}`]),
+    'WRITE_BLOOM_FILTER false',
     fieldIds(fileColumns(target.schema)),
     'RETURN_STATS',
     ...more,
