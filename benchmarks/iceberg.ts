@@ -1,13 +1,15 @@
 /**
  * Iceberg tables against DuckDB on the same files, each case in processes of its own, both sides in one run, medians.
  *
- *   npm run bench:iceberg [-- --json] [--only scan,plan,append,merge,compact] [--quick] [--keep FOLDER]
+ * delta-rs and PyIceberg, where `scripts/install-peers.sh` put them, do the upsert beside.
+ *
+ *   npm run bench:iceberg [-- --json] [--only scan,plan,append,merge,upsert_peers,compact] [--quick] [--keep FOLDER]
  *
  * `--quick` makes tables a tenth as large. Peak memory is the kernel's high-water mark of a process in which only limn works;
  * `growth` is that of a case against the same at a tenth of its size.
  */
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -75,6 +77,7 @@ const cases: readonly Case[] = [
     targets: { ratio: 2, growth },
     tenth: 'copy on write of a tenth',
   },
+  { name: 'the upsert by others', script: 'upsert_peers', args: [of(10)], targets: {} },
   { name: 'bin-pack of a tenth of the files', script: 'compact', args: [of(1000), '1000'], targets: {} },
   { name: 'bin-pack of a tenth of the rows', script: 'compact', args: [of(10_000), '100'], targets: {} },
   {
@@ -90,9 +93,12 @@ const only = asked.only?.split(',')
 const folder = asked.keep ?? mkdtempSync(join(tmpdir(), 'limn-bench-'))
 mkdirSync(folder, { recursive: true })
 
-function run(script: string, args: readonly string[]): Promise<string> {
-  const file = fileURLToPath(new URL(`iceberg/${script}.ts`, import.meta.url))
-  const child = spawn(process.execPath, [file, folder, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+const python = fileURLToPath(new URL('../.peers/python/bin/python', import.meta.url))
+
+function run(script: string, args: readonly string[], program = process.execPath): Promise<string> {
+  const ending = program === python ? 'py' : 'ts'
+  const file = fileURLToPath(new URL(`iceberg/${script}.${ending}`, import.meta.url))
+  const child = spawn(program, [file, folder, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let out = ''
   child.stdout.on('data', (chunk: Buffer) => {
     out += chunk.toString()
@@ -103,15 +109,25 @@ function run(script: string, args: readonly string[]): Promise<string> {
   })
 }
 
+/** Null: others that are not installed. */
+async function figuresOf({ script, args }: Case): Promise<Record<string, number | string> | null> {
+  if (script === 'upsert_peers') return existsSync(python) ? JSON.parse(await run(script, args, python)) : null
+  await run(script, [...args, 'make'])
+  const figures = JSON.parse(await run(script, args))
+  return { ...figures, ...JSON.parse(await run(script, [...args, 'alone'])) }
+}
+
 const results: { readonly name: string; readonly figures: Record<string, number | string>; readonly met: boolean }[] =
   []
 for (const one of cases) {
   if (only && !only.includes(one.script)) continue
   process.stderr.write(`${one.name} …\n`)
   try {
-    await run(one.script, [...one.args, 'make'])
-    const figures = JSON.parse(await run(one.script, one.args)) as Record<string, number | string>
-    Object.assign(figures, JSON.parse(await run(one.script, [...one.args, 'alone'])))
+    const figures = await figuresOf(one)
+    if (figures === null) {
+      process.stderr.write(`${one.name}: skipped, scripts/install-peers.sh did not run\n`)
+      continue
+    }
     const small = results.find((result) => result.name === one.tenth)?.figures.peak_mib
     if (small !== undefined) figures.growth = Number((Number(figures.peak_mib) / Number(small)).toFixed(2))
     const met = Object.entries(one.targets).every(([name, target]) => Number(figures[name]) <= target)
