@@ -6,7 +6,9 @@ import {
   checkRequirements,
   type LoadedTable,
   ManifestReader,
+  nameTaken,
   type TableCommit,
+  type TableNames,
 } from '../iceberg/index.ts'
 import {
   type ByteRange,
@@ -104,6 +106,7 @@ class RehearsalCatalog implements Catalog {
   readonly capabilities
   private readonly real: Catalog
   private readonly moved = new Map<TableId, LoadedTable>()
+  private readonly gone = new Set<TableId>()
 
   constructor(real: Catalog) {
     this.real = real
@@ -111,16 +114,39 @@ class RehearsalCatalog implements Catalog {
   }
 
   async listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]> {
-    return [...new Set([...(await this.real.listTables(options)), ...this.moved.keys()])].sort()
+    const all = new Set([...(await this.real.listTables(options)), ...this.moved.keys()])
+    return [...all.difference(this.gone)].sort()
   }
 
   async loadTables(ids: readonly TableId[], options?: { readonly signal?: AbortSignal }) {
-    const out = new Map(await this.real.loadTables(ids, options))
+    const out = new Map<TableId, LoadedTable | null>(await this.real.loadTables(ids, options))
     for (const id of ids) {
+      if (this.gone.has(id)) out.set(id, null)
       const moved = this.moved.get(id)
       if (moved) out.set(id, moved)
     }
     return out
+  }
+
+  readonly names: TableNames = {
+    drop: async (table, metadataLocation) => {
+      const there = (await this.loadTables([table])).get(table)
+      if (there?.metadataLocation !== metadataLocation) return false
+      this.moved.delete(table)
+      this.gone.add(table)
+      return true
+    },
+    rename: async (from, to) => {
+      const tables = await this.loadTables([from, to])
+      const there = tables.get(from)
+      if (!there) return false
+      if (tables.get(to)) throw nameTaken(to, 'table')
+      this.moved.delete(from)
+      this.gone.add(from)
+      this.gone.delete(to)
+      this.moved.set(to, { ...there, table: to })
+      return true
+    },
   }
 
   async commit(
@@ -139,7 +165,10 @@ class RehearsalCatalog implements Catalog {
       const metadata = applyUpdates(bases.get(table)?.metadata ?? null, updates, { timestampMs: options.timestampMs })
       return { table, metadata, metadataLocation: storePath(`${metadata.location}/metadata/rehearsal.metadata.json`) }
     })
-    for (const one of next) this.moved.set(one.table, one)
+    for (const one of next) {
+      this.moved.set(one.table, one)
+      this.gone.delete(one.table)
+    }
     return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
   }
 }
