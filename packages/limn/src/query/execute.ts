@@ -15,6 +15,7 @@ import { rehearsal } from './rehearsal.ts'
 import type { StatementResult } from './result.ts'
 import { runSelect } from './select.ts'
 import { runShow } from './show.ts'
+import { runAlterView, runCreateView, runDropView } from './view-change.ts'
 
 export interface StatementOptions extends CreateOptions {
   /** Runs at work on a table: what they rely on, maintenance leaves. Default: there are none. */
@@ -68,6 +69,12 @@ export async function runStatement(
       const change = changed ? 'altered' : 'unchanged'
       return { kind: 'altered', change, of: 'table', name: table, snapshotId: null }
     }
+    case 'createView':
+      return runCreateView(context, statement, options)
+    case 'dropView':
+      return runDropView(context, statement, options.owner)
+    case 'alterView':
+      return runAlterView(context, statement, options)
     case 'update':
       return runUpdate(context, statement, options.owner, options)
     case 'delete':

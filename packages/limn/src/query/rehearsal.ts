@@ -6,7 +6,9 @@ import {
   checkRequirements,
   type LoadedTable,
   ManifestReader,
+  nameTaken,
   type TableCommit,
+  type ViewCatalog,
 } from '../iceberg/index.ts'
 import {
   type ByteRange,
@@ -18,6 +20,7 @@ import {
   storePath,
 } from '../storage/index.ts'
 import type { TableContext } from '../table/index.ts'
+import { RehearsalViews } from './rehearsal-views.ts'
 
 /**
  * A context in which everything is worked out and nothing happens: commits move tables in memory, files go nowhere.
@@ -102,12 +105,14 @@ class RehearsalStore implements ObjectStore {
 
 class RehearsalCatalog implements Catalog {
   readonly capabilities
+  readonly views?: ViewCatalog
   private readonly real: Catalog
   private readonly moved = new Map<TableId, LoadedTable>()
 
   constructor(real: Catalog) {
     this.real = real
     this.capabilities = real.capabilities
+    if (real.views) this.views = new RehearsalViews(real.views, this)
   }
 
   async listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]> {
@@ -134,6 +139,7 @@ class RehearsalCatalog implements Catalog {
     for (const { table, requirements } of changes) {
       const requirement = checkRequirements(bases.get(table)?.metadata ?? null, requirements)
       if (requirement) return { kind: 'conflict', table, requirement }
+      if (!bases.get(table) && (await this.views?.loadViews([table]))?.get(table)) throw nameTaken(table, 'view')
     }
     const next = changes.map(({ table, updates }): LoadedTable => {
       const metadata = applyUpdates(bases.get(table)?.metadata ?? null, updates, { timestampMs: options.timestampMs })
