@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { type TableId, unreachable } from '../base/index.ts'
 import { parseStatement, type Statement } from '../sql/index.ts'
 import { alterTable, type LiveRuns, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
@@ -16,6 +16,7 @@ import { rehearsal } from './rehearsal.ts'
 import type { StatementResult } from './result.ts'
 import { runSelect } from './select.ts'
 import { runShow } from './show.ts'
+import { runAlterView, runCreateView, runDropView } from './view-change.ts'
 
 export interface StatementOptions extends CreateOptions {
   /** Runs at work on a table: what they rely on, maintenance leaves. Default: there are none. */
@@ -69,6 +70,12 @@ export async function runStatement(
       const change = changed ? 'altered' : 'unchanged'
       return { kind: 'altered', change, of: 'table', name: table, snapshotId: null }
     }
+    case 'createView':
+      return runCreateView(context, statement, options)
+    case 'dropView':
+      return runDropView(context, statement, options.owner)
+    case 'alterView':
+      return runAlterView(context, statement, options)
     case 'update':
       return runUpdate(context, statement, options.owner, options)
     case 'delete':
@@ -82,10 +89,6 @@ export async function runStatement(
     case 'dropTable':
       return runDrop(context, statement, options.owner, options.live)
     default:
-      break
+      return unreachable(statement)
   }
-  throw new LimnError('iceberg/unsupported', {
-    message: `limn does not run this statement (${statement.kind}).`,
-    notDone: 'Nothing was run.',
-  })
 }

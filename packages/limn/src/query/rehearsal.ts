@@ -9,6 +9,7 @@ import {
   nameTaken,
   type TableCommit,
   type TableNames,
+  type ViewCatalog,
 } from '../iceberg/index.ts'
 import {
   type ByteRange,
@@ -20,6 +21,7 @@ import {
   storePath,
 } from '../storage/index.ts'
 import type { TableContext } from '../table/index.ts'
+import { RehearsalViews } from './rehearsal-views.ts'
 
 /**
  * A context in which everything is worked out and nothing happens: commits move tables in memory, files go nowhere.
@@ -104,6 +106,7 @@ class RehearsalStore implements ObjectStore {
 
 class RehearsalCatalog implements Catalog {
   readonly capabilities
+  readonly views?: ViewCatalog
   private readonly real: Catalog
   private readonly moved = new Map<TableId, LoadedTable>()
   private readonly gone = new Set<TableId>()
@@ -111,6 +114,7 @@ class RehearsalCatalog implements Catalog {
   constructor(real: Catalog) {
     this.real = real
     this.capabilities = real.capabilities
+    if (real.views) this.views = new RehearsalViews(real.views, this)
   }
 
   async listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]> {
@@ -141,6 +145,7 @@ class RehearsalCatalog implements Catalog {
       const there = tables.get(from)
       if (!there) return false
       if (tables.get(to)) throw nameTaken(to, 'table')
+      if ((await this.views?.loadViews([to]))?.get(to)) throw nameTaken(to, 'view')
       this.moved.delete(from)
       this.gone.add(from)
       this.gone.delete(to)
@@ -160,6 +165,7 @@ class RehearsalCatalog implements Catalog {
     for (const { table, requirements } of changes) {
       const requirement = checkRequirements(bases.get(table)?.metadata ?? null, requirements)
       if (requirement) return { kind: 'conflict', table, requirement }
+      if (!bases.get(table) && (await this.views?.loadViews([table]))?.get(table)) throw nameTaken(table, 'view')
     }
     const next = changes.map(({ table, updates }): LoadedTable => {
       const metadata = applyUpdates(bases.get(table)?.metadata ?? null, updates, { timestampMs: options.timestampMs })

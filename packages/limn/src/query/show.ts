@@ -7,13 +7,19 @@ import { metadataTable, type TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
 import { loadTable, resolveName } from './names.ts'
 import { nodeOf, typeText } from './types.ts'
+import { showView } from './view-show.ts'
 
 const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 
 /** Runs SHOW and DESCRIBE. */
 export async function runShow(context: TableContext, statement: Show): Promise<ResultSet> {
   const { what } = statement
+  const ofView = await showView(context, what)
+  if (ofView) return ofView
   switch (what.kind) {
+    case 'views':
+    case 'createView':
+      throw new LimnError('internal', { message: 'Views are shown elsewhere.' })
     case 'tables': {
       const wanted = what.namespace?.text.toLowerCase()
       const ids = await context.catalog.listTables({ signal: context.signal })
