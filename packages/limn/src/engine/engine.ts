@@ -124,6 +124,11 @@ export interface FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>>
+  /** For each table, the columns a query speaks of, `*` and whole rows included. Absent: it cannot be told. */
+  columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>>
   /**
    * A condition on a table, from both sides. Every row that satisfies it satisfies `atMost`; every row that satisfies
    * `atLeast` satisfies it. Its columns may be qualified by `alias`; `tables` are those that its subqueries name. Throws as `describe`.

@@ -104,6 +104,8 @@ export interface PreparedSelect {
   readonly pins: ReadonlyMap<TableId, PinnedTable>
   readonly heads: readonly ReadHead[]
   readonly metadata: ReadonlyMap<TableId, MetadataTable>
+  /** Columns of metadata tables that matter; none: all of them. */
+  readonly used: ReadonlyMap<TableId, ReadonlySet<string>>
   readonly views: ReadonlyMap<TableId, BoundView>
   /** Tables of which only the columns are asked for. */
   readonly unread: ReadonlySet<TableId>
@@ -130,7 +132,9 @@ export async function prepareSelect(
     if (point !== null || unread || part.kind === 'metadata' || (part.kind === 'ref' && part.type === 'tag')) return []
     return [{ table, branch: part.kind === 'ref' ? part.ref : 'main', snapshotId: pins.get(id)?.snapshotId ?? null }]
   })
-  return { sql, pins, metadata, views, heads, unread, predicates: await context.engine.filters(sql, columns) }
+  const predicates = await context.engine.filters(sql, columns)
+  const used = metadata.size > 0 ? await context.engine.columnsUsed(sql, columns) : new Map()
+  return { sql, pins, metadata, used, views, heads, unread, predicates }
 }
 
 function shapesOf(
@@ -151,10 +155,15 @@ export interface OpenTables extends AsyncDisposable {
 /** Opens the tables of several queries, each once. Where several read one, it is opened whole. */
 export async function openTables(context: TableContext, prepared: readonly PreparedSelect[]): Promise<OpenTables> {
   const wanted = new Map<TableId, { readonly pin: PinnedTable; readonly predicate: Predicate }>()
-  const made = new Map<TableId, MetadataTable>()
+  const made = new Map<TableId, { readonly table: MetadataTable; readonly columns: ReadonlySet<string> | undefined }>()
   const viewed = new Map<TableId, BoundView>()
-  for (const { pins, metadata, views, unread, predicates } of prepared) {
-    for (const [id, table] of metadata) made.set(id, table)
+  for (const { pins, metadata, used, views, unread, predicates } of prepared) {
+    for (const [id, table] of metadata) {
+      const before = made.get(id)
+      const own = used.get(id)
+      // Two queries share one of a view.
+      made.set(id, { table, columns: before && own ? before.columns?.union(own) : own })
+    }
     for (const [id, view] of views) if (!viewed.has(id)) viewed.set(id, view)
     for (const [id, pin] of pins) {
       if (unread.has(id)) continue
@@ -165,7 +174,7 @@ export async function openTables(context: TableContext, prepared: readonly Prepa
   }
   const stack = new AsyncDisposableStack()
   try {
-    const bound: Bound[] = Array.from(made, ([id, table]) => bindMetadataTable(id, table))
+    const bound: Bound[] = Array.from(made, ([id, { table, columns }]) => bindMetadataTable(id, table, columns))
     for (const [id, { pin, predicate }] of wanted)
       bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
     bound.push(...viewed.values())

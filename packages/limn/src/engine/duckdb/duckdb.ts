@@ -23,6 +23,7 @@ import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
 import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
+import { usedColumns } from './used-columns.ts'
 
 export interface DuckDbOptions {
   readonly threads: number
@@ -106,14 +107,30 @@ class DuckDb implements FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
+    const plan = await this.planOf(sql, tables, true)
+    return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
+  }
+
+  async columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>> {
+    const plan = await this.planOf(sql, tables, false)
+    return plan.error ? new Map() : usedColumns(plan.plans)
+  }
+
+  private async planOf(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+    optimize: boolean,
+  ): Promise<{ readonly error: boolean; readonly plans?: unknown }> {
     const shapes = new Map([...tables].map(([id, { columns }]) => [id, columns]))
     const queries = new Map(
       [...tables].flatMap(([id, { query }]) => (query === undefined ? [] : [[id, query] as const])),
     )
     const connection = await this.stubs(shapes, queries)
-    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
-    return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
+    const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
+    return parseJson(await scalar(connection, `SELECT ${call}`)) as { error: boolean; plans?: unknown }
   }
 
   async condition(
