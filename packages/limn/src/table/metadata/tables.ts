@@ -47,8 +47,11 @@ export type MetadataTableName = (typeof metadataTableNames)[number]
 export interface MetadataTable {
   readonly name: MetadataTableName
   readonly schema: Schema
-  /** Rows in batches, anew with each call; manifests are read one after another, so that memory does not grow with the table. */
-  rows(): AsyncIterable<readonly (readonly Datum[])[]>
+  /**
+   * Rows in batches, anew with each call; manifests are read one after another, so that memory does not grow with the table.
+   * `columns`: the ones that matter; others may be null instead. Default: all of them.
+   */
+  rows(columns?: ReadonlySet<string>): AsyncIterable<readonly (readonly Datum[])[]>
 }
 
 export interface MetadataTableOptions {
@@ -114,9 +117,9 @@ export function metadataTable(
   return { name: known, ...contentOf(context, loaded, known, shown) }
 }
 
-/** A metadata table under a name, for a session of the engine. */
-export function bindMetadataTable(id: TableId, table: MetadataTable): BoundRows {
-  return { id, schema: table.schema, rows: () => table.rows() }
+/** A metadata table under a name, for a session of the engine. `columns`: those that queries speak of. Default: all. */
+export function bindMetadataTable(id: TableId, table: MetadataTable, columns?: ReadonlySet<string>): BoundRows {
+  return { id, schema: table.schema, rows: () => table.rows(columns) }
 }
 
 function existing({ table, metadata }: LoadedTable, id: bigint): Snapshot {
@@ -134,7 +137,7 @@ function contentOf(
   loaded: LoadedTable,
   name: MetadataTableName,
   snapshots: readonly Snapshot[],
-): { readonly schema: Schema; readonly rows: () => Rows } {
+): { readonly schema: Schema; readonly rows: (columns?: ReadonlySet<string>) => Rows } {
   const { metadata } = loaded
   const source = { manifests: context.manifests, metadata, signal: context.signal }
   switch (name) {
@@ -151,16 +154,16 @@ function contentOf(
       return { schema: propertiesSchema, rows: () => atOnce(propertyRows(metadata)) }
     case 'files':
     case 'all_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'files', columns) }
     case 'data_files':
     case 'all_data_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'data_files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'data_files', columns) }
     case 'delete_files':
     case 'all_delete_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'delete_files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'delete_files', columns) }
     case 'entries':
     case 'all_entries':
-      return { schema: entrySchema(metadata), rows: () => entryRows(source, snapshots) }
+      return { schema: entrySchema(metadata), rows: (columns) => entryRows(source, snapshots, columns) }
     case 'manifests':
       return { schema: manifestSchema(false), rows: () => manifestRows(source, snapshots, false) }
     case 'all_manifests':
