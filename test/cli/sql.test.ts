@@ -61,7 +61,42 @@ describe('limn sql', () => {
     expect(await json('SELECT count(*) FROM lab.dry')).toMatchObject({ rows: [[0]] })
   })
 
+  it('updates, merges and deletes rows, and says how many; a dry run says the same and keeps nothing', async () => {
+    await sql('CREATE TABLE lab.row AS SELECT i AS id, i * 10 AS n FROM range(4) AS r(i)')
+    await sql("ALTER TABLE lab.row SET TBLPROPERTIES ('write.merge.mode' = 'merge-on-read')")
+    const before = pointersOf(lake.folder)
+    const update = 'UPDATE lab.row SET n = n + 1 WHERE id IN (SELECT id FROM silver.event)'
+    const merge =
+      'MERGE INTO lab.row AS r USING (SELECT 3 AS id UNION ALL SELECT 9) AS s ON r.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)'
+    const counts = { statement: 'merge', rows: { inserted: 1, updated: 0, deleted: 1, copied: 0 } }
+    const files = { added: { files: 1, rows: 1 }, removed: { files: 0 }, deletes: { added: { files: 1, rows: 1 } } }
+    expect(await json('--dry-run', merge)).toMatchObject({ ...counts, ...files, snapshotId: null, dryRun: true })
+    const tried = await json('--dry-run', update)
+    expect((await sql('--dry-run', update)).stdout).toMatch(
+      /^lab\.row: updated \d rows; wrote 1 file with 4 rows, .* B; took out 1 file with 4 rows, .* B \(dry run: nothing was changed\)\n$/,
+    )
+    expect(pointersOf(lake.folder)).toEqual(before)
+    const done = await json(update)
+    expect(done).toMatchObject({ statement: 'update', snapshotId: expect.stringMatching(/^\d+$/), dryRun: false })
+    expect(done.rows).toEqual(tried.rows)
+    expect((await sql(merge)).stdout).toMatch(
+      /^lab\.row: inserted 1 row, deleted 1 row; wrote 1 file with 1 row, .* B; wrote 1 delete file, .* B, snapshot \d+\n$/,
+    )
+    expect(await json('SELECT list(id ORDER BY id) FROM lab.row')).toMatchObject({ rows: [['[0, 1, 2, 9]']] })
+    expect((await sql('DELETE FROM lab.row WHERE id > 100')).stdout).toBe('lab.row: no row was concerned\n')
+    expect(await json("CALL system.expire_snapshots('lab.row', now(), 1)")).toMatchObject({
+      columns: expect.arrayContaining(['deleted_data_files_count']),
+    })
+  })
+
   it.each([
+    ['silver.event', 'UPDATE silver.event SET id = 1'],
+    ['silver.event', 'MERGE INTO silver.event USING lab.note AS n ON n.id = event.id WHEN MATCHED THEN DELETE'],
+    ['silver.event', 'DELETE FROM silver.event.branch_x'],
+    ['gold.day', 'TRUNCATE TABLE gold.day'],
+    ['gold.day', 'CREATE OR REPLACE TABLE gold.day AS SELECT 1 AS x'],
+    ['gold.day', 'ALTER TABLE gold.day CREATE TAG x'],
+    ['gold.day', "CALL system.rollback_to_snapshot('gold.day', 1)"],
     ['silver.event', "INSERT INTO silver.event VALUES (9, TIMESTAMP '2026-01-01', 1)"],
     ['silver.event', "INSERT INTO silver.event.branch_x VALUES (9, TIMESTAMP '2026-01-01', 1)"],
     ['silver.event_quarantine', 'CREATE TABLE silver.event_quarantine (x INT)'],

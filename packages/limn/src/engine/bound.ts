@@ -31,6 +31,8 @@ export interface BoundFile {
   readonly scope?: string
   readonly dataSequenceNumber?: bigint
   readonly firstRowId?: bigint
+  /** Rows of the file, deleted ones too. A hint for the planner. */
+  readonly recordCount?: bigint
   /** Values of identity-partitioned columns by field id: what a file that leaves the column out holds. */
   readonly constants?: ReadonlyMap<number, Value | null>
   readonly deletes?: readonly BoundDelete[]

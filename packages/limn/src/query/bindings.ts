@@ -10,6 +10,7 @@ import {
   openTables,
   type PreparedSelect,
   prepareSelect,
+  type ReadHead,
   type SelectOptions,
 } from './select.ts'
 
@@ -76,6 +77,11 @@ export class Bindings {
     await describeSelect(this.context, { ...rest, sql: checked })
     this.prepared.push({ ...rest, sql, ...(scope.real ? {} : { predicates: new Map() }) })
     return sql.slice(before, -1)
+  }
+
+  /** Branches that were read where they stood. */
+  get heads(): readonly ReadHead[] {
+    return this.prepared.flatMap((one) => one.heads)
   }
 
   /** Opens every table that was named but the subject. */

@@ -28,7 +28,7 @@ export interface StatementOptions extends CreateOptions {
  * not at all. Throws `sql/…` for a statement that cannot be understood, `usage/owned-table` for a table that changes
  * through its contract, and what the operation itself throws.
  */
-export function executeStatement(
+export async function executeStatement(
   context: TableContext,
   sql: string,
   options: StatementOptions,

@@ -23,6 +23,7 @@ export interface SelectOptions {
 /** A query that DuckDB reads as it is, over tables pinned and opened. Disposing lets go of their files. */
 export interface BoundSelect extends AsyncDisposable {
   readonly sql: string
+  readonly heads: readonly ReadHead[]
   readonly bound: readonly BoundTable[]
   /** The tables read, by the names they are bound under. */
   readonly pins: ReadonlyMap<TableId, PinnedTable>
@@ -49,14 +50,31 @@ export async function bindSelect(
 ): Promise<BoundSelect> {
   const prepared = await prepareSelect(context, query, options)
   const open = await openTables(context, [prepared])
-  const { sql, pins } = prepared
-  return { sql, pins, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
+  const { sql, pins, heads } = prepared
+  return { sql, pins, heads, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
+}
+
+/** A branch that was read where it stood, at no version of its own. */
+export interface ReadHead {
+  readonly table: TableId
+  readonly branch: string
+  readonly snapshotId: bigint | null
+}
+
+/** What `readAt` of a change is, where its statement also reads the branch it writes; else nothing. */
+export function readAtOf(
+  heads: readonly ReadHead[],
+  target: { readonly table: TableId; readonly branch: string },
+): { readonly readAt?: bigint | null } {
+  const own = heads.find((one) => one.table === target.table && one.branch === target.branch)
+  return own ? { readAt: own.snapshotId } : {}
 }
 
 /** A query whose tables are found and pinned; none is open. */
 export interface PreparedSelect {
   readonly sql: string
   readonly pins: ReadonlyMap<TableId, PinnedTable>
+  readonly heads: readonly ReadHead[]
   /** Tables of which only the columns are asked for. */
   readonly unread: ReadonlySet<TableId>
   /** By table, what every row it uses satisfies; none: any row. */
@@ -74,7 +92,11 @@ export async function prepareSelect(
   const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
     [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
   )
-  return { sql, pins, unread, predicates: await context.engine.filters(sql, columns) }
+  const heads = sources.flatMap(({ id, name: { table, part }, point, unread }): readonly ReadHead[] => {
+    if (point !== null || unread || part.kind === 'metadata' || (part.kind === 'ref' && part.type === 'tag')) return []
+    return [{ table, branch: part.kind === 'ref' ? part.ref : 'main', snapshotId: pins.get(id)?.snapshotId ?? null }]
+  })
+  return { sql, pins, heads, unread, predicates: await context.engine.filters(sql, columns) }
 }
 
 /** Tables held open for reading; disposing lets go of their files. */

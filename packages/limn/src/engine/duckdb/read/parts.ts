@@ -11,6 +11,8 @@ export interface ScanFile {
   /** Default `parquet`. */
   readonly format?: 'parquet' | 'avro'
   readonly constants?: ReadonlyMap<number, Value | null>
+  /** Rows, where known. */
+  readonly recordCount?: bigint
 }
 
 /**
@@ -153,8 +155,21 @@ function partOf<F extends ScanFile>(
   fields: readonly Field[],
   { listOf, localOf }: Layout<F>,
 ): ScanPart<F> {
-  const list = listOf(files.map(localOf))
+  const list = `${listOf(files.map(localOf))}${cardinality(files)}`
   return resolved.byId ? partById(resolved, files, fields, list) : partByName(resolved, files, fields, list)
+}
+
+/**
+ * How many rows there are, for the planner: it does not open files that it reads by a schema, takes each for a thousand
+ * rows, and then builds the hash table of a join on the larger side.
+ */
+function cardinality(files: readonly ScanFile[]): string {
+  let rows = 0n
+  for (const { recordCount } of files) {
+    if (recordCount === undefined) return ''
+    rows += recordCount
+  }
+  return rows > 0n ? `, explicit_cardinality = ${rows}` : ''
 }
 
 function partById<F extends ScanFile>(
