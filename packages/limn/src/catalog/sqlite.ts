@@ -26,6 +26,7 @@ import {
 } from '../iceberg/index.ts'
 import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
+import { SqliteViews } from './sqlite-views.ts'
 
 export interface SqliteCatalogOptions {
   readonly path: string
@@ -49,6 +50,7 @@ export class SqliteCatalog implements Catalog {
   private readonly database: DatabaseSync
   private readonly steps: Steps
   private readonly metadata: MetadataFiles
+  readonly views: SqliteViews
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -56,6 +58,7 @@ export class SqliteCatalog implements Catalog {
     this.metadata = new MetadataFiles(options.store, this.steps, options.randomness)
     this.database = openSqlite(options.path, 'catalog')
     this.guarded(() => this.database.exec(layout))
+    this.views = new SqliteViews(options, this.database)
   }
 
   async listTables(): Promise<readonly TableId[]> {
@@ -92,6 +95,7 @@ export class SqliteCatalog implements Catalog {
       for (const change of changes) {
         const failed = checkRequirements(bases.get(change.table)?.metadata ?? null, change.requirements)
         if (failed) return { kind: 'conflict', table: change.table, requirement: failed }
+        if (!bases.get(change.table)) this.views.requireNone(change.table)
       }
       const next: LoadedTable[] = []
       for (const change of changes)
@@ -134,7 +138,9 @@ export class SqliteCatalog implements Catalog {
   private pointers(): ReadonlyMap<string, StorePath> {
     const rows = this.guarded(() =>
       this.database
-        .prepare('SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ?')
+        .prepare(
+          "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)",
+        )
         .all(this.options.name),
     )
     return new Map(

@@ -5,6 +5,7 @@ import {
   checkRequirements,
   type LoadedTable,
   type TableCommit,
+  type ViewCatalog,
 } from '../iceberg/index.ts'
 import type { ObjectStore, StorePath } from '../storage/index.ts'
 import { MetadataFiles } from './sqlite.ts'
@@ -23,6 +24,8 @@ export interface PointerStore {
  */
 export class StagedCatalog implements Catalog {
   readonly capabilities
+  /** Runs stage no views: those of the catalog itself. */
+  readonly views?: ViewCatalog
   private readonly real: Catalog
   private readonly pointers: PointerStore
   private readonly metadata: MetadataFiles
@@ -37,6 +40,7 @@ export class StagedCatalog implements Catalog {
   }) {
     this.real = options.catalog
     this.capabilities = options.catalog.capabilities
+    if (options.catalog.views) this.views = options.catalog.views
     this.pointers = options.pointers
     this.steps = options.steps
     this.metadata = new MetadataFiles(options.store, options.steps, options.randomness)

@@ -60,6 +60,25 @@ export type BoundDelete =
       readonly scope: string | null
     }
 
+/**
+ * A value of any type: a struct is its fields in order, a list its elements, a map a Map by key; primitives as in `Value`.
+ */
+export type Datum = Value | null | readonly Datum[] | ReadonlyMap<Value, Datum>
+
+/** A table given by its rows, under a name. */
+export interface BoundRows {
+  readonly id: TableId
+  readonly schema: Schema
+  /**
+   * Its rows in batches, from the first with each call. One batch is held at a time beside what the engine holds, which
+   * may spill.
+   */
+  rows(): AsyncIterable<readonly (readonly Datum[])[]>
+}
+
+/** What a session may have under a name. */
+export type Bound = BoundTable | BoundRows
+
 /** Columns of a bound table that are no field of its schema, in order; see the specification, "Reserved Field IDs". */
 export const metadataColumns: readonly { readonly name: string; readonly type: Type }[] = [
   { name: '_file', type: 'string' },

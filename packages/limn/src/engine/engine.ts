@@ -3,7 +3,7 @@ import type { Predicate } from '../expr/index.ts'
 import type { MetricsMode, PartitionSpec, SortOrder } from '../iceberg/index.ts'
 import type { PrimitiveType, Schema, Type, Value } from '../schema/index.ts'
 import type { TableReference } from '../sql/index.ts'
-import type { BoundTable } from './bound.ts'
+import type { Bound, BoundTable } from './bound.ts'
 
 /** Where SQL text stands in a file: the place of its first character, from 1. */
 export interface TextOrigin {
@@ -130,7 +130,7 @@ export interface FileEngine {
     table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
     tables?: ReadonlyMap<TableId, readonly ColumnShape[]>,
   ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }>
-  session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
+  session(tables: readonly Bound[], options?: { readonly signal?: AbortSignal }): Promise<Session>
   /** The statements that bind a table, as `session` runs them. */
   viewSql(table: BoundTable): Promise<string>
   close(): void

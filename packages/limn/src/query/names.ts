@@ -1,29 +1,6 @@
 import { isTableId, LimnError, nearest, type TableId } from '../base/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
-import type { TableContext } from '../table/index.ts'
-
-/** Tables that tell what a table is made of, by the names Spark gives them. */
-export const metadataTableNames = [
-  'snapshots',
-  'history',
-  'refs',
-  'files',
-  'data_files',
-  'delete_files',
-  'entries',
-  'manifests',
-  'partitions',
-  'metadata_log',
-  'metadata_log_entries',
-  'properties',
-  'all_data_files',
-  'all_delete_files',
-  'all_files',
-  'all_manifests',
-  'all_entries',
-  'position_deletes',
-] as const
-export type MetadataTableName = (typeof metadataTableNames)[number]
+import { type MetadataTableName, metadataTableNames, type TableContext } from '../table/index.ts'
 
 /** What a dotted name of a statement means. */
 export interface ResolvedName {

@@ -1,9 +1,20 @@
 import { LimnError, type TableId, tableId } from '../base/index.ts'
-import type { BoundTable, ColumnShape, ResultSet } from '../engine/index.ts'
+import type { Bound, ColumnShape, ResultSet } from '../engine/index.ts'
 import type { Predicate } from '../expr/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
 import type { SqlText, TableReference } from '../sql/index.ts'
-import { countRows, type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
+import {
+  bindMetadataTable,
+  countRows,
+  type MetadataTable,
+  metadataTable,
+  type PinnedTable,
+  pinRef,
+  readPinned,
+  schemaOfPin,
+  showsOneSnapshot,
+  type TableContext,
+} from '../table/index.ts'
 import { type ResolvedName, resolveName, unknownTable } from './names.ts'
 import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
 import { type Point, pinAt, pointOf } from './version.ts'
@@ -24,9 +35,11 @@ export interface SelectOptions {
 export interface BoundSelect extends AsyncDisposable {
   readonly sql: string
   readonly heads: readonly ReadHead[]
-  readonly bound: readonly BoundTable[]
+  readonly bound: readonly Bound[]
   /** The tables read, by the names they are bound under. */
   readonly pins: ReadonlyMap<TableId, PinnedTable>
+  /** Metadata tables read, likewise. */
+  readonly metadata: ReadonlyMap<TableId, MetadataTable>
 }
 
 /** A table a query reads: under which name it is bound, and what it stands for. */
@@ -50,8 +63,8 @@ export async function bindSelect(
 ): Promise<BoundSelect> {
   const prepared = await prepareSelect(context, query, options)
   const open = await openTables(context, [prepared])
-  const { sql, pins, heads } = prepared
-  return { sql, pins, heads, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
+  const { sql, pins, metadata, heads } = prepared
+  return { sql, pins, metadata, heads, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
 }
 
 /** A branch that was read where it stood, at no version of its own. */
@@ -75,6 +88,7 @@ export interface PreparedSelect {
   readonly sql: string
   readonly pins: ReadonlyMap<TableId, PinnedTable>
   readonly heads: readonly ReadHead[]
+  readonly metadata: ReadonlyMap<TableId, MetadataTable>
   /** Tables of which only the columns are asked for. */
   readonly unread: ReadonlySet<TableId>
   /** By table, what every row it uses satisfies; none: any row. */
@@ -87,27 +101,34 @@ export async function prepareSelect(
   options: SelectOptions = {},
 ): Promise<PreparedSelect> {
   const { sql, sources } = await locate(context, query, options)
-  const pins = await pinAll(context, sources, options)
+  const { pins, metadata } = await pinAll(context, sources, options)
   const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
-  const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
-    [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
-  )
+  const columns = new Map([...shapesOf({ pins, metadata })].map(([id, shape]) => [id, { columns: shape }]))
   const heads = sources.flatMap(({ id, name: { table, part }, point, unread }): readonly ReadHead[] => {
     if (point !== null || unread || part.kind === 'metadata' || (part.kind === 'ref' && part.type === 'tag')) return []
     return [{ table, branch: part.kind === 'ref' ? part.ref : 'main', snapshotId: pins.get(id)?.snapshotId ?? null }]
   })
-  return { sql, pins, heads, unread, predicates: await context.engine.filters(sql, columns) }
+  return { sql, pins, metadata, heads, unread, predicates: await context.engine.filters(sql, columns) }
+}
+
+function shapesOf(select: Pick<BoundSelect, 'pins' | 'metadata'>): ReadonlyMap<TableId, readonly ColumnShape[]> {
+  const shapes = new Map<TableId, readonly ColumnShape[]>()
+  for (const [id, pin] of select.pins) shapes.set(id, schemaOfPin(pin).fields)
+  for (const [id, table] of select.metadata) shapes.set(id, table.schema.fields)
+  return shapes
 }
 
 /** Tables held open for reading; disposing lets go of their files. */
 export interface OpenTables extends AsyncDisposable {
-  readonly bound: readonly BoundTable[]
+  readonly bound: readonly Bound[]
 }
 
 /** Opens the tables of several queries, each once. Where several read one, it is opened whole. */
 export async function openTables(context: TableContext, prepared: readonly PreparedSelect[]): Promise<OpenTables> {
   const wanted = new Map<TableId, { readonly pin: PinnedTable; readonly predicate: Predicate }>()
-  for (const { pins, unread, predicates } of prepared) {
+  const made = new Map<TableId, MetadataTable>()
+  for (const { pins, metadata, unread, predicates } of prepared) {
+    for (const [id, table] of metadata) made.set(id, table)
     for (const [id, pin] of pins) {
       if (unread.has(id)) continue
       const before = wanted.get(id)
@@ -117,7 +138,7 @@ export async function openTables(context: TableContext, prepared: readonly Prepa
   }
   const stack = new AsyncDisposableStack()
   try {
-    const bound: BoundTable[] = []
+    const bound: Bound[] = Array.from(made, ([id, table]) => bindMetadataTable(id, table))
     for (const [id, { pin, predicate }] of wanted)
       bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
     return { bound, [Symbol.asyncDispose]: () => stack.disposeAsync() }
@@ -148,17 +169,14 @@ async function countOf(context: TableContext, query: SqlText, options: SelectOpt
   const { sql, sources } = await locate(context, query, options)
   const [source] = sources
   if (!source || sources.length > 1 || !counting.test(sql)) return null
-  const pin = (await pinAll(context, sources, options)).get(source.id)
+  const pin = (await pinAll(context, sources, options)).pins.get(source.id)
   const rows = pin ? await countRows(context, pin) : null
   return rows === null ? null : { columns: [{ name: 'count_star()', type: 'BIGINT' }], rows: [[rows]] }
 }
 
 /** The columns a bound query puts out. */
-export function describeSelect(context: TableContext, select: Pick<BoundSelect, 'sql' | 'pins'>) {
-  return context.engine.describe(
-    select.sql,
-    new Map([...select.pins].map(([id, pin]) => [id, schemaOfPin(pin).fields])),
-  )
+export function describeSelect(context: TableContext, select: Pick<BoundSelect, 'sql' | 'pins' | 'metadata'>) {
+  return context.engine.describe(select.sql, shapesOf(select))
 }
 
 /** Finds the tables of a query and gives those that are not plain their own names. */
@@ -241,25 +259,35 @@ async function pinAll(
   context: TableContext,
   sources: readonly Source[],
   options: SelectOptions,
-): Promise<ReadonlyMap<TableId, PinnedTable>> {
+): Promise<Pick<BoundSelect, 'pins' | 'metadata'>> {
   const ids = [...new Set(sources.map((source) => source.name.table))]
   const loaded = await context.catalog.loadTables(ids, { signal: context.signal })
   const pins = new Map<TableId, PinnedTable>()
+  const metadata = new Map<TableId, MetadataTable>()
   for (const source of sources) {
     const table = loaded.get(source.name.table)
     if (!table) throw await unknownTable(context, source.name.table)
-    pins.set(source.id, pinSource(table, source, options))
+    const { part } = source.name
+    if (part.kind === 'metadata') metadata.set(source.id, metadataOf(context, table, part.name, source, options))
+    else pins.set(source.id, pinSource(table, source, options))
   }
-  return pins
+  return { pins, metadata }
+}
+
+/** A metadata table as the query wants it: one that shows the whole history stands at no version, whatever `pin` says. */
+function metadataOf(
+  context: TableContext,
+  table: LoadedTable,
+  name: MetadataTable['name'],
+  source: Source,
+  options: SelectOptions,
+): MetadataTable {
+  if (source.point === null && !showsOneSnapshot(name)) return metadataTable(context, table, name)
+  return metadataTable(context, table, name, { snapshotId: pinSource(table, source, options).snapshotId })
 }
 
 function pinSource(table: LoadedTable, source: Source, options: SelectOptions): PinnedTable {
   const { part } = source.name
-  if (part.kind === 'metadata')
-    throw new LimnError('iceberg/unsupported', {
-      message: `The metadata table ${source.name.table}.${part.name} cannot be read.`,
-      notDone: 'Nothing was run.',
-    })
   if (part.kind === 'ref') return pinAt(table, { kind: 'ref', ref: part.ref })
   if (source.point !== null) return pinAt(table, source.point)
   const pin = (options.pin ?? pinRef)(table)

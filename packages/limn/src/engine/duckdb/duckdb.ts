@@ -11,10 +11,11 @@ import {
   substituteParameters,
   tablesOf,
 } from '../../sql/index.ts'
-import type { BoundTable } from '../bound.ts'
+import type { Bound, BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, explainRun } from './errors.ts'
 import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { loadRows } from './load.ts'
 import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
 import { Footers } from './read/footers.ts'
@@ -132,12 +133,12 @@ class DuckDb implements FileEngine {
     }
   }
 
-  async session(tables: readonly BoundTable[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
+  async session(tables: readonly Bound[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
     options.signal?.throwIfAborted()
     const connection = await this.connect()
     const database = await this.attach(connection)
     try {
-      await this.bindAll(new Binder(connection, this), tables)
+      await this.bindAll(new Binder(connection, this), database, tables)
     } catch (error) {
       await this.detach(connection, database)
       throw explainRun(error, '')
@@ -158,9 +159,12 @@ class DuckDb implements FileEngine {
     }
   }
 
-  private async bindAll(binder: Binder, tables: readonly BoundTable[]): Promise<void> {
+  private async bindAll(binder: Binder, database: string, tables: readonly Bound[]): Promise<void> {
     for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
-    for (const table of tables) await binder.bind(table)
+    for (const table of tables) {
+      if ('rows' in table) await loadRows(binder.connection, database, table)
+      else await binder.bind(table)
+    }
   }
 
   close(): void {
@@ -214,7 +218,7 @@ class DuckDb implements FileEngine {
   }
 }
 
-function createSchema(table: BoundTable): string {
+function createSchema(table: Bound): string {
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
 }
 

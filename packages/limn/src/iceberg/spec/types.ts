@@ -1,6 +1,7 @@
 import type { TableId } from '../../base/index.ts'
 import type { Schema, Value } from '../../schema/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import type { ViewCatalog } from '../view/types.ts'
 
 /**
  * The Iceberg metadata model: camelCase here, the specification's spelling on the wire. Ids are bigint; an absent or
@@ -275,6 +276,8 @@ export interface CatalogCapabilities {
 /** The catalog port. `catalog/` implements it. */
 export interface Catalog {
   readonly capabilities: CatalogCapabilities
+  /** Absent: the catalog holds no views. */
+  readonly views?: ViewCatalog
   /** Every table, in byte order of ids. */
   listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]>
   /** Null for a table that does not exist. */

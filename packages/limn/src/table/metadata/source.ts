@@ -1,0 +1,29 @@
+import type { Datum } from '../../engine/index.ts'
+import type { ManifestReader, TableMetadata } from '../../iceberg/index.ts'
+import type { Field, Schema, Type } from '../../schema/index.ts'
+
+/** What metadata tables are read from. */
+export interface Source {
+  readonly manifests: ManifestReader
+  readonly metadata: TableMetadata
+  readonly signal: AbortSignal
+}
+
+/** Rows in batches, values in the order of the schema's columns. */
+export type Rows = AsyncGenerator<readonly (readonly Datum[])[]>
+
+/** Rows handed over at a time. */
+export const batchRowsMax = 2048
+
+export function column(id: number, name: string, type: Type, required = false): Field {
+  return { id, name, required, type }
+}
+
+export function schemaOf(fields: readonly Field[]): Schema {
+  return { schemaId: 0, identifierFieldIds: [], fields }
+}
+
+/** Milliseconds as an instant of limn's: microseconds. */
+export function microsOf(timestampMs: number): bigint {
+  return BigInt(Math.trunc(timestampMs)) * 1000n
+}
