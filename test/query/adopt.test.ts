@@ -76,7 +76,9 @@ describe('CALL', () => {
     await expect(made.run(`CALL system.snapshot(${folder}, 'a.owned')`)).rejects.toMatchObject({
       kind: 'usage/owned-table',
     })
-    await expect(made.run("CALL system.snapshot('`parquet`.`here`', 'a.s')")).rejects.toThrow(/given source_table = 'here'/)
+    await expect(made.run("CALL system.snapshot('`parquet`.`here`', 'a.s')")).rejects.toThrow(
+      /given source_table = 'here'/,
+    )
     await expect(made.run("CALL system.migrate('a.s')")).rejects.toThrow(/needs source_table/)
   })
 })
