@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { quoteText } from '../../../sql/index.ts'
+import { quoteFile } from '../../../sql/index.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** Footers that one query reads: it holds a row for each column of each file. */
@@ -58,7 +58,7 @@ export class Footers {
    */
   private async withVariants(connection: DuckDBConnection, local: string, schema: FooterSchema): Promise<FooterSchema> {
     const reader = await connection.runAndReadAll(
-      `DESCRIBE SELECT * FROM read_parquet([${quoteText(local)}], hive_partitioning = false)`,
+      `DESCRIBE SELECT * FROM read_parquet([${quoteFile(local)}], hive_partitioning = false)`,
     )
     const types = reader.getRowsJson().map((row) => String(row[1]))
     const annotated = schema.columns.map((column, i) => mightHoldVariant(column) && /\bVARIANT\b/.test(types[i] ?? ''))
@@ -97,7 +97,7 @@ export interface FooterSchema {
 function footerSql(files: readonly string[]): string {
   const row =
     '{n: name, i: field_id, t: duckdb_type, c: num_children, r: repetition_type, v: converted_type, l: logical_type}'
-  const list = `[${files.map(quoteText).join(', ')}]`
+  const list = `[${files.map(quoteFile).join(', ')}]`
   return `SELECT s, list(file_name) FROM (
     SELECT file_name, list(${row} ORDER BY column_id) AS s FROM parquet_schema(${list}) GROUP BY file_name) GROUP BY s`
 }
