@@ -4,6 +4,7 @@ import {
   type Catalog,
   type CommitOutcome,
   checkRequirements,
+  decodeMetadata,
   type LoadedTable,
   ManifestReader,
   nameTaken,
@@ -33,7 +34,7 @@ export function rehearsal(context: TableContext): TableContext {
     ...rest,
     store,
     manifests: new ManifestReader(store),
-    catalog: new RehearsalCatalog(context.catalog),
+    catalog: new RehearsalCatalog(context.catalog, store),
   }
 }
 
@@ -107,10 +108,12 @@ class RehearsalCatalog implements Catalog {
   readonly capabilities
   readonly views?: ViewCatalog
   private readonly real: Catalog
+  private readonly store: ObjectStore
   private readonly moved = new Map<TableId, LoadedTable>()
 
-  constructor(real: Catalog) {
+  constructor(real: Catalog, store: ObjectStore) {
     this.real = real
+    this.store = store
     this.capabilities = real.capabilities
     if (real.views) this.views = new RehearsalViews(real.views, this)
   }
@@ -126,6 +129,13 @@ class RehearsalCatalog implements Catalog {
       if (moved) out.set(id, moved)
     }
     return out
+  }
+
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    if ((await this.loadTables([table])).get(table)) return null
+    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
+    this.moved.set(table, loaded)
+    return loaded
   }
 
   async commit(

@@ -113,9 +113,16 @@ function primitiveOf(type: PrimitiveType, value: Value): DuckDBValue {
   }
 }
 
+/** Metadata is text: a writer may have put a number there that no column of 64 bits holds. */
 function whole(type: PrimitiveType, value: Value): bigint {
-  if (typeof value === 'bigint' || typeof value === 'number') return BigInt(value)
-  throw misfit(type)
+  if (typeof value !== 'bigint' && typeof value !== 'number') throw misfit(type)
+  const number = BigInt(value)
+  if (decimalOf(type) || BigInt.asIntN(64, number) === number) return number
+  throw new LimnError('iceberg/invalid-metadata', {
+    message: `${number} is no number of 64 bits, which the specification asks for.`,
+    notDone: 'Nothing was read.',
+    remedy: 'Correct the metadata with the software that wrote it.',
+  })
 }
 
 function misfit(type: string): LimnError {
