@@ -85,6 +85,7 @@ describe('CREATE VIEW', () => {
     expect(await run('CREATE VIEW IF NOT EXISTS a.v AS SELECT 2 AS x')).toMatchObject({ change: 'unchanged' })
     await expect(run('DROP VIEW IF EXISTS a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
     await expect(run('ALTER VIEW a.v RENAME TO a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
+    await expect(run('ALTER TABLE a.t RENAME TO a.v')).rejects.toMatchObject({ kind: 'usage/table-exists' })
   })
 
   it('refuses a query that does not bind, at its place, and columns that cannot be told apart', async () => {
@@ -222,7 +223,14 @@ describe('reading a view', () => {
         kind: 'sql/invalid',
         message: 'a.v is a view: it has no branches, tags or metadata tables.',
       })
-    for (const text of ['INSERT INTO a.v VALUES (1)', 'DELETE FROM a.v', 'ALTER TABLE a.v ADD COLUMN x INT'])
+    await expect(rows('DESCRIBE a.v.snapshots')).rejects.toMatchObject({ kind: 'sql/invalid' })
+    for (const text of [
+      'DROP TABLE a.v',
+      'ALTER TABLE a.v RENAME TO a.x',
+      'INSERT INTO a.v VALUES (1)',
+      'DELETE FROM a.v',
+      'ALTER TABLE a.v ADD COLUMN x INT',
+    ])
       await expect(run(text)).rejects.toMatchObject({ kind: 'sql/invalid', message: /a\.v is a view/ })
   })
 
@@ -340,7 +348,7 @@ describe('statements about views', () => {
     await expect(run("ALTER VIEW a.t SET TBLPROPERTIES ('x' = '1')")).rejects.toMatchObject({
       kind: 'usage/table-exists',
     })
-    expect(await run('ALTER VIEW a.v RENAME TO b.u')).toMatchObject({ change: 'altered', name: 'b.u' })
+    expect(await run('ALTER VIEW a.v RENAME TO b.u')).toMatchObject({ change: 'renamed', name: 'b.u' })
     // The version still says where its words are looked up.
     expect(await rows('SELECT max(id) FROM b.u')).toEqual([[3n]])
     await expect(rows('SELECT * FROM a.v')).rejects.toMatchObject({ kind: 'usage/unknown-table' })
@@ -356,7 +364,7 @@ describe('statements about views', () => {
     expect(await run('CREATE VIEW a.v AS SELECT id FROM t', dry)).toMatchObject({ change: 'created' })
     await run('CREATE VIEW a.w AS SELECT id FROM t')
     expect(await run('CREATE OR REPLACE VIEW a.w AS SELECT name FROM t', dry)).toMatchObject({ change: 'replaced' })
-    expect(await run('ALTER VIEW a.w RENAME TO a.x', dry)).toMatchObject({ change: 'altered' })
+    expect(await run('ALTER VIEW a.w RENAME TO x', dry)).toMatchObject({ change: 'renamed', name: 'a.x' })
     expect(await run('DROP VIEW a.w', dry)).toMatchObject({ change: 'dropped' })
     expect(await rows('SHOW VIEWS')).toEqual([['a', 'w']])
     expect(await rows('SELECT id FROM a.w WHERE id = 1')).toEqual([[1n]])

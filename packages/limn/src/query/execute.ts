@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { type TableId, unreachable } from '../base/index.ts'
 import { parseStatement, type Statement } from '../sql/index.ts'
 import { alterTable, type LiveRuns, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
@@ -6,7 +6,8 @@ import { runCall } from './call.ts'
 import { runDelete, runTruncate, runUpdate } from './change-rows.ts'
 import { type CreateOptions, runCreateTable } from './create.ts'
 import { evaluateDefault } from './defaults.ts'
-import { tableOf, targetOf } from './guard.ts'
+import { runDrop, runRename } from './drop.ts'
+import { tableOf } from './guard.ts'
 import { runInsert } from './insert.ts'
 import { runMerge } from './merge.ts'
 import { loadTable } from './names.ts'
@@ -61,7 +62,7 @@ export async function runStatement(
       const table = tableOf(statement.table, options.owner)
       const { action } = statement
       if (action.kind === 'createRef' || action.kind === 'dropRef') return runRefAction(context, table, action)
-      if (action.kind === 'rename') break
+      if (action.kind === 'rename') return runRename(context, table, action.to, options.owner)
       const changes = await changesOf(action, await loadTable(context, table), (value, type) =>
         evaluateDefault(context, value, type),
       )
@@ -86,13 +87,8 @@ export async function runStatement(
     case 'call':
       return { kind: 'rows', result: await runCall(context, statement, options) }
     case 'dropTable':
-      targetOf(statement.table, options.owner)
-      break
+      return runDrop(context, statement, options.owner, options.live)
     default:
-      break
+      return unreachable(statement)
   }
-  throw new LimnError('iceberg/unsupported', {
-    message: `limn does not run this statement (${statement.kind}).`,
-    notDone: 'Nothing was run.',
-  })
 }

@@ -9,6 +9,7 @@ import {
   ManifestReader,
   nameTaken,
   type TableCommit,
+  type TableNames,
   type ViewCatalog,
 } from '../iceberg/index.ts'
 import {
@@ -110,6 +111,7 @@ class RehearsalCatalog implements Catalog {
   private readonly real: Catalog
   private readonly store: ObjectStore
   private readonly moved = new Map<TableId, LoadedTable>()
+  private readonly gone = new Set<TableId>()
 
   constructor(real: Catalog, store: ObjectStore) {
     this.real = real
@@ -119,12 +121,14 @@ class RehearsalCatalog implements Catalog {
   }
 
   async listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]> {
-    return [...new Set([...(await this.real.listTables(options)), ...this.moved.keys()])].sort()
+    const all = new Set([...(await this.real.listTables(options)), ...this.moved.keys()])
+    return [...all.difference(this.gone)].sort()
   }
 
   async loadTables(ids: readonly TableId[], options?: { readonly signal?: AbortSignal }) {
-    const out = new Map(await this.real.loadTables(ids, options))
+    const out = new Map<TableId, LoadedTable | null>(await this.real.loadTables(ids, options))
     for (const id of ids) {
+      if (this.gone.has(id)) out.set(id, null)
       const moved = this.moved.get(id)
       if (moved) out.set(id, moved)
     }
@@ -135,7 +139,30 @@ class RehearsalCatalog implements Catalog {
     if ((await this.loadTables([table])).get(table)) return null
     const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
     this.moved.set(table, loaded)
+    this.gone.delete(table)
     return loaded
+  }
+
+  readonly names: TableNames = {
+    drop: async (table, metadataLocation) => {
+      const there = (await this.loadTables([table])).get(table)
+      if (there?.metadataLocation !== metadataLocation) return false
+      this.moved.delete(table)
+      this.gone.add(table)
+      return true
+    },
+    rename: async (from, to) => {
+      const tables = await this.loadTables([from, to])
+      const there = tables.get(from)
+      if (!there) return false
+      if (tables.get(to)) throw nameTaken(to, 'table')
+      if ((await this.views?.loadViews([to]))?.get(to)) throw nameTaken(to, 'view')
+      this.moved.delete(from)
+      this.gone.add(from)
+      this.gone.delete(to)
+      this.moved.set(to, { ...there, table: to })
+      return true
+    },
   }
 
   async commit(
@@ -155,7 +182,10 @@ class RehearsalCatalog implements Catalog {
       const metadata = applyUpdates(bases.get(table)?.metadata ?? null, updates, { timestampMs: options.timestampMs })
       return { table, metadata, metadataLocation: storePath(`${metadata.location}/metadata/rehearsal.metadata.json`) }
     })
-    for (const one of next) this.moved.set(one.table, one)
+    for (const one of next) {
+      this.moved.set(one.table, one)
+      this.gone.delete(one.table)
+    }
     return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
   }
 }

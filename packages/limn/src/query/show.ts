@@ -3,7 +3,7 @@ import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import { currentSchema, specById, type TableMetadata, type Transform } from '../iceberg/index.ts'
 import type { Field, Schema, Type } from '../schema/index.ts'
 import { type ColumnDefinition, type Path, printStatement, type Show, type Term } from '../sql/index.ts'
-import type { TableContext } from '../table/index.ts'
+import { metadataTable, type TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
 import { loadTable, resolveName } from './names.ts'
 import { nodeOf, typeText } from './types.ts'
@@ -32,7 +32,10 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
       }
     }
     case 'columns': {
-      const schema = currentSchema((await load(context, what.table)).metadata)
+      const loaded = await load(context, what.table)
+      const { part } = resolveName(what.table.parts)
+      const schema =
+        part.kind === 'metadata' ? metadataTable(context, loaded, part.name).schema : currentSchema(loaded.metadata)
       return {
         columns: [
           text('column'),

@@ -49,7 +49,8 @@ function idOf(path: Path): TableId {
 }
 
 function maybeView(context: TableContext, path: Path): Promise<LoadedView | null> {
-  return context.catalog.views ? findView(context, idOf(path)) : Promise.resolve(null)
+  const { table, part } = resolveName(path.parts)
+  return context.catalog.views && part.kind === 'rows' ? findView(context, table) : Promise.resolve(null)
 }
 
 /** In the shape of a table's; a view's columns have no defaults. */
