@@ -131,7 +131,10 @@ export async function runAlterView(
   }
 }
 
-function altered(name: TableId, change: 'created' | 'replaced' | 'dropped' | 'altered' | 'unchanged'): StatementResult {
+function altered(
+  name: TableId,
+  change: 'created' | 'replaced' | 'dropped' | 'renamed' | 'altered' | 'unchanged',
+): StatementResult {
   return { kind: 'altered', change, of: 'view', name, snapshotId: null }
 }
 
