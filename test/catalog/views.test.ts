@@ -51,8 +51,10 @@ describe('views of a SQLite catalog', () => {
     expect(currentViewVersion(loaded.metadata)).toMatchObject({ defaultNamespace: ['silver'], defaultCatalog: null })
     other.close()
     expect(await made.catalog.listTables()).toEqual([])
-    expect(await findView(context, tableId('silver.none'))).toBeNull()
-    await expect(loadView(context, tableId('silver.vv'))).rejects.toMatchObject({
+    expect(await findView(context, 'silver.none')).toBeNull()
+    for (const name of ['v', 'Silver.v', 'a.b.c', ''])
+      await expect(loadView(context, name)).rejects.toMatchObject({ kind: 'usage/argument' })
+    await expect(loadView(context, 'silver.vv')).rejects.toMatchObject({
       kind: 'usage/unknown-view',
       remedy: 'Did you mean silver.v?',
     })

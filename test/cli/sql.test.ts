@@ -1,3 +1,5 @@
+import { Lake } from 'limn'
+import { loadView, replaceView } from 'limn/iceberg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pointersOf } from '../support/contents.ts'
 import { limn, type temporaryFolder } from '../support/lake.ts'
@@ -60,6 +62,26 @@ describe('limn sql', () => {
     expect((await sql('ALTER VIEW lab.busy RENAME TO quiet')).stdout).toBe('view lab.quiet renamed\n')
     expect((await sql('DROP VIEW lab.quiet')).stdout).toBe('view lab.quiet dropped\n')
     expect(await refused('DROP VIEW lab.quiet')).toMatchObject({ kind: 'usage/unknown-view' })
+  })
+
+  it('reads a view that a program defined in several dialects', async () => {
+    await sql('CREATE VIEW lab.shared AS SELECT id FROM silver.event')
+    await using open = await Lake.open({ cwd: lake.folder })
+    const context = await open.context()
+    const { metadata } = await loadView(context, 'lab.shared')
+    const [schema] = metadata.schemas
+    if (!schema) throw new Error('a schema is there')
+    await replaceView(context, 'lab.shared', {
+      schema,
+      representations: [
+        { dialect: 'duckdb', sql: 'SELECT id FROM silver.event WHERE id > 1' },
+        { dialect: 'spark', sql: 'SELECT id FROM silver.event WHERE id > 1' },
+      ],
+    })
+    expect(await json('SELECT count(*) FROM lab.shared')).toMatchObject({ rows: [[2]] })
+    expect(await refused('CREATE OR REPLACE VIEW lab.shared AS SELECT id FROM silver.event')).toMatchObject({
+      kind: 'table/unsafe-change',
+    })
   })
 
   it('works a change out and keeps nothing of it with --dry-run', async () => {
