@@ -138,8 +138,8 @@ class RehearsalCatalog implements Catalog {
   async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
     if ((await this.loadTables([table])).get(table)) return null
     const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
-    this.gone.delete(table)
     this.moved.set(table, loaded)
+    this.gone.delete(table)
     return loaded
   }
 
