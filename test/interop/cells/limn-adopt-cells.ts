@@ -28,7 +28,7 @@ async function deliver(
 
 const named = (name: string | null, rows: readonly Row[]) => rows.map((row) => [row[0] ?? null, name, ...row.slice(2)])
 
-/** Files and tables that others made, adopted without a rewrite, then changed as any table. */
+/** Files and tables that others made, adopted without a rewrite, then changed like every other table. */
 export const adoptCells: readonly LimnCell[] = [
   ...each('adopted files, partitions by folder names', async (writer, version) => {
     await writer.create(people, { version, partition: [[2, 'identity', 'name']], properties: inMode('merge-on-read') })
