@@ -4,12 +4,13 @@ import { loadTable } from '../../packages/limn/src/table/index.ts'
 import { Peer, PeerError, peersPresent } from '../support/peers.ts'
 import { limnSees, type Seen, type SeenAt, sortedTexts, withoutLineage, withPlainVariants } from '../support/seen.ts'
 import { temporaryTables } from '../support/tables.ts'
+import { adoptCells } from './cells/limn-adopt-cells.ts'
 import { limnCells as changedCells } from './cells/limn-cells.ts'
 import { fileCells } from './cells/limn-file-cells.ts'
 import { LimnWriter } from './cells/limn-writer.ts'
 import { type Engine, ownRefusal, type Refusal, refusals } from './cells/refusals.ts'
 
-const limnCells = [...changedCells, ...fileCells]
+const limnCells = [...changedCells, ...fileCells, ...adoptCells]
 const present = peersPresent('java', 'python')
 
 interface Count {
