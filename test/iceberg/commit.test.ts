@@ -270,6 +270,22 @@ describe('a staged snapshot', () => {
     expect(table.metadata.formatVersion).toBe(2)
   })
 
+  it('gives files of a table upgraded to version 3 row ids from its next snapshot on, and none before', async () => {
+    const table = newTable()
+    await table.commit({ added: [file('a')] })
+    const before = table.metadata.currentSnapshotId
+    await table.live()
+    table.apply([{ action: 'upgrade-format-version', formatVersion: 3 }])
+    await table.commit({ added: [file('b')] })
+    const rowIds = async (id = table.metadata.currentSnapshotId) =>
+      (await table.live(id)).map((one) => [one.path, one.firstRowId])
+    expect(await rowIds()).toEqual([
+      [file('a').path, 10n],
+      [file('b').path, 0n],
+    ])
+    expect(await rowIds(before)).toEqual([[file('a').path, undefined]])
+  })
+
   it('rewrites manifests of a spec whose source column is gone from the current schema', async () => {
     const table = newTable()
     await table.commit({ added: [file('a', 5), file('b', 5)] })

@@ -151,6 +151,15 @@ def duck():
 
 def read_duckdb(request):
     metadata = request["metadata"]
+    global database
+    try:
+        return scan_duckdb(metadata, request)
+    except (duckdb.InternalException, duckdb.FatalException):
+        database = None  # it is of no use to anybody after such an error
+        raise
+
+
+def scan_duckdb(metadata, request):
     options = f", snapshot_from_id => {int(request['snapshot'])}" if request.get("snapshot") else ""
     result = duck().execute(f"SELECT * FROM iceberg_scan('{metadata}'{options})")
     names = [one[0] for one in result.description]

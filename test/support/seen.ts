@@ -3,6 +3,7 @@ import type { Predicate } from '../../packages/limn/src/expr/index.ts'
 import { type LoadedTable, transformToText } from '../../packages/limn/src/iceberg/index.ts'
 import type { DefaultValue, Field, Schema, Type } from '../../packages/limn/src/schema/index.ts'
 import {
+  lineageFields,
   type PinnedTable,
   pinRef,
   pinSnapshot,
@@ -70,6 +71,8 @@ export interface Seen {
 export interface SeenAt {
   readonly snapshot?: string
   readonly ref?: string
+  /** Each row also has its `_row_id` and `_last_updated_sequence_number`, behind its columns. */
+  readonly lineage?: boolean
 }
 
 /** What limn sees in a table. */
@@ -80,7 +83,12 @@ export async function limnSees(context: TableContext, table: TableId, at: SeenAt
   if (!pin) throw new Error(`${table} has no ref ${at.ref}`)
   const schema = schemaOfPin(pin)
   const order = schema.fields.map((field) => field.name)
-  return { ...describeMetadata(loaded), columns: columnsOf(schema), order, rows: await rowsOf(context, pin) }
+  return {
+    ...describeMetadata(loaded),
+    columns: columnsOf(schema),
+    order,
+    rows: await rowsOf(context, pin, { lineage: at.lineage ?? false }),
+  }
 }
 
 /** The rows under a condition, read with what pruning leaves and read whole. */
@@ -106,10 +114,14 @@ export async function answersWithAndWithoutPruning(
 async function rowsOf(
   context: TableContext,
   pin: PinnedTable,
-  options: { readonly filter?: string; readonly predicate?: Predicate } = {},
+  options: { readonly filter?: string; readonly predicate?: Predicate; readonly lineage?: boolean } = {},
 ): Promise<readonly string[]> {
-  const { fields } = schemaOfPin(pin)
-  await using reading = await readPinned(context, pin, options.predicate ? { predicate: options.predicate } : {})
+  const { lineage = false, predicate } = options
+  const fields = [...schemaOfPin(pin).fields, ...(lineage ? lineageFields : [])]
+  await using reading = await readPinned(context, pin, {
+    metadataColumns: lineage,
+    ...(predicate ? { predicate } : {}),
+  })
   await using session = await context.engine.session([reading.bound])
   const { rows } = await session.rows(
     `SELECT ${structText(fields, quoted)} FROM ${pin.id} WHERE ${options.filter ?? 'TRUE'}`,
@@ -120,6 +132,11 @@ async function rowsOf(
 /** Rows as text, in the order of their bytes. */
 export function sortedTexts(rows: readonly CanonicalValue[]): readonly string[] {
   return rows.map((row) => JSON.stringify(row)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+}
+
+/** The rows of `lineage: true` without it. */
+export function withoutLineage(rows: readonly string[]): readonly string[] {
+  return sortedTexts(rows.map((row) => (JSON.parse(row) as readonly CanonicalValue[]).slice(0, -2)))
 }
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
@@ -191,13 +208,14 @@ function plain(value: unknown): CanonicalValue {
 }
 
 /** Another engine's rows with their variants made plain, so that they compare with limn's. */
-export function withPlainVariants({ rows, columns, order }: Seen): readonly string[] {
-  const types = order.map((name) => columns.find(([, one]) => one === name)?.[2])
-  if (!types.includes('variant')) return rows
-  return rows.map((row) => {
-    const values = JSON.parse(row) as readonly unknown[]
-    return JSON.stringify(values.map((value, i) => (types[i] === 'variant' ? plain(plainValue(value)) : value)))
-  })
+export function withPlainVariants({ rows, columns }: Seen): readonly string[] {
+  if (!columns.some(([, , type]) => type === 'variant')) return rows
+  // Of what is spelled canonically, variants alone are objects.
+  const plained = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plained)
+    return value !== null && typeof value === 'object' ? plain(plainValue(value)) : value
+  }
+  return rows.map((row) => JSON.stringify(plained(JSON.parse(row))))
 }
 
 /** `{kind: value}` without its kind. */

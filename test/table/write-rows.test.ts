@@ -211,7 +211,7 @@ function boundOf(type: string, bytes: Uint8Array): Key {
     case 'binary':
       return buffer
     default:
-      return buffer.readBigInt64LE()
+      return type.startsWith('fixed') ? buffer : buffer.readBigInt64LE()
   }
 }
 

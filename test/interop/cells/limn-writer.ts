@@ -1,19 +1,31 @@
-import { randomUuid, type TableId } from '../../../packages/limn/src/base/index.ts'
+import { randomUuid, type TableId, tableId } from '../../../packages/limn/src/base/index.ts'
 import {
   createTableUpdates,
   type PartitionSpec,
+  type RefChange,
   type TableChange,
   transformFromText,
 } from '../../../packages/limn/src/iceberg/index.ts'
 import { schemaFromJson, type Type } from '../../../packages/limn/src/schema/index.ts'
 import {
+  alterRefs,
   alterTable,
   append,
   type ChangeOptions,
+  cherryPickSnapshot,
+  deleteRows,
   loadTable,
+  type MergeClause,
+  mergeRows,
   overwrite,
+  overwritePartitions,
   type RowSource,
+  type SetClause,
   type TableContext,
+  transaction,
+  truncateTable,
+  updateRows,
+  upsertRows,
 } from '../../../packages/limn/src/table/index.ts'
 import type { CanonicalValue } from '../../support/seen.ts'
 import type { JsonSchema, Row } from './values.ts'
@@ -29,10 +41,37 @@ export interface CreateOptions {
 export class LimnWriter {
   readonly context: TableContext
   readonly table: TableId
+  /** Every table that this writer and those made from it write, for readers to go through. */
+  readonly written: Set<TableId>
+  /** The rows that main has to have in the end, where the cell says so. */
+  expected: readonly Row[] | null = null
 
-  constructor(context: TableContext, table: TableId) {
+  constructor(context: TableContext, table: TableId, written = new Set<TableId>()) {
     this.context = context
     this.table = table
+    this.written = written
+    written.add(table)
+  }
+
+  /** Another table beside this one. */
+  beside(suffix: string): LimnWriter {
+    return new LimnWriter(this.context, tableId(`${this.table}_${suffix}`), this.written)
+  }
+
+  /** Changes of several tables, or several of one, in one commit. */
+  async together(
+    others: readonly LimnWriter[],
+    body: (...writers: readonly [LimnWriter, ...LimnWriter[]]) => Promise<void>,
+  ) {
+    await transaction(this.context, async (context) => {
+      const inside = (one: LimnWriter) => new LimnWriter(context, one.table, one.written)
+      await body(inside(this), ...others.map(inside))
+    })
+  }
+
+  /** States the rows that main has in the end, whatever order. */
+  ends(rows: readonly Row[]): void {
+    this.expected = rows
   }
 
   async create(schema: JsonSchema, options: CreateOptions): Promise<void> {
@@ -68,6 +107,57 @@ export class LimnWriter {
     return (await overwrite(this.context, this.table, filter, await this.source(rows), options)).snapshotId
   }
 
+  async overwritePartitions(rows: readonly Row[], options: ChangeOptions = {}): Promise<bigint> {
+    return made((await overwritePartitions(this.context, this.table, await this.source(rows), options)).snapshotId)
+  }
+
+  /** A list of rows is deleted by a condition; the number of rows that went is checked. */
+  async delete(filter: string, count: number, options: ChangeOptions = {}): Promise<bigint> {
+    const done = await deleteRows(this.context, this.table, { filter, alias: 'target' }, options)
+    return counted(done, done.deleted, count)
+  }
+
+  async update(filter: string, set: SetClause, count: number, options: ChangeOptions = {}): Promise<bigint> {
+    const done = await updateRows(this.context, this.table, { filter, set, alias: 'target' }, options)
+    return counted(done, done.updated, count)
+  }
+
+  /** `count`: rows inserted, updated and deleted together. */
+  async merge(
+    rows: readonly Row[],
+    on: string,
+    clauses: readonly MergeClause[],
+    count: number,
+    options: ChangeOptions = {},
+  ): Promise<bigint> {
+    const source = await this.source(rows)
+    const done = await mergeRows(this.context, this.table, { source, on, clauses }, options)
+    return counted(done, done.inserted + done.updated + done.deleted, count)
+  }
+
+  async upsert(
+    rows: readonly Row[],
+    keys: readonly string[],
+    options: ChangeOptions & { readonly deleteWhen?: string; readonly orderBy?: string } = {},
+  ): Promise<bigint> {
+    const { deleteWhen, orderBy, ...rest } = options
+    const source = await this.source(rows)
+    const input = { source, keys, ...(deleteWhen ? { deleteWhen } : {}), ...(orderBy ? { orderBy } : {}) }
+    return made((await upsertRows(this.context, this.table, input, rest)).snapshotId)
+  }
+
+  async truncate(): Promise<bigint> {
+    return made((await truncateTable(this.context, this.table)).snapshotId)
+  }
+
+  async refs(...changes: readonly RefChange[]): Promise<void> {
+    await alterRefs(this.context, this.table, changes)
+  }
+
+  async cherryPick(snapshot: bigint, branch = 'main'): Promise<bigint> {
+    return (await cherryPickSnapshot(this.context, this.table, snapshot, { branch })).snapshotId
+  }
+
   async alter(...changes: readonly TableChange[]): Promise<void> {
     await alterTable(this.context, this.table, changes)
   }
@@ -84,6 +174,16 @@ export class LimnWriter {
     if (rows.length === 0) return { sql: `${select(null)} WHERE FALSE` }
     return { sql: rows.map((row) => select(row)).join(' UNION ALL ') }
   }
+}
+
+function made(snapshotId: bigint | null): bigint {
+  if (snapshotId === null) throw new Error('nothing was committed')
+  return snapshotId
+}
+
+function counted(done: { readonly snapshotId: bigint | null }, found: number, count: number): bigint {
+  if (found !== count) throw new Error(`${found} rows changed instead of ${count}`)
+  return made(done.snapshotId)
 }
 
 /** DuckDB's name of a type. */

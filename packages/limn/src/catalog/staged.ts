@@ -62,6 +62,14 @@ export class StagedCatalog implements Catalog {
     return out
   }
 
+  async registerTable(
+    table: TableId,
+    metadataLocation: StorePath,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<LoadedTable | null> {
+    return (await this.pointers.get(table)) ? null : this.real.registerTable(table, metadataLocation, options)
+  }
+
   async commit(
     changes: readonly TableCommit[],
     options: { readonly timestampMs: number; readonly signal?: AbortSignal },

@@ -4,6 +4,7 @@ import {
   type Catalog,
   type CommitOutcome,
   checkRequirements,
+  decodeMetadata,
   type LoadedTable,
   ManifestReader,
   nameTaken,
@@ -34,7 +35,7 @@ export function rehearsal(context: TableContext): TableContext {
     ...rest,
     store,
     manifests: new ManifestReader(store),
-    catalog: new RehearsalCatalog(context.catalog),
+    catalog: new RehearsalCatalog(context.catalog, store),
   }
 }
 
@@ -108,11 +109,13 @@ class RehearsalCatalog implements Catalog {
   readonly capabilities
   readonly views?: ViewCatalog
   private readonly real: Catalog
+  private readonly store: ObjectStore
   private readonly moved = new Map<TableId, LoadedTable>()
   private readonly gone = new Set<TableId>()
 
-  constructor(real: Catalog) {
+  constructor(real: Catalog, store: ObjectStore) {
     this.real = real
+    this.store = store
     this.capabilities = real.capabilities
     if (real.views) this.views = new RehearsalViews(real.views, this)
   }
@@ -152,6 +155,14 @@ class RehearsalCatalog implements Catalog {
       this.moved.set(to, { ...there, table: to })
       return true
     },
+  }
+
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    if ((await this.loadTables([table])).get(table)) return null
+    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
+    this.moved.set(table, loaded)
+    this.gone.delete(table)
+    return loaded
   }
 
   async commit(

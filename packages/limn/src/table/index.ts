@@ -2,6 +2,7 @@
  * Row 6: rows of tables: read a pinned table, append, overwrite by filter. A format and an engine, nothing else.
  * Every change is one snapshot, visible at its commit or not at all.
  */
+export * from './adopt/index.ts'
 export * from './alter.ts'
 export * from './bind.ts'
 export * from './change.ts'

@@ -42,8 +42,10 @@ export class ManifestReader {
     signal?: AbortSignal,
     { keep = true }: { readonly keep?: boolean } = {},
   ): Promise<readonly ManifestEntry[]> {
+    // What entries inherit is part of them, and a list of before an upgrade to version 3 gives no row ids to inherit.
+    const inherited = manifest.firstRowId === undefined ? manifest.path : `${manifest.path} ${manifest.firstRowId}`
     return this.cached(
-      manifest.path,
+      inherited,
       keep,
       async () => decodeManifest(await this.store.read(manifest.path, undefined, options(signal)), manifest).entries,
     )

@@ -306,4 +306,13 @@ export interface Catalog {
     changes: readonly TableCommit[],
     options: { readonly timestampMs: number; readonly signal?: AbortSignal },
   ): Promise<CommitOutcome>
+  /**
+   * Gives a name to a metadata file that is there already: the table goes on from it, and nothing is written. Null: the
+   * name is taken, and nothing has changed.
+   */
+  registerTable(
+    table: TableId,
+    metadataLocation: StorePath,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<LoadedTable | null>
 }
