@@ -126,7 +126,8 @@ export async function prepareSelect(
   const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
   const tables = shapesOf({ pins, metadata, views: new Map() })
   const views = await bindViews(context, found, tables)
-  const columns = new Map([...shapesOf({ pins, metadata, views })].map(([id, shape]) => [id, { columns: shape }]))
+  const columns = new Map<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>()
+  for (const [id, shape] of tables) columns.set(id, { columns: shape })
   for (const [id, { schema, query }] of views) columns.set(id, { columns: schema.fields, query })
   const heads = sources.flatMap(({ id, name: { table, part }, point, unread }): readonly ReadHead[] => {
     if (point !== null || unread || part.kind === 'metadata' || (part.kind === 'ref' && part.type === 'tag')) return []
