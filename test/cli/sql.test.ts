@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Lake } from 'limn'
 import { loadView, replaceView } from 'limn/iceberg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -171,5 +172,36 @@ describe('limn sql', () => {
   it('does not change what was', async () => {
     const ended = await sql('--at', 'main', 'INSERT INTO lab.note (id) VALUES (1)')
     expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('--at is for queries')])
+  })
+
+  it('reads the metadata tables of any table, a dataset’s too, also at another time and into a file', async () => {
+    const history = await json('SELECT snapshot_id, operation FROM silver.event.snapshots')
+    expect(history).toMatchObject({ rows: [[expect.anything(), 'append']] })
+    const text = (await sql('SELECT snapshot_id FROM silver.event.history')).stdout
+    const [id = ''] = /\d{10,}/.exec(text.replaceAll(/[,_]/g, '')) ?? []
+    expect(
+      await json('--at', id, 'SELECT count(*), sum(record_count)::BIGINT FROM silver.event.data_files'),
+    ).toMatchObject({
+      rows: [[3, 3]],
+    })
+    const early = await sql('--at', '2001-01-01', 'SELECT * FROM silver.event.files')
+    expect([early.code, early.stderr]).toEqual([2, expect.stringContaining('has nothing at')])
+    const out = join(lake.folder, 'files.parquet')
+    expect((await sql('--format', 'parquet', '--out', out, 'SELECT * FROM silver.event.files')).code).toBe(0)
+    expect(await json(`SELECT count(*) FROM '${out}'`)).toMatchObject({ rows: [[3]] })
+  })
+
+  it('drops and renames tables that no dataset owns, and no others', async () => {
+    await sql('CREATE TABLE lab.gone AS SELECT 1 AS id')
+    expect((await sql('ALTER TABLE lab.gone RENAME TO lab.away')).stdout).toBe('table lab.away renamed\n')
+    expect((await sql('--dry-run', 'DROP TABLE lab.away PURGE')).stdout).toContain('lab.away dropped (dry run')
+    expect((await sql('DROP TABLE lab.away PURGE')).stdout).toBe('table lab.away dropped\n')
+    expect((await sql('DROP TABLE IF EXISTS lab.away')).stdout).toBe('table lab.away was so already\n')
+    for (const statement of [
+      'DROP TABLE silver.event',
+      'ALTER TABLE silver.event RENAME TO lab.e',
+      'DROP TABLE limn.run PURGE',
+    ])
+      expect((await refused(statement)).kind).toBe('usage/owned-table')
   })
 })

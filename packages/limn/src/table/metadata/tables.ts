@@ -2,7 +2,6 @@ import { LimnError, nearest, type TableId, unreachable } from '../../base/index.
 import type { BoundRows, Datum } from '../../engine/index.ts'
 import { type LoadedTable, type Snapshot, snapshotById } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
-import type { TableContext } from '../context.ts'
 import { entryRows, entrySchema, fileRows, fileSchema } from './files.ts'
 import {
   historyRows,
@@ -18,7 +17,8 @@ import {
 } from './history.ts'
 import { manifestRows, manifestSchema } from './manifests.ts'
 import { partitionRows, partitionSchema } from './partitions.ts'
-import type { Rows } from './source.ts'
+import { positionDeleteRows, positionDeleteSchema } from './position-deletes.ts'
+import type { Rows, Source } from './source.ts'
 
 /** Every metadata table, by the name it is queried under: `t.snapshots`. */
 export const metadataTableNames = [
@@ -39,6 +39,7 @@ export const metadataTableNames = [
   'all_files',
   'all_manifests',
   'all_entries',
+  'position_deletes',
 ] as const
 
 export type MetadataTableName = (typeof metadataTableNames)[number]
@@ -68,6 +69,7 @@ export function showsOneSnapshot(name: MetadataTableName): boolean {
     case 'entries':
     case 'manifests':
     case 'partitions':
+    case 'position_deletes':
       return true
     case 'snapshots':
     case 'history':
@@ -91,7 +93,7 @@ export function showsOneSnapshot(name: MetadataTableName): boolean {
  * name there is none of, `usage/unknown-snapshot`, and `usage/argument` for a snapshot of a table that shows them all.
  */
 export function metadataTable(
-  context: Pick<TableContext, 'manifests' | 'signal'>,
+  context: Omit<Source, 'metadata'>,
   loaded: LoadedTable,
   name: string,
   options: MetadataTableOptions = {},
@@ -133,13 +135,13 @@ function existing({ table, metadata }: LoadedTable, id: bigint): Snapshot {
 }
 
 function contentOf(
-  context: Pick<TableContext, 'manifests' | 'signal'>,
+  context: Omit<Source, 'metadata'>,
   loaded: LoadedTable,
   name: MetadataTableName,
   snapshots: readonly Snapshot[],
 ): { readonly schema: Schema; readonly rows: (columns?: ReadonlySet<string>) => Rows } {
   const { metadata } = loaded
-  const source = { manifests: context.manifests, metadata, signal: context.signal }
+  const source: Source = { ...context, metadata }
   switch (name) {
     case 'snapshots':
       return { schema: snapshotsSchema, rows: () => atOnce(snapshotRows(metadata)) }
@@ -170,6 +172,8 @@ function contentOf(
       return { schema: manifestSchema(true), rows: () => manifestRows(source, snapshots, true) }
     case 'partitions':
       return { schema: partitionSchema(metadata), rows: () => partitionRows(source, snapshots) }
+    case 'position_deletes':
+      return { schema: positionDeleteSchema(metadata), rows: () => positionDeleteRows(source, snapshots) }
     default:
       return unreachable(name)
   }
