@@ -150,8 +150,12 @@ describe('the repository', () => {
   it('links only to what is there, and speaks of the product alone', () => {
     for (const doc of docs) {
       const text = read(join(root, doc))
-      for (const [, target = ''] of text.matchAll(/\]\(([^)#:]+)\)/g))
-        expect([doc, target, existsSync(join(root, dirname(doc), target))]).toEqual([doc, target, true])
+      for (const [, target = '', title] of text.matchAll(/\]\(([^)#:\s]+)(?: "([^"]+)")?\)/g)) {
+        const file = join(root, dirname(doc), target)
+        expect([doc, target, existsSync(file)]).toEqual([doc, target, true])
+        // The title of a link to a test is that of one of its cases.
+        if (title !== undefined) expect([doc, target, title, read(file).includes(title)]).toContain(true)
+      }
     }
     for (const file of [...docs.map((doc) => join(root, doc)), ...sources]) {
       expect([relative(root, file), /registry\.npmjs|\/work\/|\/root\//.exec(read(file))?.[0]]).toEqual([
