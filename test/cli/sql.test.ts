@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { Lake } from 'limn'
+import { loadView, replaceView } from 'limn/iceberg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pointersOf } from '../support/contents.ts'
 import { limn, type temporaryFolder } from '../support/lake.ts'
@@ -45,6 +47,42 @@ describe('limn sql', () => {
       dryRun: false,
     })
     expect(await json('SELECT count(*), count(text) FROM lab.note')).toMatchObject({ rows: [[5, 2]] })
+  })
+
+  it('makes a view over tables of datasets, reads it as of a time, and takes it away', async () => {
+    const created = await sql(
+      'CREATE VIEW lab.busy (day, events) AS SELECT happened_at::DATE, count(*) FROM silver.event GROUP BY 1',
+    )
+    expect(created.stdout.trim()).toBe('view lab.busy created')
+    expect(await json('SELECT sum(events)::INT FROM lab.busy')).toMatchObject({ rows: [[3]] })
+    expect((await sql('--at', '2020-01-01', 'SELECT * FROM lab.busy')).stderr).toContain('silver.event has nothing at')
+    expect(await json('SHOW VIEWS')).toMatchObject({ rows: [['lab', 'busy']] })
+    expect((await sql('--dry-run', 'DROP VIEW lab.busy')).stdout).toBe(
+      'view lab.busy dropped (dry run: nothing was changed)\n',
+    )
+    expect((await sql('ALTER VIEW lab.busy RENAME TO quiet')).stdout).toBe('view lab.quiet renamed\n')
+    expect((await sql('DROP VIEW lab.quiet')).stdout).toBe('view lab.quiet dropped\n')
+    expect(await refused('DROP VIEW lab.quiet')).toMatchObject({ kind: 'usage/unknown-view' })
+  })
+
+  it('reads a view that a program defined in several dialects', async () => {
+    await sql('CREATE VIEW lab.shared AS SELECT id FROM silver.event')
+    await using open = await Lake.open({ cwd: lake.folder })
+    const context = await open.context()
+    const { metadata } = await loadView(context, 'lab.shared')
+    const [schema] = metadata.schemas
+    if (!schema) throw new Error('a schema is there')
+    await replaceView(context, 'lab.shared', {
+      schema,
+      representations: [
+        { dialect: 'duckdb', sql: 'SELECT id FROM silver.event WHERE id > 1' },
+        { dialect: 'spark', sql: 'SELECT id FROM silver.event WHERE id > 1' },
+      ],
+    })
+    expect(await json('SELECT count(*) FROM lab.shared')).toMatchObject({ rows: [[2]] })
+    expect(await refused('CREATE OR REPLACE VIEW lab.shared AS SELECT id FROM silver.event')).toMatchObject({
+      kind: 'table/unsafe-change',
+    })
   })
 
   it('works a change out and keeps nothing of it with --dry-run', async () => {
@@ -97,6 +135,8 @@ describe('limn sql', () => {
     ['gold.day', 'TRUNCATE TABLE gold.day'],
     ['gold.day', 'CREATE OR REPLACE TABLE gold.day AS SELECT 1 AS x'],
     ['gold.day', 'ALTER TABLE gold.day CREATE TAG x'],
+    ['gold.day', 'CREATE VIEW gold.day AS SELECT 1 AS x'],
+    ['silver.event_quarantine', 'CREATE OR REPLACE VIEW silver.event_quarantine AS SELECT 1 AS x'],
     ['gold.day', "CALL system.rollback_to_snapshot('gold.day', 1)"],
     ['silver.event', "INSERT INTO silver.event VALUES (9, TIMESTAMP '2026-01-01', 1)"],
     ['silver.event', "INSERT INTO silver.event.branch_x VALUES (9, TIMESTAMP '2026-01-01', 1)"],

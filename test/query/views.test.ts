@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import { currentViewVersion, loadView, replaceView } from '../../packages/limn/src/iceberg/index.ts'
 import type { Cancel, ObjectStore, StorePath } from '../../packages/limn/src/storage/index.ts'
+import { pinSnapshot } from '../../packages/limn/src/table/index.ts'
 import { runner } from '../support/statements.ts'
 import { temporaryTables } from '../support/tables.ts'
 
@@ -85,6 +87,7 @@ describe('CREATE VIEW', () => {
     expect(await run('CREATE VIEW IF NOT EXISTS a.v AS SELECT 2 AS x')).toMatchObject({ change: 'unchanged' })
     await expect(run('DROP VIEW IF EXISTS a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
     await expect(run('ALTER VIEW a.v RENAME TO a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
+    await expect(run('ALTER TABLE a.t RENAME TO a.v')).rejects.toMatchObject({ kind: 'usage/table-exists' })
   })
 
   it('refuses a query that does not bind, at its place, and columns that cannot be told apart', async () => {
@@ -222,7 +225,14 @@ describe('reading a view', () => {
         kind: 'sql/invalid',
         message: 'a.v is a view: it has no branches, tags or metadata tables.',
       })
-    for (const text of ['INSERT INTO a.v VALUES (1)', 'DELETE FROM a.v', 'ALTER TABLE a.v ADD COLUMN x INT'])
+    await expect(rows('DESCRIBE a.v.snapshots')).rejects.toMatchObject({ kind: 'sql/invalid' })
+    for (const text of [
+      'DROP TABLE a.v',
+      'ALTER TABLE a.v RENAME TO a.x',
+      'INSERT INTO a.v VALUES (1)',
+      'DELETE FROM a.v',
+      'ALTER TABLE a.v ADD COLUMN x INT',
+    ])
       await expect(run(text)).rejects.toMatchObject({ kind: 'sql/invalid', message: /a\.v is a view/ })
   })
 
@@ -270,6 +280,57 @@ describe('reading a view', () => {
     expect(await rows('SELECT max(id) FROM a.v')).toEqual([[3n]])
   })
 
+  it('is read at the time that pins all tables of a query, by its definition now', async () => {
+    await using made = await lab()
+    const { run, snapshots } = made
+    const [first = 0n] = await snapshots('a.t')
+    await run("INSERT INTO a.t VALUES (4, 'four', 4.50)")
+    await run('CREATE VIEW a.v AS SELECT count(*) AS n FROM t')
+    const result = await run('SELECT n FROM a.v', { pin: (loaded) => pinSnapshot(loaded, first) })
+    expect(result).toMatchObject({ kind: 'rows', result: { rows: [[3n]] } })
+  })
+
+  it('runs nothing but a query that another engine stored', async () => {
+    await using made = await lab()
+    const { run, rows, context } = made
+    await run('CREATE VIEW a.v AS SELECT id AS x FROM t')
+    const [schema] = (await loadView(context, v)).metadata.schemas
+    if (!schema) throw new Error('a schema is there')
+    const store = (sql: string) => replaceView(context, v, { schema, representations: [{ dialect: 'duckdb', sql }] })
+    for (const [sql, kind] of [
+      ['DELETE FROM a.t', 'sql/not-read-only'],
+      ['SELECT 1 AS x; DELETE FROM a.t', 'sql/syntax'],
+      ['SELECT 1 AS x) AS q(c0), (SELECT 2', 'sql/syntax'],
+      ["COPY (SELECT 1) TO 'f.csv'", 'sql/syntax'],
+      ['SELECT 1 AS x, 2 AS y', 'sql/invalid'],
+      ["SELECT 'text' AS x", 'sql/invalid'],
+      ['SELECT 1.5 AS x', 'sql/invalid'],
+    ] as const) {
+      await store(sql)
+      await expect(rows('SELECT * FROM a.v')).rejects.toMatchObject({
+        kind,
+        message: expect.stringMatching(/^In the view a\.v: /),
+      })
+    }
+    await store("SELECT 7::INT AS other -- to the end ' of ) it")
+    expect(await rows('SELECT x, typeof(x) FROM a.v')).toEqual([[7n, 'BIGINT']])
+    expect(await rows('SELECT count(*) FROM a.t')).toEqual([[3n]])
+  })
+
+  it('says which namespace is for limn alone where a view reads one of the names limn gives', async () => {
+    await using made = await lab()
+    const { run, rows, snapshots } = made
+    const [first] = await snapshots('a.t')
+    await run('CREATE TABLE _0.t (id BIGINT)')
+    await run('INSERT INTO _0.t VALUES (70)')
+    await run('CREATE VIEW a.v AS SELECT id FROM _0.t')
+    expect(await rows('SELECT id FROM a.v')).toEqual([[70n]])
+    await expect(rows(`SELECT v.id FROM a.v, a.t VERSION AS OF ${first}`)).rejects.toMatchObject({
+      kind: 'sql/invalid',
+      message: 'The name _0.t means two tables here, one of them in a view.',
+    })
+  })
+
   it('looks single words up in the default namespace and catalog of the version', async () => {
     await using made = await lab()
     const { run, rows, context } = made
@@ -290,6 +351,51 @@ describe('reading a view', () => {
       await replaceView(context, v, { schema, representations, defaultNamespace })
       await expect(rows('SELECT id FROM a.v')).rejects.toMatchObject({ kind: 'iceberg/unsupported' })
     }
+  })
+})
+
+describe('views over views', () => {
+  it('give the rows of the text with their queries in their places, and open no more files', async () => {
+    await using made = await temporaryTables()
+    const { context } = made
+    const opened = { files: 0 }
+    const store: ObjectStore = Object.assign(Object.create(context.store), {
+      lease: (paths: readonly StorePath[], options?: Cancel) => {
+        opened.files += paths.length
+        return context.store.lease(paths, options)
+      },
+    })
+    const { run, rows } = runner({ ...context, store })
+    await run('CREATE TABLE a.t (a BIGINT, b BIGINT) PARTITIONED BY (a)')
+    await run('INSERT INTO a.t SELECT range % 6, range FROM range(60)')
+    // Each layer puts out two columns of one's own names, from the layer below.
+    const condition = fc.constantFrom('l < 3', 'l = 2', 'r > 20', 'l IN (1, 4)', 'l + r > 25', 'TRUE', 'r IS NULL')
+    const layer = fc.oneof(
+      condition.map((c) => (from: string) => `SELECT l, r FROM ${from} WHERE ${c}`),
+      fc.constant((from: string) => `SELECT r AS l, l AS r FROM ${from}`),
+      fc.constant((from: string) => `SELECT l, max(r) AS r FROM ${from} GROUP BY l`),
+      fc.constant((from: string) => `SELECT x.l, y.r FROM ${from} x JOIN ${from} y ON x.l = y.l AND x.r = y.r`),
+      fc.constant((from: string) => `SELECT l, r FROM ${from} UNION ALL SELECT a, b FROM a.t WHERE a = 5`),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(layer, { minLength: 1, maxLength: 4 }), condition, async (layers, last) => {
+        let view = ''
+        let text = 'a.t AS base(l, r)'
+        for (const [i, one] of layers.entries()) {
+          const from = i === 0 ? '(SELECT a AS l, b AS r FROM t)' : view
+          view = `v${i}`
+          await run(`CREATE OR REPLACE VIEW a.${view} (l, r) AS ${one(from)}`)
+          text = `(${one(i === 0 ? '(SELECT a AS l, b AS r FROM a.t)' : text)})`
+        }
+        const asked = (from: string) => `SELECT l, r FROM ${from} WHERE ${last} ORDER BY ALL`
+        const measure = async (sql: string) => {
+          opened.files = 0
+          return { rows: await rows(sql), files: opened.files }
+        }
+        expect(await measure(asked(`a.${view}`))).toEqual(await measure(asked(text)))
+      }),
+      { numRuns: 25 },
+    )
   })
 })
 
@@ -340,7 +446,7 @@ describe('statements about views', () => {
     await expect(run("ALTER VIEW a.t SET TBLPROPERTIES ('x' = '1')")).rejects.toMatchObject({
       kind: 'usage/table-exists',
     })
-    expect(await run('ALTER VIEW a.v RENAME TO b.u')).toMatchObject({ change: 'altered', name: 'b.u' })
+    expect(await run('ALTER VIEW a.v RENAME TO b.u')).toMatchObject({ change: 'renamed', name: 'b.u' })
     // The version still says where its words are looked up.
     expect(await rows('SELECT max(id) FROM b.u')).toEqual([[3n]])
     await expect(rows('SELECT * FROM a.v')).rejects.toMatchObject({ kind: 'usage/unknown-table' })
@@ -356,7 +462,7 @@ describe('statements about views', () => {
     expect(await run('CREATE VIEW a.v AS SELECT id FROM t', dry)).toMatchObject({ change: 'created' })
     await run('CREATE VIEW a.w AS SELECT id FROM t')
     expect(await run('CREATE OR REPLACE VIEW a.w AS SELECT name FROM t', dry)).toMatchObject({ change: 'replaced' })
-    expect(await run('ALTER VIEW a.w RENAME TO a.x', dry)).toMatchObject({ change: 'altered' })
+    expect(await run('ALTER VIEW a.w RENAME TO x', dry)).toMatchObject({ change: 'renamed', name: 'a.x' })
     expect(await run('DROP VIEW a.w', dry)).toMatchObject({ change: 'dropped' })
     expect(await rows('SHOW VIEWS')).toEqual([['a', 'w']])
     expect(await rows('SELECT id FROM a.w WHERE id = 1')).toEqual([[1n]])

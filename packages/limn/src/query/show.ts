@@ -7,19 +7,18 @@ import { metadataTable, type TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
 import { loadTable, resolveName } from './names.ts'
 import { nodeOf, typeText } from './types.ts'
-import { showView } from './view-show.ts'
+import { columnsOfView, propertiesOfView, showCreateView, showViews, viewNamed } from './view-show.ts'
 
 const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 
 /** Runs SHOW and DESCRIBE. */
 export async function runShow(context: TableContext, statement: Show): Promise<ResultSet> {
   const { what } = statement
-  const ofView = await showView(context, what)
-  if (ofView) return ofView
   switch (what.kind) {
     case 'views':
+      return showViews(context, what.namespace)
     case 'createView':
-      throw new LimnError('internal', { message: 'Views are shown elsewhere.' })
+      return showCreateView(context, what.view)
     case 'tables': {
       const wanted = what.namespace?.text.toLowerCase()
       const ids = await context.catalog.listTables({ signal: context.signal })
@@ -32,6 +31,8 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
       }
     }
     case 'columns': {
+      const view = await viewNamed(context, what.table)
+      if (view) return columnsOfView(view)
       const loaded = await load(context, what.table)
       const { part } = resolveName(what.table.parts)
       const schema =
@@ -54,6 +55,8 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
       }
     }
     case 'properties': {
+      const view = await viewNamed(context, what.table)
+      if (view) return propertiesOfView(view)
       const { metadata } = await load(context, what.table)
       const all = { ...metadata.properties, 'format-version': String(metadata.formatVersion) }
       return {

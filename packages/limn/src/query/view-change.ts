@@ -82,7 +82,10 @@ export async function runDropView(
   return altered(view, 'unchanged')
 }
 
-/** Runs ALTER VIEW. A new query keeps the comments of columns of the same name. */
+/**
+ * Runs ALTER VIEW. A new query keeps the comments of columns of the same name; a new name of one word is of the same
+ * namespace.
+ */
 export async function runAlterView(
   context: TableContext,
   statement: AlterView,
@@ -107,9 +110,11 @@ export async function runAlterView(
       return alteredFrom(before, await alterViewProperties(context, view, { remove: action.keys }))
     }
     case 'rename': {
-      const to = tableOf(action.to, options.owner)
+      const [namespace = ''] = view.split('.')
+      const { parts } = action.to
+      const to = tableOf({ ...action.to, parts: parts.length === 1 ? [namespace, ...parts] : parts }, options.owner)
       await renameView(context, view, to)
-      return altered(to, 'altered')
+      return altered(to, 'renamed')
     }
     case 'replaceQuery':
       return again(async () => {
@@ -126,7 +131,10 @@ export async function runAlterView(
   }
 }
 
-function altered(name: TableId, change: 'created' | 'replaced' | 'dropped' | 'altered' | 'unchanged'): StatementResult {
+function altered(
+  name: TableId,
+  change: 'created' | 'replaced' | 'dropped' | 'renamed' | 'altered' | 'unchanged',
+): StatementResult {
   return { kind: 'altered', change, of: 'view', name, snapshotId: null }
 }
 

@@ -1,4 +1,3 @@
-import type { TableId } from '../base/index.ts'
 import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import {
   currentViewVersion,
@@ -8,7 +7,7 @@ import {
   loadView,
   schemaOfViewVersion,
 } from '../iceberg/index.ts'
-import { type Path, printStatement, type Show } from '../sql/index.ts'
+import { type Name, type Path, printStatement } from '../sql/index.ts'
 import type { TableContext } from '../table/index.ts'
 import { resolveName } from './names.ts'
 import { typeText } from './types.ts'
@@ -16,44 +15,30 @@ import { readableOf } from './view-read.ts'
 
 const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 
-/** What SHOW and DESCRIBE say of views; null where they ask for tables, or name one. */
-export async function showView(context: TableContext, what: Show['what']): Promise<ResultSet | null> {
-  switch (what.kind) {
-    case 'views': {
-      const namespace = what.namespace?.text.toLowerCase()
-      const ids = context.catalog.views ? await listViews(context, namespace === undefined ? {} : { namespace }) : []
-      return { columns: [text('namespace'), text('view')], rows: ids.map((id) => id.split('.')) }
-    }
-    case 'createView': {
-      const loaded = await loadView(context, idOf(what.view))
-      return { columns: [text('statement')], rows: [[createViewText(loaded)]] }
-    }
-    case 'columns': {
-      const view = await maybeView(context, what.table)
-      return view && columnsOf(view)
-    }
-    case 'properties': {
-      const view = await maybeView(context, what.table)
-      if (!view) return null
-      const all = Object.entries({ ...view.metadata.properties, 'format-version': '1' })
-      return { columns: [text('key'), text('value')], rows: all.sort(([a], [b]) => (a < b ? -1 : 1)) }
-    }
-    case 'tables':
-    case 'createTable':
-      return null
-  }
+export async function showViews(context: TableContext, namespace: Name | null): Promise<ResultSet> {
+  const wanted = namespace?.text.toLowerCase()
+  const ids = context.catalog.views ? await listViews(context, wanted === undefined ? {} : { namespace: wanted }) : []
+  return { columns: [text('namespace'), text('view')], rows: ids.map((id) => id.split('.')) }
 }
 
-function idOf(path: Path): TableId {
-  return resolveName(path.parts).table
+export async function showCreateView(context: TableContext, path: Path): Promise<ResultSet> {
+  const loaded = await loadView(context, resolveName(path.parts).table)
+  return { columns: [text('statement')], rows: [[createViewText(loaded)]] }
 }
 
-function maybeView(context: TableContext, path: Path): Promise<LoadedView | null> {
-  return context.catalog.views ? findView(context, idOf(path)) : Promise.resolve(null)
+/** The view a statement names; null where it names something else. */
+export async function viewNamed(context: TableContext, path: Path): Promise<LoadedView | null> {
+  const { table, part } = resolveName(path.parts)
+  return context.catalog.views && part.kind === 'rows' ? findView(context, table) : null
+}
+
+export function propertiesOfView({ metadata }: LoadedView): ResultSet {
+  const all = Object.entries({ ...metadata.properties, 'format-version': '1' })
+  return { columns: [text('key'), text('value')], rows: all.sort(([a], [b]) => (a < b ? -1 : 1)) }
 }
 
 /** In the shape of a table's; a view's columns have no defaults. */
-function columnsOf({ metadata }: LoadedView): ResultSet {
+export function columnsOfView({ metadata }: LoadedView): ResultSet {
   const { fields } = schemaOfViewVersion(metadata, currentViewVersion(metadata))
   return {
     columns: [text('column'), text('type'), { name: 'required', type: 'BOOLEAN' }, text('default'), text('comment')],

@@ -20,6 +20,16 @@ public final class Peer {
         return Writing.write(request);
       case "list":
         return Tables.list(request);
+      case "readView":
+        return Views.read(request);
+      case "parseView":
+        return Views.parse(request);
+      case "listViews":
+        return Views.list(request);
+      case "writeView":
+        return Views.write(request);
+      case "alterView":
+        return Views.alter(request);
       default:
         throw new IllegalArgumentException("unknown request: " + op);
     }
