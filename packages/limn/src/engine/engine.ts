@@ -50,6 +50,16 @@ export interface WrittenFile {
 /** Codecs of Parquet pages that limn writes. */
 export type Compression = 'uncompressed' | 'snappy' | 'gzip' | 'zstd' | 'lz4_raw' | 'brotli'
 
+/** How a column's Bloom filters are made, one per row group. */
+export interface BloomFilterWish {
+  /** About how many of the values that are not there it fails to exclude, between 0 and 1. */
+  readonly falseRate: number
+  /** Distinct values it is sized for. Default: as many as there are. */
+  readonly distinct?: number
+  /** It does not become larger, whatever that costs. */
+  readonly bytesMax: number
+}
+
 export interface WriteTarget {
   readonly schema: Schema
   readonly spec: PartitionSpec
@@ -61,7 +71,8 @@ export interface WriteTarget {
   /** Rows. */
   readonly rowGroupSize: number
   readonly rowGroupBytes?: number
-  readonly bloomFilters?: boolean
+  /** Columns that get a Bloom filter, by field id. Default: none. */
+  readonly bloomFilters?: ReadonlyMap<number, BloomFilterWish>
   /** About how large a file may become; one up to half again as large is left. Default: no limit. */
   readonly fileSizeBytes?: number
   /** Files are sorted so. Default: unsorted. */

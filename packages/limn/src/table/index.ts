@@ -13,13 +13,20 @@ export * from './count.ts'
 export * from './create.ts'
 export * from './delete-rows.ts'
 export * from './diff.ts'
+export * from './divergence.ts'
 export * from './drop.ts'
 export * from './maintain/index.ts'
 export * from './merge-rows.ts'
 export * from './metadata/index.ts'
+export * from './partition-statistics.ts'
 export * from './read.ts'
 export * from './refs.ts'
 export * from './replace.ts'
+export {
+  computeTableStatistics,
+  type TableStatistics,
+  type TableStatisticsOptions,
+} from './table-statistics.ts'
 export { aliasOf, type ChangedFiles, type FileSums, sumsOf, type WriteMode } from './target-rows.ts'
 export * from './transaction.ts'
 export * from './update-rows.ts'

@@ -82,6 +82,7 @@ export async function migrateFolder(
   options: FolderTableOptions = {},
 ): Promise<FolderTable> {
   const location = storePath(folder.replace(/\/+$/, ''))
+  await requireFreeName(context, table)
   await requireOwnable(context, location)
   return overFolder(context, table, folder, options, { location, own: { migrated: 'true' } })
 }

@@ -18,6 +18,8 @@ public final class Peer {
         return Reading.read(Tables.open(request), request);
       case "write":
         return Writing.write(request);
+      case "statistics":
+        return Statistics.read(Tables.open(request), request);
       case "list":
         return Tables.list(request);
       case "readView":
