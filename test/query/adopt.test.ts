@@ -51,7 +51,9 @@ describe('CALL', () => {
     const snapshot = `CALL system.snapshot(${folder}, 'a.s', properties => map('comment', 'try'))`
     expect((await made.run(snapshot, { dryRun: true })).kind).toBe('rows')
     expect(await made.rows(snapshot)).toEqual([[2n]])
-    expect(await made.rows("CALL system.snapshot(source_table => 'a.s', table => 'a.copy')")).toEqual([[2n]])
+    const copy = "CALL system.snapshot(source_table => 'a.s', table => 'a.copy')"
+    expect((await made.run(copy, { dryRun: true })).kind).toBe('rows')
+    expect(await made.rows(copy)).toEqual([[2n]])
     expect(await made.rows('SELECT count(*), sum(p) FROM a.copy')).toEqual([[6n, 9n]])
     const location = (await made.context.catalog.loadTables([tableId('a.s')])).get(tableId('a.s'))?.metadataLocation
     const metadata = localFile(location ?? made.context.store.root)

@@ -135,14 +135,6 @@ class RehearsalCatalog implements Catalog {
     return out
   }
 
-  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
-    if ((await this.loadTables([table])).get(table)) return null
-    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
-    this.moved.set(table, loaded)
-    this.gone.delete(table)
-    return loaded
-  }
-
   readonly names: TableNames = {
     drop: async (table, metadataLocation) => {
       const there = (await this.loadTables([table])).get(table)
@@ -163,6 +155,14 @@ class RehearsalCatalog implements Catalog {
       this.moved.set(to, { ...there, table: to })
       return true
     },
+  }
+
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    if ((await this.loadTables([table])).get(table)) return null
+    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
+    this.moved.set(table, loaded)
+    this.gone.delete(table)
+    return loaded
   }
 
   async commit(
