@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../../../sql/index.ts'
+import { refuseDeepSchema } from './damage.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** The columns of Parquet files, from their footers. Table files never change, so what was read is kept. */
@@ -26,6 +27,7 @@ export class Footers {
     }
     if (asked.size === 0) return found
     if (this.known.size + asked.size > this.max) this.known.clear()
+    await eachOf([...asked.keys()], (local) => refuseDeepSchema({ local }))
     const reader = await connection.runAndReadAll(footerSql([...asked.keys()]))
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
@@ -78,6 +80,11 @@ export interface FooterSchema {
   readonly hasIds: boolean
   /** Some column holds nanoseconds in UTC, for which DuckDB has no type. */
   readonly zonedNanos: boolean
+}
+
+/** A few at a time. */
+async function eachOf(locals: readonly string[], check: (local: string) => Promise<void>): Promise<void> {
+  for (let at = 0; at < locals.length; at += 32) await Promise.all(locals.slice(at, at + 32).map(check))
 }
 
 function footerSql(files: readonly string[]): string {
