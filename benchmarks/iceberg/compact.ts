@@ -1,4 +1,4 @@
-/** Bin-packs `files` small files of 1,000 rows; the peer is DuckDB reading them and writing the same rows. */
+/** Bin-packs `files` small files of `rows` rows each; the peer is DuckDB reading them and writing the same rows. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { tableId } from '../../packages/limn/dist/base/index.js'
@@ -13,11 +13,11 @@ import {
 } from '../../packages/limn/dist/table/index.js'
 import { bareDuckDb, median, openTables, report, round, timed } from './bench.ts'
 
-const [folder = '', files = '10000'] = process.argv.slice(2)
+const [folder = '', files = '10000', rows = '1000'] = process.argv.slice(2)
 const count = Number(files)
-const rowsPerFile = 1000
+const rowsPerFile = Number(rows)
 const table = tableId('bench.compact')
-await using context = await openTables(join(folder, `compact-${files}`))
+await using context = await openTables(join(folder, `compact-${files}-${rows}`))
 
 const schema: Schema = {
   schemaId: 0,
@@ -37,7 +37,7 @@ async function make(): Promise<void> {
     spec: { specId: 0, fields: [] },
   })
   const duck = await bareDuckDb()
-  const data = join(folder, `compact-${files}`, 'warehouse', 'bench', 'compact', 'data')
+  const data = join(folder, `compact-${files}-${rows}`, 'warehouse', 'bench', 'compact', 'data')
   mkdirSync(data, { recursive: true })
   const paths: StorePath[] = []
   for (let i = 0; i < count; i++) {

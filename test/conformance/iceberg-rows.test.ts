@@ -274,6 +274,11 @@ async function readMetadataTables(found: Found): Promise<void> {
     Number((await session.rows(`SELECT count(*) FROM (SELECT * FROM m.${name})`)).rows[0]?.[0])
   for (const name of names) expect([name, (await count(name)) >= 0]).toEqual([name, true])
   expect(await count('snapshots')).toBe(snapshots.length)
+  const positions = await session.rows('SELECT sum(position_delete_record_count)::BIGINT FROM m.partitions')
+  expect([found.case.name, await count('position_deletes')]).toEqual([
+    found.case.name,
+    Number(positions.rows[0]?.[0] ?? 0),
+  ])
   if (table.data_files === undefined) return
   const files = [await count('data_files'), await count('delete_files'), await count('files')]
   const deletes = table.delete_files ?? 0

@@ -1,35 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LimnError, type TableId, tableId } from '../../packages/limn/src/base/index.ts'
 import { loadTable } from '../../packages/limn/src/table/index.ts'
-import { Peer, PeerError, peersPresent } from '../support/peers.ts'
+import { Peer, peersPresent } from '../support/peers.ts'
 import { limnSees, type Seen, type SeenAt, sortedTexts, withoutLineage, withPlainVariants } from '../support/seen.ts'
 import { temporaryTables } from '../support/tables.ts'
+import { adoptCells } from './cells/limn-adopt-cells.ts'
 import { limnCells as changedCells } from './cells/limn-cells.ts'
 import { fileCells } from './cells/limn-file-cells.ts'
 import { LimnWriter } from './cells/limn-writer.ts'
-import { type Engine, ownRefusal, type Refusal, refusals } from './cells/refusals.ts'
+import { ownRefusal } from './cells/refusals.ts'
+import { ask, Matrix } from './matrix.ts'
 
-const limnCells = [...changedCells, ...fileCells]
-const present = peersPresent('java', 'python')
-
-interface Count {
-  readonly cells: Set<string>
-  reads: number
-  rows: number
-  /** Of the rows, those whose row id and sequence number were compared too. */
-  lineage: number
-  readonly refused: Map<string, number>
-}
-
-const noCount = (): Count => ({ cells: new Set(), reads: 0, rows: 0, lineage: 0, refused: new Map() })
-const sum = (numbers: Iterable<number>) => [...numbers].reduce((a, b) => a + b, 0)
-
-/** What is read: a cell's table at a place in its history, and the summary of the snapshot there. */
-interface State {
-  readonly cell: string
-  readonly at: SeenAt
-  readonly summary: Readonly<Record<string, string>>
-}
+const present = peersPresent('java', 'spark', 'python')
+const limnCells = [...changedCells, ...fileCells, ...adoptCells]
 
 interface DuckSeen {
   readonly names: readonly string[]
@@ -40,43 +23,32 @@ interface DuckSeen {
 describe.runIf(present)('Tables that limn writes', () => {
   let made: Awaited<ReturnType<typeof temporaryTables>>
   let java: Peer
-  let python: Peer
-  const counts: Readonly<Record<Engine | 'java', Count>> = {
-    java: noCount(),
-    pyiceberg: noCount(),
-    duckdb: noCount(),
-  }
+  let spark: Peer
+  let pyiceberg: Peer
+  let duckdb: Peer
+  const matrix = new Matrix(['java', 'spark', 'pyiceberg', 'duckdb'])
   let tables = 0
   const stated = { cells: 0, rows: 0 }
   const unwritten: string[] = []
-  const unused = new Set<Refusal>(refusals)
+  const catalog = () => ({ db: `${made.folder}/catalog.db`, name: 'test', warehouse: made.store.root })
 
   beforeAll(async () => {
     made = await temporaryTables({ seed: 'limn writes' })
     java = new Peer('java')
-    python = new Peer('python')
+    spark = new Peer('spark')
+    pyiceberg = new Peer('python')
+    duckdb = new Peer('python')
+    await spark.ask({ op: 'catalog', alias: 'peer', ...catalog() })
   })
   afterAll(async () => {
-    await java[Symbol.asyncDispose]()
-    await python[Symbol.asyncDispose]()
+    for (const peer of [java, spark, pyiceberg, duckdb]) await peer[Symbol.asyncDispose]()
     await made[Symbol.asyncDispose]()
-    process.stdout.write(`${matrix()}\n`)
+    process.stdout.write(
+      `limn wrote ${limnCells.length - unwritten.length} of ${limnCells.length} cells, ${tables} tables; ` +
+        `${stated.cells} cells state the rows they end with (${stated.rows} rows); others read:\n` +
+        `${matrix.text(limnCells.length)}\n${unwritten.map((line) => `  limn did not write ${line}\n`).join('')}`,
+    )
   })
-
-  /** What ran, counted: a cell that nobody read shows. */
-  function matrix(): string {
-    const lines = Object.entries(counts).flatMap(([engine, count]) => [
-      `  ${engine.padEnd(9)} read ${count.cells.size} cells, ${count.reads} states, ${count.rows} rows` +
-        `${count.lineage > 0 ? ` (${count.lineage} with row lineage)` : ''}, refused ${sum(count.refused.values())} states`,
-      ...[...count.refused].map(([message, times]) => `    ${times} × ${message}`),
-    ])
-    return [
-      `limn wrote ${limnCells.length - unwritten.length} of ${limnCells.length} cells: ${tables} tables; ` +
-        `${stated.cells} cells state their last rows (${stated.rows} rows); others read:`,
-      ...lines,
-      ...(unwritten.length > 0 ? ['limn did not write:', ...unwritten.map((line) => `  ${line}`)] : []),
-    ].join('\n')
-  }
 
   for (const [i, cell] of limnCells.entries()) {
     it(cell.name, async () => {
@@ -101,41 +73,58 @@ describe.runIf(present)('Tables that limn writes', () => {
   }
 
   it('are refused only where the list of refusals says so', () => {
-    expect([...unused].map((one) => `${one.engine}: ${one.cell}`)).toEqual([])
+    expect(matrix.unusedRefusals()).toEqual([])
   })
 
-  /** Every engine reads a table as it is, at each of its snapshots and at each of its branches and tags. */
+  /** Every reader reads a table as it is, at its snapshots and at each of its branches and tags. */
   async function readByAll(cell: string, table: TableId): Promise<void> {
     tables++
     const now = await limnSees(made.context, table)
     const { metadataLocation } = await loadTable(made.context, table)
+    // Plain appends before the first change are read in the cells that have nothing else.
+    const change = now.snapshots.findIndex((one) => one.operation !== 'append')
+    const past = now.snapshots.slice(Math.max(0, change))
     const places: SeenAt[] = [
       {},
-      ...now.snapshots.map((one) => ({ snapshot: one.id })),
+      ...past.map((one) => ({ snapshot: one.id })),
       ...Object.keys(now.refs)
         .filter((ref) => ref !== 'main')
         .map((ref) => ({ ref })),
     ]
-    for (const at of places) {
-      const lineage = now.formatVersion >= 3
+    const lineage = now.formatVersion >= 3
+    const first = past[0]?.id
+    // Everybody is asked at once, and answers while limn reads.
+    const asked = places.map((at) => ({
+      at,
+      java: ask<Seen>(java, { op: 'read', catalog: catalog(), table, ...at, lineage }),
+      // Spark reads what is there now and by name; of the past it reads the first state.
+      spark:
+        at.snapshot === undefined || at.snapshot === first
+          ? ask<Seen>(spark, { op: 'read', alias: 'peer', table, ...at, lineage })
+          : null,
+      pyiceberg: ask<Seen>(pyiceberg, { op: 'read', engine: 'pyiceberg', catalog: catalog(), table, ...at }),
+      duckdb:
+        at.ref === undefined
+          ? ask<DuckSeen>(duckdb, { op: 'read', engine: 'duckdb', metadata: metadataLocation, ...at })
+          : null,
+    }))
+    for (const { at, ...answers } of asked) {
       const known = await limnSees(made.context, table, { ...at, lineage })
       const ours = lineage ? { ...known, rows: withoutLineage(known.rows) } : known
-      const catalog = { db: `${made.folder}/catalog.db`, name: 'test', warehouse: made.store.root }
-      const theirs = await java.ask<Seen>({ op: 'read', catalog, table, ...at, lineage })
-      const { files, deletes, metadata, ...comparable } = theirs as Seen & Record<string, unknown>
-      const rows = withPlainVariants(theirs)
-      expect({ at, ...known }).toEqual({ at, ...comparable, rows })
-      counts.java.cells.add(cell)
-      counts.java.reads++
-      counts.java.rows += rows.length
-      if (lineage) counts.java.lineage += rows.length
       const id = at.snapshot ?? (at.ref === undefined ? now.current : now.refs[at.ref]?.[1])
-      const state = { cell, at, summary: now.snapshots.find((one) => one.id === id)?.summary ?? {} }
-      await readOrRefuse('pyiceberg', state, { catalog, table }, (seen: Seen) => {
+      const summary = now.snapshots.find((one) => one.id === id)?.summary ?? {}
+      const state = { cell, at, summary }
+      const reference = (seen: Seen) => {
+        const { files, deletes, metadata, ...comparable } = seen as Seen & Record<string, unknown>
+        expect({ at, ...known }).toEqual({ at, ...comparable, rows: withPlainVariants(seen) })
+      }
+      await matrix.settle('java', { ...state, at: { ...at, lineage } }, answers.java, reference)
+      if (answers.spark) await matrix.settle('spark', { ...state, at: { ...at, lineage } }, answers.spark, reference)
+      await matrix.settle('pyiceberg', state, answers.pyiceberg, (seen) => {
         expect({ at, ...comparedWithPyIceberg(seen) }).toEqual({ at, ...comparedWithPyIceberg(ours) })
       })
-      if (at.ref === undefined)
-        await readOrRefuse('duckdb', state, { metadata: metadataLocation }, (seen: DuckSeen) => {
+      if (answers.duckdb)
+        await matrix.settle('duckdb', state, answers.duckdb, (seen) => {
           const { order, snapshots } = ours
           expect({ at, ...seen }).toEqual({
             at,
@@ -145,46 +134,6 @@ describe.runIf(present)('Tables that limn writes', () => {
           })
         })
     }
-  }
-
-  async function readOrRefuse<T extends { readonly rows: readonly string[] }>(
-    engine: Engine,
-    { cell, at, summary }: State,
-    request: object,
-    compare: (seen: T) => void,
-  ): Promise<void> {
-    const allowed = refusals.find(
-      (one) => one.engine === engine && one.cell.test(cell) && (one.where ?? (() => true))(summary),
-    )
-    const outcome = await python
-      .ask<T>({ op: 'read', engine, ...request, ...at })
-      .then((seen) => ({ seen }))
-      .catch((error: unknown) => {
-        if (error instanceof PeerError) return { error }
-        throw error
-      })
-    const count = counts[engine]
-    if ('error' in outcome) {
-      expect([cell, at, engine, outcome.error.message]).toEqual([
-        cell,
-        at,
-        engine,
-        allowed ? expect.stringMatching(allowed.message) : 'an answer',
-      ])
-      if (allowed) unused.delete(allowed)
-      const message =
-        outcome.error.message
-          .split('\n')[0]
-          ?.replace(/\d{6,}/g, 'N')
-          .slice(0, 160) ?? ''
-      count.refused.set(message, (count.refused.get(message) ?? 0) + 1)
-      return
-    }
-    if (!allowed?.sometimes) expect([cell, at, engine, allowed?.message.source]).toEqual([cell, at, engine, undefined])
-    compare(outcome.seen)
-    count.cells.add(cell)
-    count.reads++
-    count.rows += outcome.seen.rows.length
   }
 })
 

@@ -236,4 +236,25 @@ describe('a metadata table', () => {
       await rows('SELECT partition_summaries[1].lower_bound FROM a.s.manifests ORDER BY partition_spec_id'),
     ).toEqual([['1'], ['1'], ['2026-01-03']])
   })
+
+  it.each([2, 3] as const)('names the rows that are deleted by position (version %i)', async (version) => {
+    await using made = await parted(version)
+    const { run, rows, ids } = made
+    await run('DELETE FROM a.t WHERE id = 3')
+    const [[x] = []] = await rows("SELECT file_path FROM a.t.data_files WHERE partition.kind = 'x'")
+    const found = 'SELECT file_path, pos, partition.kind, spec_id FROM a.t.position_deletes'
+    // A file whose every row is deleted goes, and needs no deletes.
+    expect(await rows(`${found} ORDER BY ALL`)).toEqual([[x, 0n, 'x', 0]])
+    expect(await rows(`${found} VERSION AS OF ${ids[1]}`)).toEqual([])
+    const files = `SELECT count(*) FROM a.t.position_deletes p JOIN a.t.delete_files f ON p.delete_file_path = f.file_path`
+    expect(await rows(files)).toEqual([[1n]])
+    await run(
+      `CREATE TABLE a.big (id INT) TBLPROPERTIES ('format-version' = '${version}', 'write.delete.mode' = 'merge-on-read')`,
+    )
+    await run('INSERT INTO a.big SELECT * FROM range(250000)')
+    await run('DELETE FROM a.big WHERE id % 2 = 1')
+    expect(await rows('SELECT count(*), min(pos), max(pos), sum(pos)::BIGINT FROM a.big.position_deletes')).toEqual([
+      [125_000n, 1n, 249_999n, 15_625_000_000n],
+    ])
+  })
 })

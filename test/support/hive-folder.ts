@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { TableId } from '../../packages/limn/src/base/index.ts'
@@ -37,4 +38,13 @@ export async function ask(context: TableContext, table: TableId, sql: string): P
   const [namespace, name] = table.split('.')
   const { rows } = await session.rows(sql.replace(/\bt\b/, `"${namespace}"."${name}"`))
   return rows.map((row) => [...row])
+}
+
+/** A hash of every file below a folder, by its path there. */
+export function bytesIn(folder: string): Readonly<Record<string, string>> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
+  const paths = files.map((one) => join(one.parentPath, one.name)).sort()
+  return Object.fromEntries(
+    paths.map((path) => [path.slice(folder.length), createHash('sha256').update(readFileSync(path)).digest('hex')]),
+  )
 }

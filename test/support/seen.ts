@@ -230,6 +230,8 @@ function plainValue(value: unknown): unknown {
     case 'int':
     case 'decimal':
       return Number(inner)
+    case 'json':
+      return JSON.parse(String(inner))
     case 'double':
       return Buffer.from(String(inner), 'hex').readDoubleBE()
     case 'float':

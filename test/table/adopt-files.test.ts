@@ -89,6 +89,21 @@ describe('addFiles', () => {
     expect(await made.rows("SELECT count(*) FROM t WHERE name = 'a/b é'")).toEqual([[1n]])
   })
 
+  it('reads files whose paths hold what a glob would mean otherwise', async () => {
+    await using made = await lab(by('name', 2, { kind: 'identity' }))
+    for (const [i, name] of ['[ab]', 'a*', 'a?', 'ab', "o'clock", '{a,b}'].entries())
+      await made.duck.file(made.outside, `name=${name}/x.parquet`, `SELECT ${i}::BIGINT AS id`)
+    await addFiles(made.context, id, { kind: 'folder', folder: made.folder })
+    expect(await made.rows('SELECT id, name FROM t ORDER BY id')).toEqual([
+      [0n, '[ab]'],
+      [1n, 'a*'],
+      [2n, 'a?'],
+      [3n, 'ab'],
+      [4n, "o'clock"],
+      [5n, '{a,b}'],
+    ])
+  })
+
   it('infers the partition from bounds where all rows must lie in one, and refuses where they may not', async () => {
     await using made = await lab(by('day_month', 3, { kind: 'month' }))
     await made.duck.file(made.outside, 'a.parquet', `${row(1, '2026-01-01')} UNION ALL ${row(2, '2026-01-31')}`)

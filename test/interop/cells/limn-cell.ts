@@ -114,3 +114,8 @@ export function eachChange(
     eachLayout(`${name} in ${mode}`, (writer, of) => write(writer, { ...of, properties: inMode(mode) })),
   )
 }
+
+/** Rows without those of some ids. */
+export function without(rows: readonly Row[], ...ids: readonly number[]): readonly Row[] {
+  return rows.filter((row) => !ids.map(String).includes(String(row[0])))
+}

@@ -1,6 +1,8 @@
 import { each, type LimnCell, people } from './limn-cell.ts'
+import { refCells } from './limn-ref-cells.ts'
 import { rowCells } from './limn-row-cells.ts'
 import { shapeCells } from './limn-shape-cells.ts'
+import { upkeepCells } from './limn-upkeep-cells.ts'
 import { columnsOfEdges, edges, nestedRows, nestedType, newTypes, schemaOf } from './values.ts'
 
 const types = columnsOfEdges(edges)
@@ -61,4 +63,4 @@ const typesCells: readonly LimnCell[] = [
   ),
 ]
 
-export const limnCells: readonly LimnCell[] = [...typesCells, ...rowCells, ...shapeCells]
+export const limnCells: readonly LimnCell[] = [...typesCells, ...rowCells, ...shapeCells, ...refCells, ...upkeepCells]

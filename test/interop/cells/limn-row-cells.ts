@@ -9,13 +9,11 @@ import {
   type Start,
   some,
   start,
+  without,
 } from './limn-cell.ts'
 import type { LimnWriter } from './limn-writer.ts'
-import { nestedRows, nestedType, type Row, schemaOf } from './values.ts'
+import { nestedRows, nestedType, schemaOf } from './values.ts'
 
-/** Rows without those of some ids. */
-const without = (rows: readonly Row[], ...ids: readonly number[]) =>
-  rows.filter((row) => !ids.map(String).includes(String(row[0])))
 const everyone = [...some, ...more]
 
 const appended: readonly LimnCell[] = [

@@ -1,9 +1,8 @@
-/** The engines that may refuse; the Java reference may not. */
-export type Engine = 'pyiceberg' | 'duckdb'
+export type Reader = 'java' | 'spark' | 'pyiceberg' | 'duckdb'
 
-/** A cell that an engine does not read, and its words. A cell that starts to be read, or refuses otherwise, fails. */
+/** A cell that a reader does not read, and its words; the Java reference reads all. A cell that starts to be read, or refuses otherwise, fails. */
 export interface Refusal {
-  readonly engine: Engine
+  readonly reader: Exclude<Reader, 'java'>
   readonly cell: RegExp
   /** By the summary of the snapshot that is read; empty where there is none. Default: at all of the cell's snapshots. */
   readonly where?: (summary: Readonly<Record<string, string>>) => boolean
@@ -14,22 +13,28 @@ export interface Refusal {
 
 export const refusals: readonly Refusal[] = [
   {
-    engine: 'pyiceberg',
+    reader: 'pyiceberg',
     cell: /^v[23] /,
     where: (summary) => Number(summary['total-equality-deletes'] ?? 0) > 0,
     message: /PyIceberg does not yet support equality deletes/,
   },
   {
     // Where a partition value that it compares an equality delete's with is null; the database is lost with it.
-    engine: 'duckdb',
-    cell: /^v[23] .*(upserts|over one another), by /,
+    reader: 'duckdb',
+    cell: /^v[23] /,
     where: (summary) => Number(summary['total-equality-deletes'] ?? 0) > 0,
     message: /INTERNAL Error: Comparison on NULL values/,
     sometimes: true,
   },
-  { engine: 'duckdb', cell: /^v3 nanoseconds$/, message: /Unrecognized primitive type: timestamptz_ns/ },
-  { engine: 'pyiceberg', cell: /^v3 variants/, message: /Unsupported field type: 'variant'/ },
-  { engine: 'duckdb', cell: /^v3 variants/, message: /Unsupported Arrow type VARIANT/ },
+  {
+    reader: 'spark',
+    cell: /^v[23] (every type of|(identity|bucket|truncate|year|month|day|hour) of)/,
+    message: /Spark does not support time fields/,
+  },
+  { reader: 'spark', cell: /^v3 nanoseconds$/, message: /Cannot convert unsupported type to Spark: timestamp_ns/ },
+  { reader: 'duckdb', cell: /^v3 nanoseconds$/, message: /Unrecognized primitive type: timestamptz_ns/ },
+  { reader: 'pyiceberg', cell: /^v3 variants/, message: /Unsupported field type: 'variant'/ },
+  { reader: 'duckdb', cell: /^v3 variants/, message: /Unsupported Arrow type VARIANT/ },
 ]
 
 /**

@@ -26,6 +26,7 @@ import {
 } from '../iceberg/index.ts'
 import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
+import { SqliteTableNames } from './sqlite-names.ts'
 import { SqliteViews } from './sqlite-views.ts'
 
 export interface SqliteCatalogOptions {
@@ -51,6 +52,7 @@ export class SqliteCatalog implements Catalog {
   private readonly steps: Steps
   private readonly metadata: MetadataFiles
   readonly views: SqliteViews
+  readonly names: SqliteTableNames
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -59,6 +61,7 @@ export class SqliteCatalog implements Catalog {
     this.database = openSqlite(options.path, 'catalog')
     this.guarded(() => this.database.exec(layout))
     this.views = new SqliteViews(options, this.database)
+    this.names = new SqliteTableNames(options, this.database, this.steps)
   }
 
   async listTables(): Promise<readonly TableId[]> {

@@ -4,6 +4,7 @@ import {
   type CommitOutcome,
   checkRequirements,
   type LoadedTable,
+  nameTaken,
   type TableCommit,
   type ViewCatalog,
 } from '../iceberg/index.ts'
@@ -85,6 +86,8 @@ export class StagedCatalog implements Catalog {
       throw new LimnError('internal', { message: 'A commit mixes registered and staged tables.' })
     }
     const pointer = await this.pointers.get(change.table)
+    if (!pointer && (await this.views?.loadViews([change.table], options))?.get(change.table))
+      throw nameTaken(change.table, 'view')
     const base = pointer ? await this.metadata.load(change.table, pointer.metadataLocation) : null
     const failed = checkRequirements(base?.metadata ?? null, change.requirements)
     if (failed) return { kind: 'conflict', table: change.table, requirement: failed }

@@ -76,8 +76,16 @@ export interface BoundRows {
   rows(): AsyncIterable<readonly (readonly Datum[])[]>
 }
 
+/** A query under a name, over what is bound before it. */
+export interface BoundView {
+  readonly id: TableId
+  readonly schema: Schema
+  /** Its columns are the schema's, in order and of their types, whatever their names. */
+  readonly query: string
+}
+
 /** What a session may have under a name. */
-export type Bound = BoundTable | BoundRows
+export type Bound = BoundTable | BoundRows | BoundView
 
 /** Columns of a bound table that are no field of its schema, in order; see the specification, "Reserved Field IDs". */
 export const metadataColumns: readonly { readonly name: string; readonly type: Type }[] = [

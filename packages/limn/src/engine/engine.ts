@@ -127,11 +127,19 @@ export interface FileEngine {
     origin?: TextOrigin,
     parameters?: Readonly<Record<string, string>>,
   ): Promise<readonly OutputColumn[]>
-  /** For each table, a condition that every row the query can use satisfies. What is not understood is `true`. */
+  /**
+   * For each table, a condition that every row the query can use satisfies. What is not understood is `true`. An entry with
+   * a `query` is a view over the entries before it, and looked through.
+   */
   filters(
     sql: string,
-    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>>
+  /** For each table, the columns a query speaks of, `*` and whole rows included. Absent: it cannot be told. */
+  columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>>
   /**
    * A condition on a table, from both sides. Every row that satisfies it satisfies `atMost`; every row that satisfies
    * `atLeast` satisfies it. Its columns may be qualified by `alias`; `tables` are those that its subqueries name. Throws as `describe`.

@@ -47,7 +47,7 @@ export class Bindings {
     const text = JSON.stringify(statement, (_key, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     )
-    this.options = { ...options, namespaces: namespacesBeside(text) }
+    this.options = { ...options, namespaces: namespacesBeside(text), views: new Map() }
   }
 
   /** A query as DuckDB reads it, and its columns. */

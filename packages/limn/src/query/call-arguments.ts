@@ -84,8 +84,8 @@ export class Arguments {
     return Array.isArray(json) ? json.filter((one) => one !== null).map(String) : []
   }
 
-  /** `map('key', 'value', …)` of texts. */
-  options(name: string, known: readonly string[]): ReadonlyMap<string, string> {
+  /** `map('key', 'value', …)` of texts; `known` null: of any keys. */
+  options(name: string, known: readonly string[] | null): ReadonlyMap<string, string> {
     const out = new Map<string, string>()
     const value = this.values.get(name)
     if (!value) return out
@@ -99,7 +99,8 @@ export class Arguments {
       const [key = null, item = null] = texts.slice(i, i + 2)
       if (key === null || item === null)
         throw this.wrong(`takes ${name} as pairs of texts`, `Write ${name} => map('key', 'value').`)
-      if (!known.includes(key)) throw this.wrong(`has no option ${key}`, `Its options are: ${known.join(', ')}.`)
+      if (known && !known.includes(key))
+        throw this.wrong(`has no option ${key}`, `Its options are: ${known.join(', ')}.`)
       out.set(key, item)
     }
     return out

@@ -6,6 +6,7 @@ import {
   canonicalTree,
   originalOffset,
   parametersOf,
+  quoteFile,
   quoteIdentifier,
   quoteText,
   substituteParameters,
@@ -24,6 +25,7 @@ import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
 import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
+import { usedColumns } from './used-columns.ts'
 
 export interface DuckDbOptions {
   readonly threads: number
@@ -42,6 +44,8 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       memory_limit: options.memoryLimit,
       temp_directory: options.temporaryFolder,
       preserve_insertion_order: 'false',
+      // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
+      enable_external_file_cache: 'false',
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
@@ -109,12 +113,32 @@ class DuckDb implements FileEngine {
 
   async filters(
     sql: string,
-    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
-    const connection = await this.stubs(new Map([...tables].map(([id, { columns }]) => [id, columns])))
-    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    const plan = await this.planOf(sql, tables, true)
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
+  }
+
+  async columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>> {
+    const plan = await this.planOf(sql, tables, false)
+    return plan.error ? new Map() : usedColumns(plan.plans)
+  }
+
+  private async planOf(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+    optimize: boolean,
+  ): Promise<{ readonly error: boolean; readonly plans?: unknown }> {
+    const shapes = new Map([...tables].map(([id, { columns }]) => [id, columns]))
+    const queries = new Map(
+      [...tables].flatMap(([id, { query }]) => (query === undefined ? [] : [[id, query] as const])),
+    )
+    const connection = await this.stubs(shapes, queries)
+    const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
+    return parseJson(await scalar(connection, `SELECT ${call}`)) as { error: boolean; plans?: unknown }
   }
 
   async condition(
@@ -163,8 +187,8 @@ class DuckDb implements FileEngine {
   private async canRead(local: string): Promise<boolean> {
     const connection = await this.connect()
     try {
-      await connection.runAndReadAll(`SELECT * FROM parquet_schema(${quoteText(local)})`)
-      await connection.run(`SELECT max(hash(t)) FROM read_parquet(${quoteText(local)}, hive_partitioning = false) AS t`)
+      await connection.runAndReadAll(`SELECT * FROM parquet_schema(${quoteFile(local)})`)
+      await connection.run(`SELECT max(hash(t)) FROM read_parquet(${quoteFile(local)}, hive_partitioning = false) AS t`)
       return true
     } catch (error) {
       if (isInvalidated(error)) await this.renew()
@@ -204,6 +228,7 @@ class DuckDb implements FileEngine {
     for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
     for (const table of tables) {
       if ('rows' in table) await loadRows(binder.connection, database, table)
+      else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
       else await binder.bind(table)
     }
   }
@@ -215,21 +240,32 @@ class DuckDb implements FileEngine {
   }
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
-  private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+  private async stubs(
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
+    queries: ReadonlyMap<TableId, string> = new Map(),
+  ): Promise<DuckDBConnection> {
     const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
-    const key = JSON.stringify(shapes)
+    const key = JSON.stringify([shapes, [...queries]])
     let made = this.stubbed.get(key)
     if (!made) {
-      made = this.makeStubs(tables)
+      made = this.makeStubs(tables, queries)
       this.stubbed.set(key, made)
     }
     return made
   }
 
-  private async makeStubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+  private async makeStubs(
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
+    queries: ReadonlyMap<TableId, string>,
+  ): Promise<DuckDBConnection> {
     const connection = await this.connect()
     await this.attach(connection)
     for (const [id, columns] of tables) {
+      const query = queries.get(id)
+      if (query !== undefined) {
+        await connection.run(`${createSchema({ id })}; ${viewOf(id, columns, query)}`)
+        continue
+      }
       await connection.run(stubTable(id, columns))
       await connection.run(`INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`)
     }
@@ -264,7 +300,7 @@ class DuckDb implements FileEngine {
   }
 }
 
-function createSchema(table: Bound): string {
+function createSchema(table: Pick<Bound, 'id'>): string {
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
 }
 
@@ -276,6 +312,11 @@ function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
   const names = namesApart(columns.map((column) => column.name))
   const list = columns.map((column, i) => `${quoteIdentifier(names[i] ?? column.name)} ${duckTypeOf(column.type)}`)
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
+}
+
+function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], query: string): string {
+  const names = namesApart(columns.map((column) => column.name))
+  return `CREATE VIEW ${nameOf(id)} (${names.map(quoteIdentifier).join(', ')}) AS ${query}`
 }
 
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {

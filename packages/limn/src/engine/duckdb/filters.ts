@@ -37,7 +37,7 @@ export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
 }
 
 function extremes(type: Type): readonly [string, string] {
-  if (!isPrimitive(type)) return ['NULL', someValue(type)]
+  if (!isPrimitive(type)) return nestedExtremes(type)
   const decimal = decimalOf(type)
   if (decimal) {
     const nines = `${'9'.repeat(decimal.precision - decimal.scale) || '0'}${decimal.scale > 0 ? `.${'9'.repeat(decimal.scale)}` : ''}`
@@ -77,17 +77,27 @@ function extremes(type: Type): readonly [string, string] {
   }
 }
 
-/** A value of a nested type: a column without one would be taken to be null everywhere. */
-function someValue(type: Exclude<Type, PrimitiveType>): string {
+/**
+ * Values of a nested type within which its parts have both their extremes: DuckDB keeps statistics of parts too, and folds
+ * a condition on a part that they leave no value for.
+ */
+function nestedExtremes(type: Exclude<Type, PrimitiveType>): readonly [string, string] {
   switch (type.type) {
     case 'struct': {
-      const fields = type.fields.map((field) => `${quoteIdentifier(field.name)} := ${extremes(field.type)[1]}`)
-      return `struct_pack(${fields.join(', ')})`
+      const fields = type.fields.map((field) => [quoteIdentifier(field.name), extremes(field.type)] as const)
+      const pack = (pick: 0 | 1) => `struct_pack(${fields.map(([name, of]) => `${name} := ${of[pick]}`).join(', ')})`
+      return [pack(0), pack(1)]
     }
-    case 'list':
-      return `[${extremes(type.element)[1]}]`
-    case 'map':
-      return `MAP {${extremes(type.key)[1]}: ${extremes(type.value)[1]}}`
+    case 'list': {
+      const [low, high] = extremes(type.element)
+      return ['[]', `[${low}, ${high}, NULL]`]
+    }
+    case 'map': {
+      const [keyLow, keyHigh] = extremes(type.key)
+      const [low, high] = extremes(type.value)
+      // A value of null too: a third key would have to lie between the others.
+      return [`MAP {${keyLow}: ${low}, ${keyHigh}: NULL}`, `MAP {${keyLow}: ${low}, ${keyHigh}: ${high}}`]
+    }
   }
 }
 

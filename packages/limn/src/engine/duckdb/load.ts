@@ -16,7 +16,7 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api'
 import { LimnError } from '../../base/index.ts'
-import { decimalOf, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
+import { decimalOf, isPrimitive, type PrimitiveType, type Type, type Value } from '../../schema/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import type { BoundRows, Datum } from '../bound.ts'
 import { namesApart } from './read/parts.ts'
@@ -33,46 +33,76 @@ export async function loadRows(connection: DuckDBConnection, database: string, t
   const list = fields.map((field, i) => `${quoteIdentifier(names[i] ?? field.name)} ${duckTypeOf(field.type)}`)
   await connection.run(`CREATE TABLE ${quoteIdentifier(schema)}.${quoteIdentifier(name)} (${list.join(', ')})`)
   const appender = await connection.createAppender(name, schema, database)
+  let held = 0
   try {
     const types = fields.map((_field, i): DuckDBType => appender.columnType(i))
+    const converters = fields.map((field) => converter(field.type))
+    // One chunk for all: of many, each would hold native memory until it is collected.
+    const chunk = DuckDBDataChunk.create(types)
     for await (const batch of table.rows()) {
       for (let at = 0; at < batch.length; at += chunkRowsMax) {
         const part = batch.slice(at, at + chunkRowsMax)
-        const chunk = DuckDBDataChunk.create(types, part.length)
-        chunk.setColumns(fields.map((field, i) => part.map((row) => duckValueOf(field.type, row[i] ?? null))))
+        chunk.reset()
+        chunk.rowCount = part.length
+        chunk.setColumns(converters.map((of, i) => part.map((row) => of(row[i] ?? null))))
         appender.appendDataChunk(chunk)
       }
+      held += batch.length
+      // Only what is flushed can spill.
+      if (held < chunkRowsMax) continue
+      appender.flushSync()
+      held = 0
     }
-    appender.flushSync()
-  } finally {
+  } catch (error) {
+    closeQuietly(appender)
+    throw error
+  }
+  appender.closeSync()
+}
+
+/** After an error: that one is to be told, not that closing fails for the same reason. */
+function closeQuietly(appender: { closeSync(): void }): void {
+  try {
     appender.closeSync()
+  } catch {
+    // Already told.
   }
 }
 
-function duckValueOf(type: Type, datum: Datum): DuckDBValue {
-  if (datum === null) return null
-  if (typeof type === 'string') {
-    if (!isPrimitiveValue(datum)) throw misfit(type)
-    return primitiveOf(type, datum)
-  }
+type Convert = (datum: Exclude<Datum, null>) => DuckDBValue
+
+/** Values of a type as DuckDB's; what depends on the type alone is decided once. */
+function converter(type: Type): (datum: Datum) => DuckDBValue {
+  const convert = isPrimitive(type) ? primitiveConverter(type) : nestedConverter(type)
+  return (datum) => (datum === null ? null : convert(datum))
+}
+
+function nestedConverter(type: Exclude<Type, PrimitiveType>): Convert {
   switch (type.type) {
     case 'struct': {
-      if (!isList(datum)) throw misfit(type.type)
-      return new DuckDBStructValue(
-        Object.fromEntries(type.fields.map((field, i) => [field.name, duckValueOf(field.type, datum[i] ?? null)])),
-      )
+      const fields = type.fields.map((field) => [field.name, converter(field.type)] as const)
+      return (datum) => {
+        if (!isList(datum)) throw misfit(type.type)
+        const entries: Record<string, DuckDBValue> = {}
+        for (const [i, [name, of]] of fields.entries()) entries[name] = of(datum[i] ?? null)
+        return new DuckDBStructValue(entries)
+      }
     }
-    case 'list':
-      if (!isList(datum)) throw misfit(type.type)
-      return new DuckDBListValue(datum.map((one) => duckValueOf(type.element, one)))
-    case 'map':
-      if (!(datum instanceof Map)) throw misfit(type.type)
-      return new DuckDBMapValue(
-        Array.from(datum as ReadonlyMap<Value, Datum>, ([key, value]) => ({
-          key: duckValueOf(type.key, key),
-          value: duckValueOf(type.value, value),
-        })),
-      )
+    case 'list': {
+      const element = converter(type.element)
+      return (datum) => {
+        if (!isList(datum)) throw misfit(type.type)
+        return new DuckDBListValue(datum.map(element))
+      }
+    }
+    case 'map': {
+      const [key, value] = [converter(type.key), converter(type.value)]
+      return (datum) => {
+        if (!(datum instanceof Map)) throw misfit(type.type)
+        const entries = datum as ReadonlyMap<Value, Datum>
+        return new DuckDBMapValue(Array.from(entries, ([one, of]) => ({ key: key(one), value: value(of) })))
+      }
+    }
   }
 }
 
@@ -80,28 +110,32 @@ function isList(datum: Datum): datum is readonly Datum[] {
   return Array.isArray(datum)
 }
 
-function isPrimitiveValue(datum: Exclude<Datum, null>): datum is Value {
-  return !Array.isArray(datum) && !(datum instanceof Map)
+function primitiveConverter(type: PrimitiveType): Convert {
+  const decimal = decimalOf(type)
+  return (datum) => {
+    if (Array.isArray(datum) || datum instanceof Map) throw misfit(type)
+    const value = datum as Value
+    if (decimal) return new DuckDBDecimalValue(whole(type, value), decimal.precision, decimal.scale)
+    if (value instanceof Uint8Array) return new DuckDBBlobValue(value)
+    return plainOf(type, value)
+  }
 }
 
-function primitiveOf(type: PrimitiveType, value: Value): DuckDBValue {
-  const decimal = decimalOf(type)
-  if (decimal) return new DuckDBDecimalValue(whole(type, value), decimal.precision, decimal.scale)
-  if (value instanceof Uint8Array) return new DuckDBBlobValue(value)
+function plainOf(type: PrimitiveType, value: Value): DuckDBValue {
   switch (type) {
     case 'long':
-      return whole(type, value)
+      return within64(whole(type, value))
     case 'date':
       return new DuckDBDateValue(Number(value))
     case 'time':
-      return new DuckDBTimeValue(whole(type, value))
+      return new DuckDBTimeValue(within64(whole(type, value)))
     case 'timestamp':
-      return new DuckDBTimestampValue(whole(type, value))
+      return new DuckDBTimestampValue(within64(whole(type, value)))
     case 'timestamptz':
-      return new DuckDBTimestampTZValue(whole(type, value))
+      return new DuckDBTimestampTZValue(within64(whole(type, value)))
     case 'timestamp_ns':
     case 'timestamptz_ns':
-      return new DuckDBTimestampNanosecondsValue(whole(type, value))
+      return new DuckDBTimestampNanosecondsValue(within64(whole(type, value)))
     case 'uuid':
       return DuckDBUUIDValue.fromUint128(BigInt(`0x${String(value).replaceAll('-', '')}`))
     case 'unknown':
@@ -109,15 +143,19 @@ function primitiveOf(type: PrimitiveType, value: Value): DuckDBValue {
     case 'variant':
       throw misfit(type)
     default:
+      if (value instanceof Uint8Array) throw misfit(type)
       return value
   }
 }
 
-/** Metadata is text: a writer may have put a number there that no column of 64 bits holds. */
 function whole(type: PrimitiveType, value: Value): bigint {
-  if (typeof value !== 'bigint' && typeof value !== 'number') throw misfit(type)
-  const number = BigInt(value)
-  if (decimalOf(type) || BigInt.asIntN(64, number) === number) return number
+  if (typeof value === 'bigint' || typeof value === 'number') return BigInt(value)
+  throw misfit(type)
+}
+
+/** Metadata is text: a writer may have put a number there that no column of 64 bits holds. */
+function within64(number: bigint): bigint {
+  if (BigInt.asIntN(64, number) === number) return number
   throw new LimnError('iceberg/invalid-metadata', {
     message: `${number} is no number of 64 bits, which the specification asks for.`,
     notDone: 'Nothing was read.',

@@ -1,10 +1,18 @@
-import { type Clock, LimnError, nearest, type Randomness, randomUuid, type TableId } from '../../base/index.ts'
+import {
+  type Clock,
+  isTableId,
+  LimnError,
+  nearest,
+  type Randomness,
+  randomUuid,
+  type TableId,
+} from '../../base/index.ts'
 import type { Schema } from '../../schema/index.ts'
 import type { ObjectStore } from '../../storage/index.ts'
 import type { Catalog } from '../spec/index.ts'
 import type { LoadedView, ViewCatalog, ViewCommit, ViewRequirement, ViewUpdate, ViewVersion } from './types.ts'
 
-/** What operations on views need. */
+/** What operations on views need; `lake.context()` has it. Names are `namespace.name`, lower case. */
 export interface ViewContext {
   readonly catalog: Pick<Catalog, 'views'>
   readonly store: Pick<ObjectStore, 'root'>
@@ -35,10 +43,11 @@ export interface ViewDefinition {
  */
 export async function createView(
   context: ViewContext,
-  view: TableId,
+  name: string,
   definition: ViewDefinition,
   options: { readonly location?: string } = {},
 ): Promise<LoadedView> {
+  const view = idOf(name)
   const unique = Buffer.from(context.randomness.bytes(4)).toString('hex')
   const outcome = await commit(context, {
     view,
@@ -58,12 +67,17 @@ export async function createView(
 }
 
 /** A view as it is now; null when there is none, also where a table has the name. */
-export async function findView(context: Pick<ViewContext, 'catalog' | 'signal'>, view: TableId) {
+export async function findView(
+  context: Pick<ViewContext, 'catalog' | 'signal'>,
+  name: string,
+): Promise<LoadedView | null> {
+  const view = idOf(name)
   return (await viewsOf(context.catalog).loadViews([view], cancel(context))).get(view) ?? null
 }
 
 /** A view as it is now. Throws `usage/unknown-view` with the nearest name. */
-export async function loadView(context: Pick<ViewContext, 'catalog' | 'signal'>, view: TableId): Promise<LoadedView> {
+export async function loadView(context: Pick<ViewContext, 'catalog' | 'signal'>, name: string): Promise<LoadedView> {
+  const view = idOf(name)
   const found = await findView(context, view)
   if (found) return found
   throw await unknownView(context, view)
@@ -85,15 +99,15 @@ export async function listViews(
  * version comes after theirs. Throws `usage/unknown-view`, and `table/unsafe-change` when a dialect would be lost without
  * the property `replace.drop-dialect.allowed`.
  */
-export function replaceView(context: ViewContext, view: TableId, definition: ViewDefinition): Promise<LoadedView> {
-  return change(context, view, () => definitionUpdates(context, view, definition))
+export function replaceView(context: ViewContext, view: string, definition: ViewDefinition): Promise<LoadedView> {
+  return change(context, view, (now) => definitionUpdates(context, now.view, definition))
 }
 
 /**
  * Makes a former version current again. Throws `usage/argument` when the view does not keep it, and `table/unsafe-change`
  * as `replaceView` does.
  */
-export function rollbackView(context: ViewContext, view: TableId, versionId: number): Promise<LoadedView> {
+export function rollbackView(context: ViewContext, view: string, versionId: number): Promise<LoadedView> {
   return change(context, view, ({ metadata }) => {
     if (metadata.versions.some((one) => one.versionId === versionId))
       return [{ action: 'set-current-view-version', versionId }]
@@ -108,7 +122,7 @@ export function rollbackView(context: ViewContext, view: TableId, versionId: num
 /** Sets and removes properties; a key in both is set. The version stays. Throws `usage/unknown-view`. */
 export function alterViewProperties(
   context: ViewContext,
-  view: TableId,
+  view: string,
   changes: { readonly set?: Readonly<Record<string, string>>; readonly remove?: readonly string[] },
 ): Promise<LoadedView> {
   const updates: ViewUpdate[] = []
@@ -118,8 +132,8 @@ export function alterViewProperties(
 }
 
 /** Takes a view's name away; its metadata files stay. False: there was no such view. */
-export function dropView(context: Pick<ViewContext, 'catalog' | 'signal'>, view: TableId): Promise<boolean> {
-  return viewsOf(context.catalog).dropView(view, cancel(context))
+export async function dropView(context: Pick<ViewContext, 'catalog' | 'signal'>, view: string): Promise<boolean> {
+  return viewsOf(context.catalog).dropView(idOf(view), cancel(context))
 }
 
 /**
@@ -128,10 +142,22 @@ export function dropView(context: Pick<ViewContext, 'catalog' | 'signal'>, view:
  */
 export async function renameView(
   context: Pick<ViewContext, 'catalog' | 'signal'>,
-  from: TableId,
-  to: TableId,
+  from: string,
+  to: string,
 ): Promise<void> {
-  if (!(await viewsOf(context.catalog).renameView(from, to, cancel(context)))) throw await unknownView(context, from)
+  const view = idOf(from)
+  if (await viewsOf(context.catalog).renameView(view, idOf(to), cancel(context))) return
+  throw await unknownView(context, view)
+}
+
+/** A name as an id. */
+function idOf(name: string): TableId {
+  if (isTableId(name)) return name
+  throw new LimnError('usage/argument', {
+    message: `"${name}" names no view.`,
+    notDone: 'Nothing was run.',
+    remedy: 'Write namespace.name in lower-case letters, digits and underscores, for example gold.recent.',
+  })
 }
 
 /** The views of a catalog. Throws `iceberg/unsupported` where it holds none. */
@@ -193,10 +219,11 @@ function definitionUpdates(
 
 async function change(
   context: ViewContext,
-  view: TableId,
+  name: string,
   updatesOf: (now: LoadedView) => readonly ViewUpdate[],
 ): Promise<LoadedView> {
-  const now = await loadView(context, view)
+  const now = await loadView(context, name)
+  const { view } = now
   const requirements: readonly ViewRequirement[] = [{ type: 'assert-view-uuid', uuid: now.metadata.viewUuid }]
   const changed = await commit(context, { view, requirements, updates: updatesOf(now) })
   if (changed) return changed

@@ -55,7 +55,8 @@ const emptyView: ViewMetadata = {
  * Applies updates in order to a view's metadata (null: a new view), as the view specification and Java's builder do.
  * Pure; all or nothing. A schema or version equal to one that is there is that one: nothing is added, and its id is used.
  * The version log tells the last change of the current version; versions beyond `version.history.num-entries` go, oldest
- * first, never the current one nor one added here, and with them the log up to where it names them.
+ * first, never the current one nor one added here, and with them the log up to where it names them. A new version's id is
+ * above those of all that are kept; one that was given to a version long gone may be given again, as Java does.
  *
  * Throws `table/unsafe-change` when the current version would lose a dialect without `replace.drop-dialect.allowed`,
  * `usage/argument` for a history that keeps nothing, `iceberg/invalid-metadata` for what would damage the view.

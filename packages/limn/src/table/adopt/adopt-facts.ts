@@ -76,7 +76,12 @@ export class Judge {
     if (footer.rowCount === 0n) return { kind: 'empty', path }
     const own: Schema = { ...schema, fields: fit.fields }
     const metrics = parquetMetrics(footer, own, { match: 'name', mode: this.table.mode })
-    const whole = parquetMetrics(footer, own, { match: 'name', mode: () => ({ kind: 'full' }) })
+    // Bounds that a manifest keeps may be cut short; what is decided here needs them whole.
+    const decided =
+      fit.mustBeFull.length > 0 ||
+      spec.fields.some((one) => !told.values.has(one.sourceId)) ||
+      [...told.values.keys()].some((id) => fit.present.has(id))
+    const whole = decided ? parquetMetrics(footer, own, { match: 'name', mode: () => ({ kind: 'full' }) }) : metrics
     const partition = partitionOf({
       spec,
       schema,

@@ -82,6 +82,7 @@ export async function migrateFolder(
   options: FolderTableOptions = {},
 ): Promise<FolderTable> {
   const location = storePath(folder.replace(/\/+$/, ''))
+  await requireFreeName(context, table)
   await requireOwnable(context, location)
   return overFolder(context, table, folder, options, { location, own: { migrated: 'true' } })
 }
@@ -216,24 +217,25 @@ async function shapeOfFolder(
   tell: (done: number) => void,
 ): Promise<FolderShape> {
   const parts = partsOf(folder, files)
-  // Files of one writer share a shape; only different ones are kept.
-  const shapes = new Map<string, { readonly shape: ReturnType<typeof shapeOf>; readonly path: StorePath }>()
-  const keys = await readFooters(
+  // Files of one writer share a shape; only different ones are kept, by the place of the first file that has it.
+  const shapes = new Map<
+    string,
+    { readonly at: number; readonly shape: ReturnType<typeof shapeOf>; readonly path: StorePath }
+  >()
+  const places = new Map(files.map((file, at) => [file.path, at]))
+  await readFooters(
     context,
     files,
     (footer, { path }) => {
       const shape = shapeOf(footer)
       const key = JSON.stringify(shape, (name, value) => (name === 'leaf' || name === 'leaves' ? undefined : value))
-      if (!shapes.has(key)) shapes.set(key, { shape, path })
-      return key
+      const at = places.get(path) ?? 0
+      if (at < (shapes.get(key)?.at ?? Number.POSITIVE_INFINITY)) shapes.set(key, { at, shape, path })
     },
     tell,
   )
   const union = new UnionSchema()
-  for (const key of new Set(keys)) {
-    const one = shapes.get(key)
-    if (one) union.add(one.shape, one.path)
-  }
+  for (const one of [...shapes.values()].sort((a, b) => a.at - b.at)) union.add(one.shape, one.path)
   const inFiles = new Set(union.finished([]).map((field) => field.name))
   const told = [...parts].filter(([name]) => !inFiles.has(name))
   const fields = union.finished(

@@ -14,6 +14,7 @@ export interface RegisterOptions {
 export interface Registered {
   readonly loaded: LoadedTable
   readonly snapshotId: bigint | null
+  /** Of main's data files, rows that its delete files remove included. */
   readonly rows: bigint
   readonly files: number
   /** False: the table lies outside the warehouse, and limn only reads it. */

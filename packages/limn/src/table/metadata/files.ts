@@ -110,52 +110,75 @@ export function entrySchema(metadata: TableMetadata): Schema {
   return schemaOf(withReadableMetrics(currentSchema(metadata), fields))
 }
 
-/** Turns files into rows; what is the same for all of them is worked out once. */
-function rowMaker(metadata: TableMetadata) {
-  const partitioned = unifiedPartition(metadata).fields.length > 0
+/** What a column of a file's row, or of an entry's, is made of. */
+type Cell<From> = readonly [name: string, of: (from: From) => Datum]
+
+/** Makes rows of cells; those of columns that do not matter are null. */
+function rowMaker<From>(cells: readonly Cell<From>[], columns?: ReadonlySet<string>): (from: From) => readonly Datum[] {
+  const made = cells.map(([name, of]) => (columns === undefined || columns.has(name) ? of : () => null))
+  return (from) => made.map((of) => of(from))
+}
+
+/** The cells of `fileFields`; what is the same for all files is worked out once. */
+function fileCells(metadata: TableMetadata): readonly Cell<DataFile>[] {
   const place = partitionPlacer(metadata)
-  const columns = measuredColumns(currentSchema(metadata)).map((one) => one.field)
-  const counts = <T extends { readonly size: number }>(map: T): T | null => (map.size === 0 ? null : map)
+  const partitioned = unifiedPartition(metadata).fields.length > 0
+  const stated = <T extends { readonly size: number }>(map: T): T | null => (map.size === 0 ? null : map)
   const listed = (list: readonly Datum[]) => (list.length === 0 ? null : list)
+  return [
+    ['content', (one) => one.content],
+    ['file_path', (one) => one.path],
+    ['file_format', (one) => one.format.toUpperCase()],
+    ['spec_id', (one) => one.specId],
+    ...(partitioned ? [['partition', place] as const] : []),
+    ['record_count', (one) => one.recordCount],
+    ['file_size_in_bytes', (one) => one.fileSizeInBytes],
+    ['column_sizes', (one) => stated(one.columnSizes)],
+    ['value_counts', (one) => stated(one.valueCounts)],
+    ['null_value_counts', (one) => stated(one.nullValueCounts)],
+    ['nan_value_counts', (one) => stated(one.nanValueCounts)],
+    ['lower_bounds', (one) => stated(one.lowerBounds)],
+    ['upper_bounds', (one) => stated(one.upperBounds)],
+    ['key_metadata', (one) => one.keyMetadata ?? null],
+    ['split_offsets', (one) => listed(one.splitOffsets)],
+    ['equality_ids', (one) => listed(one.equalityIds)],
+    ['sort_order_id', (one) => one.sortOrderId],
+    ['first_row_id', (one) => one.firstRowId ?? null],
+    ['referenced_data_file', (one) => one.referencedDataFile ?? null],
+    ['content_offset', (one) => one.contentOffset ?? null],
+    ['content_size_in_bytes', (one) => one.contentSizeInBytes ?? null],
+  ]
+}
+
+function metricsCells(metadata: TableMetadata): readonly Cell<DataFile>[] {
+  const columns = measuredColumns(currentSchema(metadata)).map((one) => one.field)
+  if (columns.length === 0) return []
   const bound = (type: Type, bytes: Uint8Array | undefined): Value | null =>
     bytes === undefined ? null : decodeSingleValue(boundType(type), bytes)
-  return {
-    file: (one: DataFile): readonly Datum[] => [
-      one.content,
-      one.path,
-      one.format.toUpperCase(),
-      one.specId,
-      ...(partitioned ? [place(one)] : []),
-      one.recordCount,
-      one.fileSizeInBytes,
-      counts(one.columnSizes),
-      counts(one.valueCounts),
-      counts(one.nullValueCounts),
-      counts(one.nanValueCounts),
-      counts(one.lowerBounds),
-      counts(one.upperBounds),
-      one.keyMetadata ?? null,
-      listed(one.splitOffsets),
-      listed(one.equalityIds),
-      one.sortOrderId,
-      one.firstRowId ?? null,
-      one.referencedDataFile ?? null,
-      one.contentOffset ?? null,
-      one.contentSizeInBytes ?? null,
-    ],
-    metrics: (one: DataFile): readonly (readonly Datum[])[] => {
-      if (columns.length === 0) return []
-      const all = columns.map(({ id, type }) => [
+  const metrics = (one: DataFile) =>
+    columns.map(
+      ({ id, type }): Datum => [
         one.columnSizes.get(id) ?? null,
         one.valueCounts.get(id) ?? null,
         one.nullValueCounts.get(id) ?? null,
         one.nanValueCounts.get(id) ?? null,
         bound(type, one.lowerBounds.get(id)),
         bound(type, one.upperBounds.get(id)),
-      ])
-      return [all]
-    },
-  }
+      ],
+    )
+  return [['readable_metrics', metrics]]
+}
+
+function entryCells(metadata: TableMetadata): readonly Cell<ManifestEntry>[] {
+  const file = rowMaker(fileCells(metadata))
+  return [
+    ['status', (one) => one.status],
+    ['snapshot_id', (one) => one.snapshotId],
+    ['sequence_number', (one) => one.dataSequenceNumber],
+    ['file_sequence_number', (one) => one.fileSequenceNumber],
+    ['data_file', (one) => file(one.file)],
+    ...metricsCells(metadata).map(([name, of]): Cell<ManifestEntry> => [name, (one) => of(one.file)]),
+  ]
 }
 
 /** The manifests of snapshots that are wanted, each once, in the order they are first met. */
@@ -189,26 +212,22 @@ export async function* entriesOfAll(
 export type FilesShown = 'files' | 'data_files' | 'delete_files'
 
 /** Live files of the manifests of snapshots. A file that several manifests list is shown as often. */
-export function fileRows(source: Source, snapshots: readonly Snapshot[], shown: FilesShown): Rows {
-  const make = rowMaker(source.metadata)
+export function fileRows(
+  source: Source,
+  snapshots: readonly Snapshot[],
+  shown: FilesShown,
+  columns?: ReadonlySet<string>,
+): Rows {
+  const { metadata } = source
+  const make = rowMaker([...fileCells(metadata), ...metricsCells(metadata)], columns)
   const wanted = (manifest: ManifestFile) =>
     shown === 'files' || (manifest.content === 'deletes') === (shown === 'delete_files')
-  return batched(entriesOfAll(source, snapshots, wanted), (entry) =>
-    entry.status === 2 ? null : [...make.file(entry.file), ...make.metrics(entry.file)],
-  )
+  return batched(entriesOfAll(source, snapshots, wanted), (entry) => (entry.status === 2 ? null : make(entry.file)))
 }
 
 /** Every entry of the manifests of snapshots, those of deleted files too. */
-export function entryRows(source: Source, snapshots: readonly Snapshot[]): Rows {
-  const make = rowMaker(source.metadata)
-  return batched(entriesOfAll(source, snapshots), (entry) => [
-    entry.status,
-    entry.snapshotId,
-    entry.dataSequenceNumber,
-    entry.fileSequenceNumber,
-    make.file(entry.file),
-    ...make.metrics(entry.file),
-  ])
+export function entryRows(source: Source, snapshots: readonly Snapshot[], columns?: ReadonlySet<string>): Rows {
+  return batched(entriesOfAll(source, snapshots), rowMaker(entryCells(source.metadata), columns))
 }
 
 async function* batched(

@@ -1,12 +1,11 @@
 import type { Datum } from '../../engine/index.ts'
-import type { ManifestReader, TableMetadata } from '../../iceberg/index.ts'
+import type { TableMetadata } from '../../iceberg/index.ts'
 import type { Field, Schema, Type } from '../../schema/index.ts'
+import type { TableContext } from '../context.ts'
 
-/** What metadata tables are read from. */
-export interface Source {
-  readonly manifests: ManifestReader
+/** What metadata tables are read from. Store and engine open delete files alone. */
+export interface Source extends Pick<TableContext, 'manifests' | 'store' | 'engine' | 'signal'> {
   readonly metadata: TableMetadata
-  readonly signal: AbortSignal
 }
 
 /** Rows in batches, values in the order of the schema's columns. */

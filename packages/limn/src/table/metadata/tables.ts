@@ -2,7 +2,6 @@ import { LimnError, nearest, type TableId, unreachable } from '../../base/index.
 import type { BoundRows, Datum } from '../../engine/index.ts'
 import { type LoadedTable, type Snapshot, snapshotById } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
-import type { TableContext } from '../context.ts'
 import { entryRows, entrySchema, fileRows, fileSchema } from './files.ts'
 import {
   historyRows,
@@ -18,7 +17,8 @@ import {
 } from './history.ts'
 import { manifestRows, manifestSchema } from './manifests.ts'
 import { partitionRows, partitionSchema } from './partitions.ts'
-import type { Rows } from './source.ts'
+import { positionDeleteRows, positionDeleteSchema } from './position-deletes.ts'
+import type { Rows, Source } from './source.ts'
 
 /** Every metadata table, by the name it is queried under: `t.snapshots`. */
 export const metadataTableNames = [
@@ -39,6 +39,7 @@ export const metadataTableNames = [
   'all_files',
   'all_manifests',
   'all_entries',
+  'position_deletes',
 ] as const
 
 export type MetadataTableName = (typeof metadataTableNames)[number]
@@ -47,8 +48,11 @@ export type MetadataTableName = (typeof metadataTableNames)[number]
 export interface MetadataTable {
   readonly name: MetadataTableName
   readonly schema: Schema
-  /** Rows in batches, anew with each call; manifests are read one after another, so that memory does not grow with the table. */
-  rows(): AsyncIterable<readonly (readonly Datum[])[]>
+  /**
+   * Rows in batches, anew with each call; manifests are read one after another, so that memory does not grow with the table.
+   * `columns`: the ones that matter; others may be null instead. Default: all of them.
+   */
+  rows(columns?: ReadonlySet<string>): AsyncIterable<readonly (readonly Datum[])[]>
 }
 
 export interface MetadataTableOptions {
@@ -65,6 +69,7 @@ export function showsOneSnapshot(name: MetadataTableName): boolean {
     case 'entries':
     case 'manifests':
     case 'partitions':
+    case 'position_deletes':
       return true
     case 'snapshots':
     case 'history':
@@ -88,7 +93,7 @@ export function showsOneSnapshot(name: MetadataTableName): boolean {
  * name there is none of, `usage/unknown-snapshot`, and `usage/argument` for a snapshot of a table that shows them all.
  */
 export function metadataTable(
-  context: Pick<TableContext, 'manifests' | 'signal'>,
+  context: Omit<Source, 'metadata'>,
   loaded: LoadedTable,
   name: string,
   options: MetadataTableOptions = {},
@@ -114,9 +119,9 @@ export function metadataTable(
   return { name: known, ...contentOf(context, loaded, known, shown) }
 }
 
-/** A metadata table under a name, for a session of the engine. */
-export function bindMetadataTable(id: TableId, table: MetadataTable): BoundRows {
-  return { id, schema: table.schema, rows: () => table.rows() }
+/** A metadata table under a name, for a session of the engine. `columns`: those that queries speak of. Default: all. */
+export function bindMetadataTable(id: TableId, table: MetadataTable, columns?: ReadonlySet<string>): BoundRows {
+  return { id, schema: table.schema, rows: () => table.rows(columns) }
 }
 
 function existing({ table, metadata }: LoadedTable, id: bigint): Snapshot {
@@ -130,13 +135,13 @@ function existing({ table, metadata }: LoadedTable, id: bigint): Snapshot {
 }
 
 function contentOf(
-  context: Pick<TableContext, 'manifests' | 'signal'>,
+  context: Omit<Source, 'metadata'>,
   loaded: LoadedTable,
   name: MetadataTableName,
   snapshots: readonly Snapshot[],
-): { readonly schema: Schema; readonly rows: () => Rows } {
+): { readonly schema: Schema; readonly rows: (columns?: ReadonlySet<string>) => Rows } {
   const { metadata } = loaded
-  const source = { manifests: context.manifests, metadata, signal: context.signal }
+  const source: Source = { ...context, metadata }
   switch (name) {
     case 'snapshots':
       return { schema: snapshotsSchema, rows: () => atOnce(snapshotRows(metadata)) }
@@ -151,22 +156,24 @@ function contentOf(
       return { schema: propertiesSchema, rows: () => atOnce(propertyRows(metadata)) }
     case 'files':
     case 'all_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'files', columns) }
     case 'data_files':
     case 'all_data_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'data_files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'data_files', columns) }
     case 'delete_files':
     case 'all_delete_files':
-      return { schema: fileSchema(metadata), rows: () => fileRows(source, snapshots, 'delete_files') }
+      return { schema: fileSchema(metadata), rows: (columns) => fileRows(source, snapshots, 'delete_files', columns) }
     case 'entries':
     case 'all_entries':
-      return { schema: entrySchema(metadata), rows: () => entryRows(source, snapshots) }
+      return { schema: entrySchema(metadata), rows: (columns) => entryRows(source, snapshots, columns) }
     case 'manifests':
       return { schema: manifestSchema(false), rows: () => manifestRows(source, snapshots, false) }
     case 'all_manifests':
       return { schema: manifestSchema(true), rows: () => manifestRows(source, snapshots, true) }
     case 'partitions':
       return { schema: partitionSchema(metadata), rows: () => partitionRows(source, snapshots) }
+    case 'position_deletes':
+      return { schema: positionDeleteSchema(metadata), rows: () => positionDeleteRows(source, snapshots) }
     default:
       return unreachable(name)
   }

@@ -1,7 +1,7 @@
 import { LimnError } from '../../../base/index.ts'
 import type { NameMapping } from '../../../iceberg/index.ts'
 import type { Field, Value } from '../../../schema/index.ts'
-import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
+import { quoteFile, quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { FooterSchema } from './footers.ts'
 import { mapNames, numberByPosition, type PhysicalColumn } from './physical.ts'
 import { duckTypeOf, type Projection, projectionOf } from './project.ts'
@@ -32,7 +32,7 @@ export interface ScanPart<F extends ScanFile> {
 export type FileList = (files: readonly string[]) => string
 
 export function fileListText(files: readonly string[]): string {
-  return `[${files.map(quoteText).join(', ')}]`
+  return `[${files.map(quoteFile).join(', ')}]`
 }
 
 /** The column a field has within a part. */

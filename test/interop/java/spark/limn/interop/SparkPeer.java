@@ -24,6 +24,8 @@ public final class SparkPeer {
         return catalog(request);
       case "sql":
         return sql(request);
+      case "read":
+        return SparkReading.read(session(), request);
       default:
         throw new IllegalArgumentException("unknown request: " + request.get("op").asText());
     }
@@ -72,6 +74,10 @@ public final class SparkPeer {
               .appName("interop")
               .config("spark.ui.enabled", "false")
               .config("spark.sql.shuffle.partitions", "1")
+              // Tables are tiny: making code for each query would take longer than the query.
+              .config("spark.sql.codegen.wholeStage", "false")
+              .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+              .config("spark.sql.datetime.java8API.enabled", "true")
               .config("spark.sql.session.timeZone", "UTC")
               .config("spark.sql.warehouse.dir", System.getProperty("java.io.tmpdir") + "/spark-warehouse")
               .config("spark.sql.extensions", "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions")
