@@ -33,11 +33,12 @@ const flipped: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
 /** Rows for a stub table, wide enough that the optimiser's statistics fold no condition away. */
 export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
   const row = (pick: 0 | 1) => `(${columns.map((column) => extremes(column.type)[pick]).join(', ')})`
-  return [row(0), row(1), `(${columns.map(() => 'NULL').join(', ')})`]
+  const hollow = columns.map(({ type }) => (isPrimitive(type) ? 'NULL' : nested(type, null)))
+  return [row(0), row(1), `(${columns.map(() => 'NULL').join(', ')})`, `(${hollow.join(', ')})`]
 }
 
 function extremes(type: Type): readonly [string, string] {
-  if (!isPrimitive(type)) return ['NULL', someValue(type)]
+  if (!isPrimitive(type)) return [nested(type, 0), nested(type, 1)]
   const decimal = decimalOf(type)
   if (decimal) {
     const nines = `${'9'.repeat(decimal.precision - decimal.scale) || '0'}${decimal.scale > 0 ? `.${'9'.repeat(decimal.scale)}` : ''}`
@@ -77,17 +78,18 @@ function extremes(type: Type): readonly [string, string] {
   }
 }
 
-/** A value of a nested type: a column without one would be taken to be null everywhere. */
-function someValue(type: Exclude<Type, PrimitiveType>): string {
+/** A value of a nested type, of one extreme throughout or null inside: the optimiser keeps statistics of that, too. */
+function nested(type: Exclude<Type, PrimitiveType>, pick: 0 | 1 | null): string {
+  const value = (of: Type) => (pick === null ? 'NULL' : extremes(of)[pick])
   switch (type.type) {
     case 'struct': {
-      const fields = type.fields.map((field) => `${quoteIdentifier(field.name)} := ${extremes(field.type)[1]}`)
+      const fields = type.fields.map((field) => `${quoteIdentifier(field.name)} := ${value(field.type)}`)
       return `struct_pack(${fields.join(', ')})`
     }
     case 'list':
-      return `[${extremes(type.element)[1]}]`
+      return `[${value(type.element)}]`
     case 'map':
-      return `MAP {${extremes(type.key)[1]}: ${extremes(type.value)[1]}}`
+      return `MAP {${extremes(type.key)[pick ?? 1]}: ${value(type.value)}}`
   }
 }
 
