@@ -36,7 +36,6 @@ describe('a condition on a table, from both sides,', () => {
     }
   })
 
-<<<<<<< HEAD
   it('never takes a part of a column to have no values, nor only one', async () => {
     await using made = await temporaryEngine()
     const struct = (type: 'int' | 'string') =>
@@ -73,7 +72,8 @@ describe('a condition on a table, from both sides,', () => {
       const sql = `SELECT '${number}'::DOUBLE, '${number}', d FROM ${id} WHERE i = 3`
       expect((await made.engine.filters(sql, new Map([[id, { columns }]]))).get(id)).toEqual(i)
     }
-=======
+  })
+
   it('never takes a value inside a nested column for one that cannot be', async () => {
     await using made = await temporaryEngine()
     const field = (id: number, name: string, type: 'string' | 'int' | 'double' | 'date') =>
@@ -107,7 +107,6 @@ describe('a condition on a table, from both sides,', () => {
         ])
     for (const filter of ["map['a'].n = 3", "map_keys(map)[1] = 'k'", 'map IS NULL', 'place IS NULL'])
       expect((await made.engine.condition(filter, { id, alias: 't', columns })).atMost).not.toEqual(never)
->>>>>>> cells
   })
 
   it('is understood on nanoseconds, and beside names that differ in case alone', async () => {
