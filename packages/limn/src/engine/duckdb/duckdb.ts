@@ -138,7 +138,7 @@ class DuckDb implements FileEngine {
     )
     const connection = await this.stubs(shapes, queries)
     const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
-    return parseJson(await scalar(connection, `SELECT ${call}`)) as { error: boolean; plans?: unknown }
+    return parsePlan(await scalar(connection, `SELECT ${call}`))
   }
 
   async condition(
@@ -153,7 +153,7 @@ class DuckDb implements FileEngine {
     await this.describe(sql, known)
     const connection = await this.stubs(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    const plan = parsePlan(json)
     if (plan.error) return { atMost: always, atLeast: never }
     const shapes = new Map([[own, { columns: table.columns }]])
     return {
@@ -322,6 +322,14 @@ function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], quer
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(sql)
   return String(reader.getRowsJson()[0]?.[0])
+}
+
+/** DuckDB writes constants such as NaN as they are, which is no JSON: null stands for them, and no condition is made of it. */
+function parsePlan(json: string): { readonly error: boolean; readonly plans?: unknown } {
+  const given = json.replace(/"(?:[^"\\]|\\.)*"|-?(?:nan|inf(?:inity)?)\b/gi, (token) =>
+    token.startsWith('"') ? token : 'null',
+  )
+  return parseJson(given) as { error: boolean; plans?: unknown }
 }
 
 function notReadOnly(why: string, origin: TextOrigin | undefined): LimnError {
