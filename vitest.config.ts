@@ -13,7 +13,7 @@ export default defineConfig({
       '**/node_modules/**',
     ],
     // A module kept from another run would be without the bug, or with it.
-    ...(process.env.LIMN_MUTANT === undefined ? {} : { experimental: { fsModuleCache: false } }),
+    fsModuleCache: process.env.LIMN_MUTANT === undefined,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     server: { deps: { external: [/packages\/limn\/dist/] } },

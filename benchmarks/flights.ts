@@ -102,7 +102,7 @@ async function peerScript(folder: string): Promise<string> {
       )
     } else if (node.shape.kind === 'whole') {
       statements.push(copy((await lake.compile(id, null)).select, out))
-    } else {
+    } else if (node.shape.kind === 'interval') {
       const { unit } = node.shape
       const starts = unit === 'month' ? months : ['2000-12', ...months]
       for (const month of starts) {

@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 peers=$PWD/.peers
 python=$peers/python
-requirements=('pyiceberg[sql-sqlite,pyarrow]==0.12.0' 'duckdb==1.5.5' 'duckdb-extension-iceberg==1.5.5' 'duckdb-extension-avro==1.5.5')
+requirements=('pyiceberg[sql-sqlite,pyarrow]==0.12.0' 'duckdb==1.5.5' 'duckdb-extension-iceberg==1.5.5' 'duckdb-extension-avro==1.5.5'
+  'deltalake==1.6.6')
 mkdir -p "$peers"
 
 # Runs a command unless the stamp says that it was done for the same inputs.
@@ -37,7 +38,7 @@ compile() {
 }
 
 once python.stamp "${requirements[*]}" install_python
-"$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy|duckdb|duckdb_extension_iceberg)='
+"$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy|duckdb|duckdb_extension_iceberg|deltalake)='
 
 if command -v mvn >/dev/null && command -v javac >/dev/null; then
   poms=$(sha256sum test/interop/java/pom.xml | cut -c1-16)

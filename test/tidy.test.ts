@@ -60,6 +60,8 @@ const docs = [
   'examples/flights/README.md',
 ]
 const read = (file: string) => readFileSync(file, 'utf8')
+/** What the package publishes, beside the rooms. */
+const entries = new Set(['index.ts', 'iceberg.ts'])
 const roomOf = (file: string) => relative(source, file).split('/')[0] ?? ''
 
 describe('the repository', () => {
@@ -84,7 +86,7 @@ describe('the repository', () => {
 
   it('knows every room, and every room opens with what it promises', () => {
     for (const room of new Set(sources.map(roomOf))) {
-      if (room === 'index.ts') continue
+      if (entries.has(room)) continue
       expect(Object.keys(rows)).toContain(room)
       expect([
         room,
@@ -99,7 +101,7 @@ describe('the repository', () => {
     const named = [...read(join(root, 'ARCHITECTURE.md')).matchAll(/^\| (\d+)\s*\| `(\w+)`\s*\|/gm)].map(
       ([, row, room]) => [room, Number(row)],
     )
-    const present = [...new Set(sources.map(roomOf))].filter((room) => room !== 'index.ts')
+    const present = [...new Set(sources.map(roomOf))].filter((room) => !entries.has(room))
     expect(named.map(([room]) => room).sort()).toEqual(present.sort())
     for (const [room, row] of named) expect([room, row]).toEqual([room, rows[String(room)]])
   })
@@ -148,8 +150,12 @@ describe('the repository', () => {
   it('links only to what is there, and speaks of the product alone', () => {
     for (const doc of docs) {
       const text = read(join(root, doc))
-      for (const [, target = ''] of text.matchAll(/\]\(([^)#:]+)\)/g))
-        expect([doc, target, existsSync(join(root, dirname(doc), target))]).toEqual([doc, target, true])
+      for (const [, target = '', title] of text.matchAll(/\]\(([^)#:\s]+)(?: "([^"]+)")?\)/g)) {
+        const file = join(root, dirname(doc), target)
+        expect([doc, target, existsSync(file)]).toEqual([doc, target, true])
+        // The title of a link to a test is that of one of its cases.
+        if (title !== undefined) expect([doc, target, title, read(file).includes(title)]).toContain(true)
+      }
     }
     for (const file of [...docs.map((doc) => join(root, doc)), ...sources]) {
       expect([relative(root, file), /registry\.npmjs|\/work\/|\/root\//.exec(read(file))?.[0]]).toEqual([

@@ -46,6 +46,39 @@ export function catalogSuite(
       expect(await made.catalog.listTables()).toEqual([a])
     })
 
+    it('makes no table where a view has the name', async () => {
+      await using made = await open()
+      const { catalog, location } = made
+      const version = {
+        versionId: 1,
+        schemaId: -1,
+        timestampMs: 1,
+        summary: {},
+        representations: [{ type: 'sql', sql: 'SELECT 1 AS x', dialect: 'duckdb' }],
+        defaultCatalog: null,
+        defaultNamespace: ['silver'],
+      } as const
+      const schema = { schemaId: 0, identifierFieldIds: [], fields: [] }
+      const outcome = await catalog.views?.commitView(
+        {
+          view: a,
+          requirements: [{ type: 'assert-create' }],
+          updates: [
+            { action: 'assign-uuid', uuid: 'v' },
+            { action: 'set-location', location: `${location}/v` },
+            { action: 'add-schema', schema },
+            { action: 'add-view-version', version },
+            { action: 'set-current-view-version', versionId: -1 },
+          ],
+        },
+        at,
+      )
+      expect(outcome?.kind).toBe('committed')
+      await expect(catalog.commit([create(a, location)], at)).rejects.toMatchObject({ kind: 'usage/table-exists' })
+      expect((await catalog.loadTables([a])).get(a)).toBeNull()
+      expect(await catalog.listTables()).toEqual([])
+    })
+
     it('names the requirement that failed and changes nothing', async () => {
       await using made = await open()
       await made.catalog.commit([create(a, made.location)], at)

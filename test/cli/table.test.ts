@@ -51,6 +51,8 @@ describe('limn table', () => {
       'branch',
       'tag',
       'health',
+      'stats',
+      'partition-stats',
       'diff',
       'inspect',
     ]) {
@@ -206,6 +208,27 @@ describe('limn table', () => {
     const health = await json('health', 'lab.note')
     expect(health).toMatchObject({ table: 'lab.note', manifests: { count: 1 }, files: { rows: 32 } })
     expect((await table('health', 'lab.note')).stdout).toContain('data files')
+  })
+
+  it('counts distinct values, and tells them with the health', async () => {
+    const counted = await json('stats', 'lab.note', '--columns', 'part,text')
+    expect(counted.distinct).toEqual([
+      { column: 'part', count: 2 },
+      { column: 'text', count: expect.any(Number) },
+    ])
+    expect(String(counted.file)).toMatch(/\/metadata\/.*\.stats$/)
+    expect((await json('health', 'lab.note')).statistics).toEqual({
+      snapshotId: counted.snapshotId,
+      isCurrent: true,
+      distinct: counted.distinct,
+    })
+    expect((await table('health', 'lab.note')).stdout).toMatch(/distinct values +part 2, text /)
+    expect((await table('stats', 'lab.note')).stdout).toMatch(/\nid +\d+\npart +2\n/)
+    const inspected = await table('inspect', String(counted.file).replace('file://', ''))
+    expect(inspected.stdout).toContain('ndv')
+    const partitions = await json('partition-stats', 'lab.note')
+    expect([partitions.partitions, partitions.snapshotId]).toEqual([2, counted.snapshotId])
+    expect((await table('stats', 'lab.note', '--columns', 'nobody')).stderr).toContain('no column nobody')
   })
 
   it.each([

@@ -2,11 +2,28 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { LimnError, noSteps, seededRandomness, systemClock, tableId } from '../../packages/limn/src/base/index.ts'
+import {
+  LimnError,
+  noSteps,
+  seededRandomness,
+  systemClock,
+  type TableId,
+  tableId,
+} from '../../packages/limn/src/base/index.ts'
 import { SqliteCatalog } from '../../packages/limn/src/catalog/index.ts'
-import { type BoundTable, openDuckDb, type Session } from '../../packages/limn/src/engine/index.ts'
+import { type Bound, type BoundRows, openDuckDb, type Session } from '../../packages/limn/src/engine/index.ts'
 import { ManifestReader } from '../../packages/limn/src/iceberg/index.ts'
-import { countRows, readPinned, schemaOfPin, type TableContext } from '../../packages/limn/src/table/index.ts'
+import { storePath } from '../../packages/limn/src/storage/index.ts'
+import {
+  bindMetadataTable,
+  countRows,
+  type MetadataTableName,
+  metadataTable,
+  metadataTableNames,
+  readPinned,
+  schemaOfPin,
+  type TableContext,
+} from '../../packages/limn/src/table/index.ts'
 import {
   type At,
   type CaseFile,
@@ -15,6 +32,7 @@ import {
   loadCases,
   mappedStore,
   pin,
+  readMetadata,
   type TableCase,
 } from '../support/corpus.ts'
 import { impalaCells, sameRows } from '../support/corpus-answers.ts'
@@ -33,6 +51,7 @@ const tally = {
   answers: 0,
   counts: 0,
   samples: 0,
+  metadataTables: 0,
   apart: new Map<string, number>(),
   refused: [] as string[],
   unknown: [] as string[],
@@ -72,21 +91,35 @@ function context(found: Found): TableContext {
   return known
 }
 
+function boundMetadata(id: TableId, found: Found, name: MetadataTableName): BoundRows {
+  tally.metadataTables++
+  const metadataLocation = storePath(`${found.case.folder}/${found.metadataFile}`)
+  return bindMetadataTable(
+    id,
+    metadataTable(context(found), { table: id, metadataLocation, metadata: readMetadata(found) }, name),
+  )
+}
+
 /** Runs a query over tables of the corpus, opening only the files that pruning leaves. Cells as text. */
 async function run(ask: Extract<Ask, { readonly kind: 'ask' }>): Promise<readonly (readonly string[])[]> {
   await using stack = new AsyncDisposableStack()
-  const pins = ask.sources.map((source) => {
+  const pins = ask.sources.flatMap((source) => {
+    if (source.metadata) return []
     const found = pin(source.found, source.at, source.id)
     if (!found) throw new Error('the table had no snapshot then')
-    return { ...source, pin: found }
+    return [{ ...source, pin: found }]
   })
   const shapes = new Map(pins.map((one) => [one.id, { columns: schemaOfPin(one.pin).fields }]))
-  const predicates = ask.listings.length === 0 ? await engine.filters(ask.sql, shapes) : new Map()
-  const bound: BoundTable[] = []
+  const plain = ask.listings.length === 0 && pins.length === ask.sources.length
+  const predicates = plain ? await engine.filters(ask.sql, shapes) : new Map()
+  const bound: Bound[] = []
   for (const one of pins) {
     const predicate = predicates.get(one.id) ?? { kind: 'true' as const }
     const reading = await readPinned(context(one.found), one.pin, { predicate, metadataColumns: ask.metadataColumns })
     bound.push(stack.use(reading).bound)
+  }
+  for (const { id, found, metadata } of ask.sources) {
+    if (metadata) bound.push(boundMetadata(id, found, metadata))
   }
   const session = stack.use(await engine.session(bound))
   for (const listing of ask.listings) {
@@ -94,14 +127,16 @@ async function run(ask: Extract<Ask, { readonly kind: 'ask' }>): Promise<readonl
     const sql = await listingSql(pin(listing.found, listing.at), listing.of, manifests)
     await session.exec(`CREATE TEMP TABLE ${listing.name} AS ${sql}`)
   }
-  return await textRows(session, ask.sql)
+  return await textRows(session, ask.sql, pins.length < ask.sources.length)
 }
 
-async function textRows(session: Session, sql: string): Promise<readonly (readonly string[])[]> {
+/** `nested`: values with parts as JSON, as Impala prints those of metadata tables. */
+async function textRows(session: Session, sql: string, nested: boolean): Promise<readonly (readonly string[])[]> {
   const inner = /^\s*describe\b/i.test(sql) ? `SELECT * FROM (${sql})` : sql
   const described = await session.rows(`DESCRIBE SELECT * FROM (${inner})`)
   const list = described.rows.map(([name, type]) => {
     const column = `"${String(name).replaceAll('"', '""')}"`
+    if (nested && /^(STRUCT|MAP)\(|\[\]$/.test(String(type))) return `to_json(${column})::VARCHAR`
     return type === 'VARIANT'
       ? `CASE WHEN ${column} IS NOT NULL THEN ${column}::JSON::VARCHAR END`
       : `${column}::VARCHAR`
@@ -217,6 +252,40 @@ async function readHistory(found: Found): Promise<void> {
   }
 }
 
+/** Each metadata table is read whole; those of files have as many as the case says. */
+async function readMetadataTables(found: Found): Promise<void> {
+  const { table } = found
+  const ofAll = (name: string) => name.startsWith('all_')
+  const { snapshots } = readMetadata(found)
+  const stats = await Promise.all(
+    snapshots.map(({ manifestList }) => (manifestList === null ? true : context(found).store.stat(manifestList))),
+  )
+  const names = metadataTableNames.filter((name) => !ofAll(name) || stats.every((one) => one !== null))
+  const open = () => engine.session(names.map((name) => boundMetadata(tableId(`m.${name}`), found, name)))
+  if (snapshots.some(({ snapshotId }) => BigInt.asIntN(64, snapshotId) !== snapshotId)) {
+    await expect(open()).rejects.toMatchObject({
+      kind: 'iceberg/invalid-metadata',
+      message: expect.stringMatching(/64 bits/),
+    })
+    return leaveApart('has ids beyond 64 bits, which no metadata table shows')
+  }
+  await using session = await open()
+  const count = async (name: string) =>
+    Number((await session.rows(`SELECT count(*) FROM (SELECT * FROM m.${name})`)).rows[0]?.[0])
+  for (const name of names) expect([name, (await count(name)) >= 0]).toEqual([name, true])
+  expect(await count('snapshots')).toBe(snapshots.length)
+  const positions = await session.rows('SELECT sum(position_delete_record_count)::BIGINT FROM m.partitions')
+  expect([found.case.name, await count('position_deletes')]).toEqual([
+    found.case.name,
+    Number(positions.rows[0]?.[0] ?? 0),
+  ])
+  if (table.data_files === undefined) return
+  const files = [await count('data_files'), await count('delete_files'), await count('files')]
+  const deletes = table.delete_files ?? 0
+  expect([found.case.name, ...files]).toEqual([found.case.name, table.data_files, deletes, table.data_files + deletes])
+  tally.counts += 2
+}
+
 async function orRefused(name: string, body: () => Promise<void>): Promise<void> {
   try {
     await body()
@@ -242,6 +311,8 @@ describe.runIf(cases.length > 0)('rows of Iceberg tables that other systems wrot
           compareWithOthers(found, each.expected_row_count !== undefined && each.tables.length === 1),
         )
       })
+      it(`${each.name}: every metadata table of ${table.table} is read`, () =>
+        orRefused(each.name, () => readMetadataTables(found)))
       it(`${each.name}: every snapshot of ${table.table} is read`, () => orRefused(each.name, () => readHistory(found)))
     }
   }
@@ -249,7 +320,7 @@ describe.runIf(cases.length > 0)('rows of Iceberg tables that other systems wrot
   it('is covered as far as the corpus goes', () => {
     const apart = [...tally.apart.values()].reduce((sum, one) => sum + one, 0)
     process.stdout.write(
-      `${tally.tables} tables: ${tally.answers} queries answered alike, ${tally.counts} counts equal; ${apart} questions left apart:\n` +
+      `${tally.tables} tables: ${tally.answers} queries answered alike, ${tally.metadataTables} metadata tables read, ${tally.counts} counts equal; ${apart} questions left apart:\n` +
         [...tally.apart].map(([why, times]) => `  ${times} × ${why}\n`).join('') +
         `${tally.refused.length} refused by name:\n${tally.refused.map((line) => `  ${line}\n`).join('')}` +
         `${tally.unknown.length} expectations not understood:\n${tally.unknown.map((line) => `  ${line}\n`).join('')}`,

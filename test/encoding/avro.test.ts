@@ -175,6 +175,28 @@ describe('snappy blocks', () => {
   })
 })
 
+describe('fixed values', () => {
+  it('have no length before them, and one only on request', () => {
+    // Bytes are written as a length and they; the header then says that they are fixed, in as many characters.
+    const stored = '{"type":"bytes","pad":"           "}'
+    const claimed = '{"type":"fixed","name":"f","size":4}'
+    const list = [Buffer.from('00010203', 'hex'), Buffer.from('08080808', 'hex'), Buffer.from('ffffffff', 'hex')]
+    const bytes = Buffer.from(
+      writeAvro(
+        { type: 'record', name: 'r', fields: [{ name: 'four', type: JSON.parse(stored) as AvroSchema }] },
+        list.map((four) => ({ four })),
+        {},
+        { codec: 'null' },
+      ),
+    )
+    bytes.write(claimed, bytes.indexOf(stored), 'latin1')
+    expect(() => readAvro(bytes)).toThrow(LimnError)
+    expect(readAvro(bytes, { lengthBeforeFixed: true }).rows).toEqual(list.map((four) => ({ four })))
+    bytes[bytes.indexOf(list[2] ?? '') - 1] = 6
+    expect(() => readAvro(bytes, { lengthBeforeFixed: true })).toThrow(LimnError)
+  })
+})
+
 /** Where the header of a container ends: after the schema's closing zero and the marker, which also ends the file. */
 function headerLength(bytes: Uint8Array): number {
   const marker = Buffer.from(bytes.subarray(bytes.length - 16))

@@ -36,6 +36,44 @@ describe('a condition on a table, from both sides,', () => {
     }
   })
 
+  it('never takes a part of a column to have no values, nor only one', async () => {
+    await using made = await temporaryEngine()
+    const struct = (type: 'int' | 'string') =>
+      ({ type: 'struct', fields: [{ id: 13, name: 'x', required: false, type }] }) as const
+    const filters = [
+      [struct('int'), ['c.x = 5', 'c.x IS NULL', 'c.x IS NOT NULL', 'c.x < 0']],
+      [struct('string'), ["c.x = 'm'", "c.x LIKE 'a%'"]],
+      [
+        { type: 'list', elementId: 12, element: 'int', elementRequired: false },
+        ['c[1] = 5', 'c[2] IS NULL', 'len(c) = 9'],
+      ],
+      [
+        { type: 'map', keyId: 14, key: 'string', valueId: 15, value: 'int', valueRequired: false },
+        ["c['m'] = 5", "c['m'] IS NULL", "map_contains(c, 'm')"],
+      ],
+    ] as const
+    for (const [type, conditions] of filters)
+      for (const filter of conditions) {
+        const found = await made.engine.condition(filter, { id, alias: 't', columns: [{ name: 'c', type }] })
+        expect([filter, found.atMost, found.atLeast]).toEqual([filter, always, never])
+      }
+  })
+
+  it('is understood beside numbers that JSON has no words for', async () => {
+    await using made = await temporaryEngine()
+    const columns = [
+      { name: 'd', type: 'double' as const },
+      { name: 'i', type: 'int' as const },
+    ]
+    const i = { kind: 'compare', operator: 'eq', column: 'i', value: 3 }
+    for (const number of ['nan', 'infinity', '-infinity']) {
+      const filter = `i = 3 AND d <> '${number}'::DOUBLE`
+      expect((await made.engine.condition(filter, { id, alias: 't', columns })).atMost).toEqual(i)
+      const sql = `SELECT '${number}'::DOUBLE, '${number}', d FROM ${id} WHERE i = 3`
+      expect((await made.engine.filters(sql, new Map([[id, { columns }]]))).get(id)).toEqual(i)
+    }
+  })
+
   it('never takes a value inside a nested column for one that cannot be', async () => {
     await using made = await temporaryEngine()
     const field = (id: number, name: string, type: 'string' | 'int' | 'double' | 'date') =>

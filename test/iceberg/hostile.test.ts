@@ -198,6 +198,7 @@ describe('hostile metadata', () => {
         container(recordOf({ type: 'array', items: 'null' }), 1, Buffer.concat([long(2 ** 40), long(0)])),
       ],
       ['a string of 2^40 bytes', container(recordOf('string'), 1, long(2 ** 40))],
+      ['a union of a branch that is not there', container(recordOf(['null', 'int']), 1, long(7))],
       ['bytes of negative length', container(recordOf('bytes'), 1, long(-5))],
       ['a block that inflates to a gibibyte', container(recordOf('bytes'), 1, bomb(), 'deflate')],
       ['a schema that nests 10,000 deep', container(nested(10_000), 1, Buffer.alloc(1))],

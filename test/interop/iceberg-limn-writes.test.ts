@@ -4,12 +4,15 @@ import { loadTable } from '../../packages/limn/src/table/index.ts'
 import { Peer, peersPresent } from '../support/peers.ts'
 import { limnSees, type Seen, type SeenAt, sortedTexts, withoutLineage, withPlainVariants } from '../support/seen.ts'
 import { temporaryTables } from '../support/tables.ts'
-import { limnCells } from './cells/limn-cells.ts'
+import { adoptCells } from './cells/limn-adopt-cells.ts'
+import { limnCells as changedCells } from './cells/limn-cells.ts'
+import { fileCells } from './cells/limn-file-cells.ts'
 import { LimnWriter } from './cells/limn-writer.ts'
 import { ownRefusal } from './cells/refusals.ts'
 import { ask, Matrix } from './matrix.ts'
 
 const present = peersPresent('java', 'spark', 'python')
+const limnCells = [...changedCells, ...fileCells, ...adoptCells]
 
 interface DuckSeen {
   readonly names: readonly string[]

@@ -13,15 +13,17 @@ export interface Mutant {
 const source = 'packages/limn/src'
 const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
+const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'equality deletes reach rows of their own commit',
-    file: `${source}/iceberg/scan/deletes.ts`,
-    find: 'if (dataSequenceNumber < entry.dataSequenceNumber &&',
-    replace: 'if (dataSequenceNumber <= entry.dataSequenceNumber &&',
+    file: `${source}/engine/duckdb/read/equality.ts`,
+    find: '.q > ${facts.sequence}',
+    replace: '.q >= ${facts.sequence}',
     suite: histories,
   },
   {
@@ -41,9 +43,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'rewritten files count as new to equality deletes',
     file: `${source}/table/maintain/rewrite-groups.ts`,
-    find: 'dataSequenceNumber: sequenceNumber })), sequenceNumber }',
-    replace: 'dataSequenceNumber: 0n })), sequenceNumber }',
-    suite: histories,
+    find: '({ ...file, dataSequenceNumber: sequenceNumber })',
+    replace: '({ ...file })',
+    suite: 'test/table/rows-races.test.ts',
   },
   {
     name: 'a clause whose condition is null applies',
@@ -60,19 +62,18 @@ export const mutants: readonly Mutant[] = [
     suite: histories,
   },
   {
-    name: 'a lost answer is taken for a refusal',
+    name: 'a lost answer is taken for success',
     file: `${source}/table/commit-loop.ts`,
-    find: "return outcome.kind === 'unknown' ? settle(context, tables, commits, outcome.cause) : outcome",
-    replace:
-      "return outcome.kind === 'unknown' ? { kind: 'conflict', table: commits[0]?.table ?? ('a.b' as TableId), requirement: { type: 'pointer-moved' } } : outcome",
+    find: 'const found = await lookForOurs(context, tables)',
+    replace: "const found = { kind: 'committed', metadata: present(await loadAll(context, tables)) } as Look",
     suite: faults,
   },
   {
-    name: 'a refusal after a lost answer is believed without looking',
+    name: 'what was committed is not known again',
     file: `${source}/table/commit-loop.ts`,
-    find: 'if (tables.some((one) => showsOurs(now.get(one.table)?.metadata, one)))',
-    replace: 'if (tables.some((one) => one.items.length > 1000))',
-    suite: 'test/table/commit.test.ts',
+    find: 'if (!metadata) return false',
+    replace: 'if (metadata) return false',
+    suite: faults,
   },
   {
     name: 'what happened meanwhile is not looked at',
@@ -121,6 +122,139 @@ export const mutants: readonly Mutant[] = [
     file: `${source}/encoding/avro-rows.ts`,
     find: "if (!compiled) throw new RangeError('a union names a branch it does not have')",
     replace: 'if (!compiled) return branches[0] as Compiled',
+    suite: hostile,
+  },
+  {
+    name: 'what breaks a reader of Avro comes out as it is',
+    file: `${source}/encoding/avro.ts`,
+    find: 'throw damaged(cause instanceof Error ? cause.message : String(cause), cause)',
+    replace: 'throw cause',
+    suite: hostile,
+  },
+  {
+    name: 'what breaks a reader of manifests comes out as it is',
+    file: `${source}/iceberg/spec/manifest.ts`,
+    find: 'if (cause instanceof LimnError) throw cause',
+    replace: 'throw cause',
+    suite: hostile,
+  },
+  {
+    name: 'what breaks a reader of metadata comes out as it is',
+    file: `${source}/iceberg/spec/metadata-json.ts`,
+    find: 'throw invalid(cause instanceof Error ? cause.message : String(cause), cause)',
+    replace: 'throw cause',
+    suite: hostile,
+  },
+  {
+    name: 'columns given by name are taken by position',
+    file: `${source}/query/insert.ts`,
+    find: '? assignByName(open, output, table)',
+    replace: '? assignByPosition(open, output, table)',
+    suite: statements,
+  },
+  {
+    name: 'a condition of UPDATE is left out',
+    file: `${source}/query/change-rows.ts`,
+    find: "const filter = statement.where ? await bindings.expression(scope, statement.where, 'condition') : 'TRUE'",
+    replace: "const filter = 'TRUE'",
+    suite: statements,
+  },
+  {
+    name: 'a dry run runs',
+    file: `${source}/query/execute.ts`,
+    find: 'options.dryRun ? rehearsal(context) : context',
+    replace: 'options.dryRun === null ? rehearsal(context) : context',
+    suite: statements,
+  },
+  {
+    name: 'values of a listed insert go to the columns in another order',
+    file: `${source}/query/merge.ts`,
+    find: 'const value = action.values[i] ?? null',
+    replace: 'const value = action.values.at(-1 - i) ?? null',
+    suite: statements,
+  },
+  {
+    name: 'the condition of a clause is left out',
+    file: `${source}/query/merge.ts`,
+    find: "const and = condition ? { and: await bind(condition, 'condition') } : {}",
+    replace: 'const and = {}',
+    suite: statements,
+  },
+  {
+    name: 'a chunk right behind a shortened one keeps its place',
+    file: `${source}/engine/duckdb/write-fixed.ts`,
+    find: 'chunk.start + chunk.size <= offset.value',
+    replace: 'chunk.start + chunk.size < offset.value',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'a dictionary is taken to begin with levels',
+    file: `${source}/engine/duckdb/fixed-pages.ts`,
+    find: 'const start = dictionary ? 0 : levelsEnd(plain, of)',
+    replace: 'const start = levelsEnd(plain, of)',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'values of another length are found where pages are written anew, not where they are given',
+    file: `${source}/engine/duckdb/write-columns.ts`,
+    find: 'WHEN octet_length(${bytes}) <> ${length} THEN',
+    replace: 'WHEN octet_length(${bytes}) < 0 THEN',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'a Bloom filter denies zeros of the other sign',
+    file: `${source}/engine/duckdb/write-bloom.ts`,
+    find: 'if (floating) for (const equal of equalsOf(value)) hashes.add(equal)',
+    replace: '',
+    suite: 'test/engine/write-bloom.test.ts',
+  },
+  {
+    name: 'all Bloom filters are said to be the first',
+    file: `${source}/engine/duckdb/write-bloom.ts`,
+    find: 'offset: end, length: filter.length',
+    replace: 'offset: start, length: filter.length',
+    suite: 'test/engine/write-bloom.test.ts',
+  },
+  {
+    name: 'promoted floats are compared as floats',
+    file: `${source}/engine/duckdb/read/project.ts`,
+    find: "  BIGINT: ['TINYINT',",
+    replace: "  DOUBLE: ['FLOAT'],\n  BIGINT: ['TINYINT',",
+    suite: 'test/table/bloom-filters.test.ts',
+  },
+  {
+    name: 'distinct values are counted in the first batch alone',
+    file: `${source}/table/table-statistics.ts`,
+    find: 'if (rows.length < batchRows) break',
+    replace: 'if (at >= 0) break',
+    suite: 'test/table/statistics.test.ts',
+  },
+  {
+    name: 'statistics of an ancestor pass for current ones',
+    file: `${source}/iceberg/maintain/health.ts`,
+    find: 'isCurrent: file.snapshotId === snapshotId',
+    replace: 'isCurrent: file.snapshotId !== null',
+    suite: 'test/table/statistics.test.ts',
+  },
+  {
+    name: 'an engine that gave itself up is asked again',
+    file: `${source}/engine/duckdb/duckdb.ts`,
+    find: 'this.instance = await this.make()',
+    replace: 'this.instance = former',
+    suite: hostileFiles,
+  },
+  {
+    name: 'the first file is blamed',
+    file: `${source}/engine/duckdb/read/damage.ts`,
+    find: 'const named = files.find((file) => found.message.includes(file.local))',
+    replace: 'const named = files.at(0)',
+    suite: hostileFiles,
+  },
+  {
+    name: 'a fixed value of another length is taken',
+    file: `${source}/encoding/avro-rows.ts`,
+    find: 'if (prefixed && readInteger(cursor) !== size)',
+    replace: 'if (prefixed && readInteger(cursor) < 0)',
     suite: 'test/encoding/avro.test.ts',
   },
 ]

@@ -83,7 +83,7 @@ describe('a run that is killed', () => {
 
   it('leaves one complete state at random moments', async () => {
     const seed = 20011
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 2; i++) {
       saved.restore()
       await killAfter(grown.folder, 150 + ((seed * (i + 1) * 7919) % 500))
       await expectWhole(grown.folder, oldResult, nextResult)

@@ -380,7 +380,8 @@ const statement: fc.Arbitrary<Statement> = fc.oneof(
     kind: fc.constant('show' as const),
     at: fc.constant(at),
     what: fc.oneof(
-      fc.record({ kind: fc.constant('tables' as const), namespace: optional(name) }),
+      fc.record({ kind: fc.constantFrom('tables' as const, 'views' as const), namespace: optional(name) }),
+      fc.record({ kind: fc.constant('createView' as const), view: path }),
       fc.record({
         kind: fc.constantFrom('columns' as const, 'properties' as const, 'createTable' as const),
         table: path,

@@ -461,6 +461,10 @@ describe('SHOW, DESCRIBE and CALL', () => {
     ['DESC TABLE a.t', { kind: 'show', what: { kind: 'columns', table: 'a.t' } }],
     ['DESCRIBE SELECT 1', { kind: 'query', query: 'DESCRIBE SELECT 1' }],
     ['SHOW TBLPROPERTIES a.t', { kind: 'show', what: { kind: 'properties', table: 'a.t' } }],
+    ['SHOW VIEWS', { kind: 'show', what: { kind: 'views', namespace: null } }],
+    ['SHOW VIEWS FROM a;', { kind: 'show', what: { kind: 'views', namespace: 'a' } }],
+    ['SHOW CREATE VIEW a.v', { kind: 'show', what: { kind: 'createView', view: 'a.v' } }],
+    ['DESCRIBE VIEW a.v', { kind: 'show', what: { kind: 'columns', table: 'a.v' } }],
     ['SHOW CREATE TABLE a.t', { kind: 'show', what: { kind: 'createTable', table: 'a.t' } }],
     [
       "CALL system.rollback_to_snapshot('a.t', 1)",

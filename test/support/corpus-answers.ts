@@ -103,29 +103,27 @@ function instantOf(text: string): string | null {
 
 function sameJson(expected: string, actual: string): boolean {
   if (!/^[[{"]/.test(expected)) return false
+  // limn keeps no map of a file's metrics apart from one without entries.
+  if (expected === '{}' && actual === 'NULL') return true
   try {
-    const [one, other] = [JSON.parse(expected) as unknown, JSON.parse(actual) as unknown]
-    if (typeof one === 'string' && typeof other === 'string' && one === base64Of(other)) return true
-    return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
+    return sameValue(JSON.parse(expected.replace(/([{,])(-?\d+):/g, '$1"$2":')), JSON.parse(actual))
   } catch {
     return false
   }
+}
+
+/** Objects whatever the order of their keys; text that is a time without its trailing zeros; bytes in base64 or escaped. */
+function sameValue(one: unknown, other: unknown): boolean {
+  if (typeof one === 'string' && typeof other === 'string')
+    return one === other || one === base64Of(other) || (instantOf(one) !== null && instantOf(one) === instantOf(other))
+  if (typeof one !== 'object' || one === null || typeof other !== 'object' || other === null) return one === other
+  if (Array.isArray(one) !== Array.isArray(other)) return false
+  const [left, right] = [Object.entries(one), new Map(Object.entries(other))]
+  return left.length === right.size && left.every(([key, value]) => right.has(key) && sameValue(value, right.get(key)))
 }
 
 /** Bytes as DuckDB escapes them in text, in base64. */
 function base64Of(escaped: string): string {
   const plain = escaped.replace(/\\x([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   return Buffer.from(plain, 'latin1').toString('base64')
-}
-
-/** Objects with their keys in order; text that is a time without its trailing zeros. */
-function sorted(value: unknown): unknown {
-  if (typeof value === 'string') return instantOf(value) ?? value
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => [key, sorted(one)]),
-  )
 }

@@ -1,5 +1,6 @@
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
 import { schemaById } from '../../packages/limn/src/iceberg/index.ts'
+import { type MetadataTableName, metadataTableNames } from '../../packages/limn/src/table/index.ts'
 import { type At, type CaseFile, type Found, findByName, findByPath, readMetadata } from './corpus.ts'
 import type { Question } from './corpus-questions.ts'
 
@@ -8,6 +9,8 @@ export interface Source {
   readonly id: TableId
   readonly found: Found
   readonly at: At
+  /** The metadata table of it that is read instead of its rows. */
+  readonly metadata?: MetadataTableName
 }
 
 /** What DuckDB's functions over Iceberg metadata answer. */
@@ -131,9 +134,6 @@ const apartImpala: readonly (readonly [RegExp, string])[] = [
   [/\b(_file_row_id|_file_last_updated_sequence_number)\b/i, 'asks for what a file stores, not what a row has'],
 ]
 
-const metadataTables =
-  /^(all_)?(data_files|delete_files|entries|files|manifests)$|^(history|metadata_log_entries|partitions|position_deletes|refs|snapshots)$/i
-
 const chain =
   /(\bfrom\s+|\bjoin\s+|,\s*)([\w$`]+(?:\.[\w$`]+)*)(?:\s+for\s+system_(version|time)\s+as\s+of\s+('[^']*'|\d+|now\(\)))?(\s+(?:as\s+)?(?!(?:as|from|select|where|order|group|union|minus|except|intersect|join|on|limit|left|right|full|inner|cross|having|for|tablesample|using)\b)[a-z_]\w*)?/gi
 
@@ -161,11 +161,14 @@ export function askImpala(
     const found = at < 0 ? null : findByName(cases, own, parts[at] ?? '')
     if (!found) return travel === undefined ? whole : `${lead}${dotted}${alias ?? ''}`
     const rest = parts.slice(at + 1)
-    if (rest.length === 1 && metadataTables.test(rest[0] ?? '')) {
-      problem = { kind: 'apart', why: 'asks for a metadata table' }
-      return whole
-    }
     const name = parts[at] ?? ''
+    const metadata = rest.length === 1 ? metadataTableNames.find((one) => one === rest[0]?.toLowerCase()) : undefined
+    if (metadata) {
+      const id = tableId(`corpus.t${sources.length}`)
+      sources.push({ id, found, at: { kind: 'current' }, metadata })
+      if (travel !== undefined) problem = { kind: 'unknown', what: `a metadata table at a version: ${question.sql}` }
+      return `${lead}${zonedColumns(instantsOf[metadata] ?? [], id, zone)}${alias ?? ` AS ${metadata}`}`
+    }
     if (rest.length > 0) return `${lead}${collection(found, [name, ...rest], (alias ?? ` AS ${name}`).trim())}`
     const id = tableId(`corpus.t${sources.length}`)
     const when: At = travel !== undefined && point !== undefined ? pointOf(travel, point) : { kind: 'current' }
@@ -179,6 +182,8 @@ export function askImpala(
     const columns = Object.values(hidden).join(', ')
     text = text.replace(/(select\s+|,\s*)((?:\w+\.)?\*)(?=\s*(?:,|from\b))/gi, `$1$2 EXCLUDE (${columns})`)
   }
+  // A join that says nothing of how rows meet.
+  if (!/\b(on|using)\b/i.test(text)) text = text.replace(/(?<!cross\s)\bjoin\b/gi, 'CROSS JOIN')
   text = text
     .replace(/\bto_timestamp\(('[^']*'),\s*'yyyy-MM-dd HH:mm:ss'\)/g, "strptime($1, '%Y-%m-%d %H:%M:%S')")
     .replace(/\bstrright\(/gi, 'right(')
@@ -191,10 +196,27 @@ export function askImpala(
 /** Impala shows an instant in the session's zone, and compares it so. */
 function zoned(found: Found, id: TableId, zone: string): string {
   const metadata = readMetadata(found)
-  const instants = schemaById(metadata, metadata.currentSchemaId).fields.filter((field) => field.type === 'timestamptz')
-  if (instants.length === 0) return id
-  const columns = instants.map(({ name }) => `timezone('${zone}', "${name}") AS "${name}"`)
+  const { fields } = schemaById(metadata, metadata.currentSchemaId)
+  const instants = fields.filter((field) => field.type === 'timestamptz')
+  return zonedColumns(
+    instants.map((field) => field.name),
+    id,
+    zone,
+  )
+}
+
+function zonedColumns(names: readonly string[], id: TableId, zone: string): string {
+  if (names.length === 0) return id
+  const columns = names.map((name) => `timezone('${zone}', "${name}") AS "${name}"`)
   return `(SELECT * REPLACE (${columns.join(', ')}) FROM ${id})`
+}
+
+/** Columns of metadata tables that are instants. */
+const instantsOf: Readonly<Partial<Record<MetadataTableName, readonly string[]>>> = {
+  history: ['made_current_at'],
+  metadata_log_entries: ['timestamp'],
+  partitions: ['last_updated_at'],
+  snapshots: ['committed_at'],
 }
 
 /** A nested collection named like a table: one row for each element, with `pos` and `item`, or `key` and `value`. */

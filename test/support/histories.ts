@@ -283,7 +283,7 @@ export function applyNaively(table: NaiveTable, operation: Operation): void {
   }
 }
 
-function literal(type: ColumnType, value: Scalar): string {
+export function literal(type: ColumnType, value: Scalar): string {
   const sqlType = {
     int: 'INTEGER',
     long: 'BIGINT',

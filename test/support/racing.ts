@@ -30,6 +30,10 @@ export class MeddlingCatalog implements Catalog {
     return this.real.loadTables(ids)
   }
 
+  registerTable(table: TableId, metadataLocation: LoadedTable['metadataLocation']) {
+    return this.real.registerTable(table, metadataLocation)
+  }
+
   async commit(changes: readonly TableCommit[], options: Options): Promise<CommitOutcome> {
     const number = ++this.commits
     await this.before(number)

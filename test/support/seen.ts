@@ -208,13 +208,14 @@ function plain(value: unknown): CanonicalValue {
 }
 
 /** Another engine's rows with their variants made plain, so that they compare with limn's. */
-export function withPlainVariants({ rows, columns, order }: Seen): readonly string[] {
-  const types = order.map((name) => columns.find(([, one]) => one === name)?.[2])
-  if (!types.includes('variant')) return rows
-  return rows.map((row) => {
-    const values = JSON.parse(row) as readonly unknown[]
-    return JSON.stringify(values.map((value, i) => (types[i] === 'variant' ? plain(plainValue(value)) : value)))
-  })
+export function withPlainVariants({ rows, columns }: Seen): readonly string[] {
+  if (!columns.some(([, , type]) => type === 'variant')) return rows
+  // Of what is spelled canonically, variants alone are objects.
+  const plained = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plained)
+    return value !== null && typeof value === 'object' ? plain(plainValue(value)) : value
+  }
+  return rows.map((row) => JSON.stringify(plained(JSON.parse(row))))
 }
 
 /** `{kind: value}` without its kind. */

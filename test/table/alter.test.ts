@@ -72,6 +72,7 @@ describe('altering a table', () => {
     const racing: Catalog = {
       capabilities: catalog.capabilities,
       listTables: () => catalog.listTables(),
+      registerTable: (table, location) => catalog.registerTable(table, location),
       loadTables: async (ids) => {
         const loaded = await catalog.loadTables(ids)
         if (!raced) {

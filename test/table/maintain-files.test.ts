@@ -151,6 +151,7 @@ describe('expiring the snapshots of a table', () => {
         catalog: {
           capabilities: catalog.capabilities,
           listTables: (options) => catalog.listTables(options),
+          registerTable: (table, location) => catalog.registerTable(table, location),
           loadTables: (ids, options) => catalog.loadTables(ids, options),
           commit: async (changes, options) => {
             if (!raced) {
@@ -319,6 +320,7 @@ describe('rewriting the manifests of a table', () => {
         catalog: {
           capabilities: catalog.capabilities,
           listTables: (options) => catalog.listTables(options),
+          registerTable: (table, location) => catalog.registerTable(table, location),
           loadTables: (ids, options) => catalog.loadTables(ids, options),
           commit: async (changes, options) => {
             if (!raced) {

@@ -11,6 +11,7 @@ export {
   type Dataset,
   files,
   hashKey,
+  iceberg,
   ingest,
   model,
   type Row,

@@ -230,11 +230,9 @@ const defaults: readonly LimnCell[] = modes.map((mode) => ({
   },
 }))
 
-const wide = columnsOfEdges(Object.fromEntries(Object.entries(edges).filter(([name]) => name !== 'four')))
-/** Without the types that only Java reads besides, so that settings are tried on every reader. */
-const common = columnsOfEdges(
-  Object.fromEntries(Object.entries(edges).filter(([name]) => name !== 'four' && name !== 'clock')),
-)
+const wide = columnsOfEdges(edges)
+/** Without times, which Spark does not know, so that settings are tried on every reader. */
+const common = columnsOfEdges(Object.fromEntries(Object.entries(edges).filter(([name]) => name !== 'clock')))
 const variantTable = columnsOfEdges({ id: edges.id ?? ['long', []], ...variants })
 const nanoTable = columnsOfEdges({ id: edges.id ?? ['long', []], ...newTypes })
 const unknownTable = schemaOf({ id: 'long', nothing: 'unknown' })

@@ -47,6 +47,8 @@ export const refusals: readonly Refusal[] = [
   },
   { reader: 'spark', cell: /^v3 nanoseconds/, message: /Cannot convert unsupported type to Spark: timestamp_ns/ },
   { reader: 'pyiceberg', cell: /^v3 variants/, message: /Unsupported field type: 'variant'/ },
+  // Its hand-over to Python, Arrow, has no variants; those at the top are read as JSON.
+  { reader: 'duckdb', cell: /^v3 variants in a struct/, message: /Unsupported Arrow type VARIANT/ },
   { reader: 'duckdb', cell: /^v3 a column of unknown/, message: /Unrecognized primitive type: unknown/ },
   { reader: 'duckdb', cell: /^v3 nanoseconds/, message: /Unrecognized primitive type: timestamp(tz)?_ns/ },
 ]
@@ -55,11 +57,7 @@ export const refusals: readonly Refusal[] = [
  * Cells that limn itself refuses, by name, and its words: of tables that others write, and of its own writing. One that
  * it starts to do, or refuses otherwise, fails.
  */
-export const ownRefusals: readonly { readonly cell: RegExp; readonly message: RegExp }[] = [
-  // The reference implementation writes a `fixed` partition value with a length before it, against the schema in the
-  // same file (its internal Avro writer takes buffers); its own reader makes the same mistake. Nobody else can read that.
-  { cell: /^v[23] identity of four$/, message: /Avro metadata file is damaged/ },
-]
+export const ownRefusals: readonly { readonly cell: RegExp; readonly message: RegExp }[] = []
 
 export function ownRefusal(cell: string): RegExp | undefined {
   return ownRefusals.find((one) => one.cell.test(cell))?.message

@@ -24,8 +24,10 @@ import {
   type TableCommit,
   type TableMetadata,
 } from '../iceberg/index.ts'
-import { explainSqlite, openSqlite, transact } from '../state/index.ts'
+import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
+import { SqliteTableNames } from './sqlite-names.ts'
+import { SqliteViews } from './sqlite-views.ts'
 
 export interface SqliteCatalogOptions {
   readonly path: string
@@ -49,6 +51,8 @@ export class SqliteCatalog implements Catalog {
   private readonly database: DatabaseSync
   private readonly steps: Steps
   private readonly metadata: MetadataFiles
+  readonly views: SqliteViews
+  readonly names: SqliteTableNames
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -56,6 +60,8 @@ export class SqliteCatalog implements Catalog {
     this.metadata = new MetadataFiles(options.store, this.steps, options.randomness)
     this.database = openSqlite(options.path, 'catalog')
     this.guarded(() => this.database.exec(layout))
+    this.views = new SqliteViews(options, this.database)
+    this.names = new SqliteTableNames(options, this.database, this.steps)
   }
 
   async listTables(): Promise<readonly TableId[]> {
@@ -92,6 +98,7 @@ export class SqliteCatalog implements Catalog {
       for (const change of changes) {
         const failed = checkRequirements(bases.get(change.table)?.metadata ?? null, change.requirements)
         if (failed) return { kind: 'conflict', table: change.table, requirement: failed }
+        if (!bases.get(change.table)) this.views.requireNone(change.table)
       }
       const next: LoadedTable[] = []
       for (const change of changes)
@@ -108,6 +115,25 @@ export class SqliteCatalog implements Catalog {
     }
   }
 
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    const loaded = await this.metadata.load(table, metadataLocation)
+    const { name } = this.options
+    const inserted = await step(this.steps, 'catalog.commit', `register ${table}`, () =>
+      this.guarded(() =>
+        transact(this.database, (tx) => {
+          const there = tx.get(
+            'SELECT 1 FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?',
+            [name, namespaceOf(table), nameOf(table)],
+          )
+          if (there) return false
+          insertTable(tx, name, loaded)
+          return true
+        }),
+      ),
+    )
+    return inserted ? loaded : null
+  }
+
   close(): void {
     this.database.close()
   }
@@ -115,7 +141,9 @@ export class SqliteCatalog implements Catalog {
   private pointers(): ReadonlyMap<string, StorePath> {
     const rows = this.guarded(() =>
       this.database
-        .prepare('SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ?')
+        .prepare(
+          "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)",
+        )
         .all(this.options.name),
     )
     return new Map(
@@ -144,14 +172,7 @@ export class SqliteCatalog implements Catalog {
           )
           if ((current?.metadata_location ?? null) !== base) throw new PointerMoved(table.table)
           if (base === null) {
-            tx.run(
-              'INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, ?)',
-              [name, namespace, nameOf(table.table), table.metadataLocation, 'TABLE'],
-            )
-            tx.run(
-              "INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')",
-              [name, namespace],
-            )
+            insertTable(tx, name, table)
           } else {
             tx.run(
               'UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?',
@@ -189,6 +210,18 @@ export class SqliteCatalog implements Catalog {
       throw explainSqlite(cause, this.options.path, 'catalog')
     }
   }
+}
+
+function insertTable(tx: Tx, catalog: string, { table, metadataLocation }: LoadedTable): void {
+  const namespace = namespaceOf(table)
+  tx.run(
+    'INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, ?)',
+    [catalog, namespace, nameOf(table), metadataLocation, 'TABLE'],
+  )
+  tx.run(
+    "INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')",
+    [catalog, namespace],
+  )
 }
 
 class PointerMoved extends Error {

@@ -4,7 +4,9 @@ import {
   type CommitOutcome,
   checkRequirements,
   type LoadedTable,
+  nameTaken,
   type TableCommit,
+  type ViewCatalog,
 } from '../iceberg/index.ts'
 import type { ObjectStore, StorePath } from '../storage/index.ts'
 import { MetadataFiles } from './sqlite.ts'
@@ -23,6 +25,8 @@ export interface PointerStore {
  */
 export class StagedCatalog implements Catalog {
   readonly capabilities
+  /** Runs stage no views: those of the catalog itself. */
+  readonly views?: ViewCatalog
   private readonly real: Catalog
   private readonly pointers: PointerStore
   private readonly metadata: MetadataFiles
@@ -37,6 +41,7 @@ export class StagedCatalog implements Catalog {
   }) {
     this.real = options.catalog
     this.capabilities = options.catalog.capabilities
+    if (options.catalog.views) this.views = options.catalog.views
     this.pointers = options.pointers
     this.steps = options.steps
     this.metadata = new MetadataFiles(options.store, options.steps, options.randomness)
@@ -58,6 +63,14 @@ export class StagedCatalog implements Catalog {
     return out
   }
 
+  async registerTable(
+    table: TableId,
+    metadataLocation: StorePath,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<LoadedTable | null> {
+    return (await this.pointers.get(table)) ? null : this.real.registerTable(table, metadataLocation, options)
+  }
+
   async commit(
     changes: readonly TableCommit[],
     options: { readonly timestampMs: number; readonly signal?: AbortSignal },
@@ -73,6 +86,8 @@ export class StagedCatalog implements Catalog {
       throw new LimnError('internal', { message: 'A commit mixes registered and staged tables.' })
     }
     const pointer = await this.pointers.get(change.table)
+    if (!pointer && (await this.views?.loadViews([change.table], options))?.get(change.table))
+      throw nameTaken(change.table, 'view')
     const base = pointer ? await this.metadata.load(change.table, pointer.metadataLocation) : null
     const failed = checkRequirements(base?.metadata ?? null, change.requirements)
     if (failed) return { kind: 'conflict', table: change.table, requirement: failed }

@@ -88,6 +88,6 @@ export function parseSnapshotId(text: string): bigint {
   throw usage(`"${text}" is no snapshot id.`, 'List the snapshots with: limn table history NAME')
 }
 
-function usage(message: string, remedy: string): LimnError {
+export function usage(message: string, remedy: string): LimnError {
   return new LimnError('usage/argument', { message, notDone: 'Nothing was run.', remedy })
 }

@@ -86,7 +86,11 @@ function buildProgram(): Command {
       "limn sql 'SELECT * FROM silver.flight.snapshots'",
       "limn sql 'CREATE TABLE lab.note (id BIGINT, at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(at))'",
       'limn sql "INSERT INTO lab.note VALUES (1, now(), \'first\')"',
+      'limn sql "UPDATE lab.note SET text = \'second\' WHERE id = 1"',
+      "limn sql 'MERGE INTO lab.note AS n USING lab.draft AS d ON n.id = d.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *'",
       "limn sql --dry-run 'DELETE FROM lab.note WHERE id = 1'",
+      "limn sql 'ALTER TABLE lab.note CREATE BRANCH try'",
+      'limn sql "CALL system.rollback_to_snapshot(\'lab.note\', 5937261048315260001)"',
     ],
   )
     .option('--at <point>', 'what a query reads: a snapshot id, branch or tag, time (UTC), or run/ID')

@@ -15,6 +15,7 @@ export function addTableCommands(table: Command, add: AddCommand): void {
   addLooks(table, add)
   addShapes(table, add)
   addRefs(table, add)
+  addAdoption(table, add)
   addUpkeep(table, add)
 }
 
@@ -145,4 +146,79 @@ function addUpkeep(table: Command, add: AddCommand): void {
   add(table, 'health <name>', 'Measure a table, and say what to run and why. Changes nothing.', clean, [
     'limn table health silver.flight',
   ]).option(...onBranch)
+  const stats = () => import('./commands/table/stats.ts')
+  add(table, 'stats <name>', "Count distinct values and leave them, as sketches, for the table's readers.", stats, [
+    'limn table stats silver.flight',
+    'limn table stats silver.flight --columns carrier,origin',
+  ])
+    .option('--columns <names>', 'of these columns (default: all that are not nested)')
+    .option('--snapshot <id>', "of another snapshot than main's")
+  add(table, 'partition-stats <name>', 'Write down what is in each partition, for engines that plan by it.', stats, [
+    'limn table partition-stats silver.flight',
+  ]).option('--snapshot <id>', "of another snapshot than main's")
+}
+
+function addAdoption(table: Command, add: AddCommand): void {
+  const adopt = () => import('./commands/table/adopt.ts')
+  const skipOthers = ['--skip-others', 'pass over files that are not named .parquet'] as const
+  const type = ['--type <name=type...>', 'types of columns that folder names tell of (default: as they look)'] as const
+  add(table, 'register <name> <metadata>', 'Make a table that is there already one of this catalog.', adopt, [
+    'limn table register lab.note warehouse/lab/note/metadata/00003-0a1b.metadata.json',
+    'limn table register lab.note /data/note --dry-run',
+  ])
+    .option('--no-files', 'do not look whether every data file is there')
+    .option(...dryRun)
+  add(
+    table,
+    'add-files <name> <source...>',
+    'Make Parquet files, or those below a folder, part of a table without rewriting them.',
+    adopt,
+    [
+      'limn table add-files lab.note /data/note --dry-run',
+      'limn table add-files lab.note /data/note --partition day=2026-01-31 --skip-present',
+      'limn table add-files lab.note a.parquet b.parquet',
+    ],
+  )
+    .option('--partition <name=value...>', 'only files in these folders')
+    .option('--base <folder>', 'of single files: the folder below which name=value folders count')
+    .option('--ignore-columns', 'do not see columns that the table lacks (default: an error)')
+    .option('--skip-present', 'pass over files that the table has (default: an error)')
+    .option(...skipOthers)
+    .option(...onBranch)
+    .option(...dryRun)
+  add(
+    table,
+    'snapshot <name> <source>',
+    'Make a new table over the files of a folder or of another table. It never deletes one of them.',
+    adopt,
+    [
+      'limn table snapshot lab.note /data/note',
+      'limn table snapshot lab.try silver.flight',
+      'limn table snapshot lab.old /other/warehouse/note --at 4512398745',
+    ],
+  )
+    .option('--at <snapshot>', 'of a table: which snapshot (default the current one)')
+    .option(...type)
+    .option(...skipOthers)
+    .option(...dryRun)
+  add(
+    table,
+    'migrate <name> <folder>',
+    'Make a folder of Parquet files within the warehouse a table, which owns it then.',
+    adopt,
+    ['limn table migrate lab.note warehouse/landed/note --dry-run'],
+  )
+    .option(...type)
+    .option(...skipOthers)
+    .option(...dryRun)
+  add(
+    table,
+    'diverge <left> <right>',
+    'Compare two places that should hold the same rows: tables, Iceberg folders, Parquet folders. Ends with 3 when they do not.',
+    () => import('./commands/table/diverge.ts'),
+    ['limn table diverge /data/note lab.note --keys id', 'limn table diverge lab.note lab.copy --by day --limit 5'],
+  )
+    .option('--keys <columns>', 'columns that tell rows apart: rows of one key are shown as changed')
+    .option('--by <columns>', "columns to sum rows up by first (default: the left side's partitions)")
+    .option('--limit <count>', 'how many rows and partitions to show of each kind (default 20)')
 }

@@ -2,7 +2,7 @@ import { LimnError, type TableId } from '../base/index.ts'
 import type { FileSource } from '../dataset/index.ts'
 import type { Session } from '../engine/index.ts'
 import type { PrimitiveType } from '../schema/index.ts'
-import { duckType, quoteIdentifier, quoteText } from '../sql/index.ts'
+import { duckType, quoteFile, quoteIdentifier, quoteText } from '../sql/index.ts'
 
 /** A column a source must hand over. */
 export interface SourceColumn {
@@ -34,7 +34,7 @@ export function openDelivery(session: Session, file: DeliveredFile): Promise<Ope
 }
 
 async function openParquet(session: Session, file: DeliveredFile): Promise<OpenedDelivery> {
-  const scan = `read_parquet(${quoteText(file.local)})`
+  const scan = `read_parquet(${quoteFile(file.local)})`
   const found = await readable(file, () => session.rows(`DESCRIBE SELECT * FROM ${scan}`))
   const types = new Map(found.rows.map((row) => [String(row[0]), String(row[1])]))
   requireColumns(file, [...types.keys()])
@@ -69,7 +69,7 @@ async function openCsv(session: Session, file: DeliveredFile): Promise<OpenedDel
   }
   const byName = new Map(file.columns.map((column) => [column.name, column]))
   const types = names.map((name) => `${quoteText(name)}: ${quoteText(csvType(byName.get(name)))}`).join(', ')
-  const scan = `read_csv(${quoteText(file.local)}, ${dialect}, header=${header}, columns={${types}}, store_rejects=true, rejects_table='limn_rejects', rejects_scan='limn_reject_scans', strict_mode=true, nullstr='')`
+  const scan = `read_csv(${quoteFile(file.local)}, ${dialect}, header=${header}, columns={${types}}, store_rejects=true, rejects_table='limn_rejects', rejects_scan='limn_reject_scans', strict_mode=true, nullstr='')`
   return {
     rows: `SELECT ${file.columns.map(csvColumn).join(', ')} FROM ${scan}`,
     rejects: `SELECT min(line)::BIGINT AS position, arg_min(error_type || ': ' || error_message, column_idx) AS reason, any_value(csv_line) AS "row" FROM limn_rejects GROUP BY line ORDER BY line`,
@@ -89,8 +89,8 @@ function csvColumn(column: SourceColumn): string {
 }
 
 async function headerOf(session: Session, file: DeliveredFile, dialect: string): Promise<string[]> {
-  const scan = `read_csv(${quoteText(file.local)}, ${dialect}, header=false, columns={'line': 'VARCHAR'}, null_padding=true, ignore_errors=true)`
-  const plain = `read_csv(${quoteText(file.local)}, delim=${quoteText(file.source.csv.delimiter)}, quote=${quoteText(file.source.csv.quote)}, header=false, all_varchar=true, sample_size=1, null_padding=true, strict_mode=false)`
+  const scan = `read_csv(${quoteFile(file.local)}, ${dialect}, header=false, columns={'line': 'VARCHAR'}, null_padding=true, ignore_errors=true)`
+  const plain = `read_csv(${quoteFile(file.local)}, delim=${quoteText(file.source.csv.delimiter)}, quote=${quoteText(file.source.csv.quote)}, header=false, all_varchar=true, sample_size=1, null_padding=true, strict_mode=false)`
   const found = await readable(file, async () => {
     const first = await session.rows(`SELECT * FROM ${plain} LIMIT 1`)
     return first.rows.length > 0 ? first : session.rows(`SELECT * FROM ${scan} LIMIT 1`)

@@ -56,7 +56,19 @@ export interface FunctionSource {
   readonly read: (context: SourceContext) => AsyncIterable<SourceBatch>
 }
 
-export type SourceInput = FileSource | FunctionSource
+/**
+ * An Iceberg table that no dataset makes. Each of its snapshots is a delivery: readers get the rows it has, deletes applied
+ * and columns found by id. After commits that only append, the added rows alone are landed.
+ */
+export interface IcebergSource {
+  readonly kind: 'iceberg'
+  /** `namespace.name` of the lake's catalog; else the table's folder or a metadata.json, relative to the lake. */
+  readonly table: string
+  /** The branch or tag whose snapshots are delivered. */
+  readonly ref: string
+}
+
+export type SourceInput = FileSource | FunctionSource | IcebergSource
 
 /** Built whole: every build replaces all rows. */
 export interface WholeBuild {

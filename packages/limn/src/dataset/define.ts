@@ -16,6 +16,7 @@ import {
   type Edge,
   type FileSource,
   type FunctionSource,
+  type IcebergSource,
   type IntervalBuild,
   type SourceBatch,
   type SourceContext,
@@ -241,6 +242,21 @@ export function files(
     withdrawn: options.withdrawn ?? 'error',
     csv: { delimiter: options.delimiter ?? ',', header: options.header ?? true, quote: options.quote ?? '"' },
   }
+}
+
+/**
+ * An Iceberg table outside the lake's datasets as a source: `namespace.name` of the catalog, the folder of a table, or a
+ * metadata.json (paths relative to the lake). Its columns that the contract names are taken; a run lands a snapshot that
+ * main has not had, and nothing when there is none.
+ */
+export function iceberg(
+  table: string,
+  options: {
+    /** A branch or tag of the table. Default `main`. */
+    readonly ref?: string
+  } = {},
+): IcebergSource {
+  return { kind: 'iceberg', table, ref: options.ref ?? 'main' }
 }
 
 /**

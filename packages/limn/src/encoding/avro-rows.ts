@@ -32,13 +32,22 @@ const depthMax = 100
 const emptyItemsMax = 1_000_000
 
 /** Compiles a schema as parsed from JSON. Throws `RangeError` for what is no Avro schema. */
-export function compileRows(schema: unknown, options: { readonly deferMaps?: boolean } = {}): RowReader {
-  return compile(schema, { types: new Map(), deferMaps: options.deferMaps === true }, 0).read
+export function compileRows(schema: unknown, options: RowOptions = {}): RowReader {
+  const { deferMaps = false, lengthBeforeFixed = false } = options
+  return compile(schema, { types: new Map(), deferMaps, lengthBeforeFixed }, 0).read
+}
+
+export interface RowOptions {
+  /** Iceberg's maps come back as `StoredMap`. Default false. */
+  readonly deferMaps?: boolean
+  /** Values of a fixed type that is no logical one begin with their length, against Avro's specification. Default false. */
+  readonly lengthBeforeFixed?: boolean
 }
 
 interface Names {
   readonly types: Map<string, Compiled>
   readonly deferMaps: boolean
+  readonly lengthBeforeFixed: boolean
 }
 
 /** A map that Iceberg stores as an array of key and value records. */
@@ -83,7 +92,7 @@ function compile(schema: unknown, named: Names, depth: number): Compiled {
     case 'enum':
       return register(json, named, enumeration(json.symbols))
     case 'fixed':
-      return register(json, named, fixed(Number(json.size)))
+      return register(json, named, fixed(json, named))
     default:
       return compile(json.type, named, depth + 1)
   }
@@ -212,9 +221,14 @@ function enumeration(symbols: unknown): Compiled {
   return { read, skip: skipLong, bytesMin: 1 }
 }
 
-function fixed(size: number): Compiled {
+function fixed(json: Json, named: Names): Compiled {
+  const size = Number(json.size)
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError('a fixed type has no size')
-  const read = (cursor: Cursor) => take(cursor, size)
+  const prefixed = named.lengthBeforeFixed && json.logicalType === undefined
+  const read = (cursor: Cursor) => {
+    if (prefixed && readInteger(cursor) !== size) throw new RangeError('a fixed value is of another length')
+    return take(cursor, size)
+  }
   return { read, skip: read, bytesMin: size }
 }
 

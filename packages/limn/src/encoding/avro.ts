@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { crc32, deflateRawSync, inflateRawSync, zstdDecompressSync } from 'node:zlib'
 import avro from 'avsc'
 import { LimnError } from '../base/index.ts'
-import { type Cursor, compileRows, type RowReader } from './avro-rows.ts'
+import { type Cursor, compileRows, type RowOptions, type RowReader } from './avro-rows.ts'
 import { uncompressSnappy } from './snappy.ts'
 
 /**
@@ -32,7 +32,7 @@ const blockBytesMax = 256 * 1024 * 1024
 const readers = new Map<string, RowReader>()
 
 function readerOf(text: string, schema: AvroSchema, options: ReadAvroOptions): RowReader {
-  const key = `${options.deferMaps === true} ${text}`
+  const key = `${options.deferMaps === true} ${options.lengthBeforeFixed === true} ${text}`
   let reader = readers.get(key)
   if (!reader) {
     reader = compileRows(schema, options)
@@ -118,10 +118,8 @@ export function writeAvro(
   return Buffer.concat(parts)
 }
 
-export interface ReadAvroOptions {
-  /** Iceberg's maps come back as `StoredMap`, decoded when asked for. Default false: arrays of key and value. */
-  readonly deferMaps?: boolean
-}
+/** Maps that do not come back as `StoredMap` are arrays of key and value. */
+export type ReadAvroOptions = RowOptions
 
 export interface AvroFile {
   readonly metadata: Readonly<Record<string, string>>

@@ -16,3 +16,4 @@ export type {
 } from './parquet-schema.ts'
 export * from './puffin.ts'
 export * from './roaring.ts'
+export { uncompressSnappy } from './snappy.ts'

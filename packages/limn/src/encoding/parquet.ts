@@ -145,7 +145,17 @@ function firstPage(column: ParquetColumn): bigint {
   return dictionary !== null && dictionary > 0n && dictionary < data ? dictionary : data
 }
 
-const codecs = ['uncompressed', 'snappy', 'gzip', 'lzo', 'brotli', 'lz4', 'zstd', 'lz4-raw']
+/** Names of compressions, by their numbers in a footer. */
+export const parquetCodecs: readonly string[] = [
+  'uncompressed',
+  'snappy',
+  'gzip',
+  'lzo',
+  'brotli',
+  'lz4',
+  'zstd',
+  'lz4-raw',
+]
 
 function columnOf(chunk: ThriftStruct, leaf: ParquetLeaf, ordered: boolean): ParquetColumn {
   const data = chunk.struct(3)
@@ -160,7 +170,7 @@ function columnOf(chunk: ThriftStruct, leaf: ParquetLeaf, ordered: boolean): Par
   if (valueCount < 0n || compressedBytes < 0n)
     throw damaged(what, `the column ${leaf.path.join('.')} has a negative size`)
   return {
-    codec: codecs[data.int(4) ?? -1] ?? 'unknown',
+    codec: parquetCodecs[data.int(4) ?? -1] ?? 'unknown',
     valueCount,
     compressedBytes,
     uncompressedBytes: data.long(6) ?? 0n,

@@ -31,6 +31,8 @@ export interface BoundFile {
   readonly scope?: string
   readonly dataSequenceNumber?: bigint
   readonly firstRowId?: bigint
+  /** Rows of the file, deleted ones too. A hint for the planner. */
+  readonly recordCount?: bigint
   /** Values of identity-partitioned columns by field id: what a file that leaves the column out holds. */
   readonly constants?: ReadonlyMap<number, Value | null>
   readonly deletes?: readonly BoundDelete[]
@@ -57,6 +59,33 @@ export type BoundDelete =
       /** Null: it applies in every partition. */
       readonly scope: string | null
     }
+
+/**
+ * A value of any type: a struct is its fields in order, a list its elements, a map a Map by key; primitives as in `Value`.
+ */
+export type Datum = Value | null | readonly Datum[] | ReadonlyMap<Value, Datum>
+
+/** A table given by its rows, under a name. */
+export interface BoundRows {
+  readonly id: TableId
+  readonly schema: Schema
+  /**
+   * Its rows in batches, from the first with each call. One batch is held at a time beside what the engine holds, which
+   * may spill.
+   */
+  rows(): AsyncIterable<readonly (readonly Datum[])[]>
+}
+
+/** A query under a name, over what is bound before it. */
+export interface BoundView {
+  readonly id: TableId
+  readonly schema: Schema
+  /** Its columns are the schema's, in order and of their types, whatever their names. */
+  readonly query: string
+}
+
+/** What a session may have under a name. */
+export type Bound = BoundTable | BoundRows | BoundView
 
 /** Columns of a bound table that are no field of its schema, in order; see the specification, "Reserved Field IDs". */
 export const metadataColumns: readonly { readonly name: string; readonly type: Type }[] = [

@@ -3,7 +3,7 @@ import type { Predicate } from '../expr/index.ts'
 import type { MetricsMode, PartitionSpec, SortOrder } from '../iceberg/index.ts'
 import type { PrimitiveType, Schema, Type, Value } from '../schema/index.ts'
 import type { TableReference } from '../sql/index.ts'
-import type { BoundTable } from './bound.ts'
+import type { Bound, BoundTable } from './bound.ts'
 
 /** Where SQL text stands in a file: the place of its first character, from 1. */
 export interface TextOrigin {
@@ -50,6 +50,16 @@ export interface WrittenFile {
 /** Codecs of Parquet pages that limn writes. */
 export type Compression = 'uncompressed' | 'snappy' | 'gzip' | 'zstd' | 'lz4_raw' | 'brotli'
 
+/** How a column's Bloom filters are made, one per row group. */
+export interface BloomFilterWish {
+  /** About how many of the values that are not there it fails to exclude, between 0 and 1. */
+  readonly falseRate: number
+  /** Distinct values it is sized for. Default: as many as there are. */
+  readonly distinct?: number
+  /** It does not become larger, whatever that costs. */
+  readonly bytesMax: number
+}
+
 export interface WriteTarget {
   readonly schema: Schema
   readonly spec: PartitionSpec
@@ -61,7 +71,8 @@ export interface WriteTarget {
   /** Rows. */
   readonly rowGroupSize: number
   readonly rowGroupBytes?: number
-  readonly bloomFilters?: boolean
+  /** Columns that get a Bloom filter, by field id. Default: none. */
+  readonly bloomFilters?: ReadonlyMap<number, BloomFilterWish>
   /** About how large a file may become; one up to half again as large is left. Default: no limit. */
   readonly fileSizeBytes?: number
   /** Files are sorted so. Default: unsorted. */
@@ -116,11 +127,19 @@ export interface FileEngine {
     origin?: TextOrigin,
     parameters?: Readonly<Record<string, string>>,
   ): Promise<readonly OutputColumn[]>
-  /** For each table, a condition that every row the query can use satisfies. What is not understood is `true`. */
+  /**
+   * For each table, a condition that every row the query can use satisfies. What is not understood is `true`. An entry with
+   * a `query` is a view over the entries before it, and looked through.
+   */
   filters(
     sql: string,
-    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>>
+  /** For each table, the columns a query speaks of, `*` and whole rows included. Absent: it cannot be told. */
+  columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>>
   /**
    * A condition on a table, from both sides. Every row that satisfies it satisfies `atMost`; every row that satisfies
    * `atLeast` satisfies it. Its columns may be qualified by `alias`; `tables` are those that its subqueries name. Throws as `describe`.
@@ -130,7 +149,7 @@ export interface FileEngine {
     table: { readonly id: TableId; readonly alias: string; readonly columns: readonly ColumnShape[] },
     tables?: ReadonlyMap<TableId, readonly ColumnShape[]>,
   ): Promise<{ readonly atMost: Predicate; readonly atLeast: Predicate }>
-  session(tables: readonly BoundTable[], options?: { readonly signal?: AbortSignal }): Promise<Session>
+  session(tables: readonly Bound[], options?: { readonly signal?: AbortSignal }): Promise<Session>
   /** The statements that bind a table, as `session` runs them. */
   viewSql(table: BoundTable): Promise<string>
   close(): void

@@ -8,6 +8,7 @@ import { type DatasetLedger, emptyLedger, ledgerTable } from './ledger.ts'
 import { standing } from './ledger-store.ts'
 import type { Node } from './node.ts'
 import { type Head, type Plan, type PlanFacts, type Probe, plan, type Touched, touchedKey } from './plan.ts'
+import { probeIceberg } from './source-iceberg.ts'
 import { probeFiles } from './sources.ts'
 
 /** What a person asked to run or plan. */
@@ -58,10 +59,11 @@ export class FactBook {
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
-      if (!request.selected.has(id) || node?.producer.kind !== 'source' || node.producer.input.kind !== 'files')
-        continue
-      const own = ledger.get(id)
-      probes.set(id, await probeFiles(context, id, node.producer.input, own ?? emptyLedger))
+      if (!request.selected.has(id) || node?.producer.kind !== 'source') continue
+      const { input } = node.producer
+      const own = ledger.get(id) ?? emptyLedger
+      if (input.kind === 'files') probes.set(id, await probeFiles(context, id, input, own))
+      if (input.kind === 'iceberg') probes.set(id, await probeIceberg(context, node, input, own))
     }
     return new FactBook(context, request, mains, ledger, probes)
   }

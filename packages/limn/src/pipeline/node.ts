@@ -6,6 +6,7 @@ import type { Edge, IntervalUnit, Producer } from '../dataset/index.ts'
 export type Shape =
   | { readonly kind: 'files' }
   | { readonly kind: 'function' }
+  | { readonly kind: 'iceberg' }
   | { readonly kind: 'whole' }
   | {
       readonly kind: 'interval'

@@ -5,11 +5,11 @@ import { bindFiles, leaseFiles } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { distinctUnits, timesOf } from './facts.ts'
+import { sourceColumns } from './landing.ts'
 import type { Node } from './node.ts'
 import { boundKey, type Plan } from './plan.ts'
 import { runsInDoubt } from './recover.ts'
 import type { RunRecord } from './run-state.ts'
-import { sourceColumns } from './stage-source.ts'
 import { tasksOfView, viewOf } from './view.ts'
 
 /** What `plan` shows: the plan, and runs that died and are waiting for a run to settle them. */

@@ -8,6 +8,7 @@ import {
   IntervalSet,
   type IntervalUnit,
 } from '../dataset/index.ts'
+import type { PinnedTable } from '../table/index.ts'
 import type { DatasetLedger } from './ledger.ts'
 import type { Node } from './node.ts'
 
@@ -52,6 +53,15 @@ export interface Probe {
   readonly candidates: readonly DeliveryCandidate[]
   /** Paths whose latest delivery is live and which are gone, where the source says `remove`. */
   readonly withdrawn: readonly string[]
+  /** Of an Iceberg source: what is to be read. Absent when the latest delivery is of the snapshot the table has. */
+  readonly external?: ExternalRead
+}
+
+/** A snapshot of a table outside, pinned when it was probed. */
+export interface ExternalRead {
+  readonly pin: PinnedTable
+  /** Only the rows appended after this snapshot are new; null: all rows of the pinned one replace what was landed. */
+  readonly since: bigint | null
 }
 
 /** The snapshot a dataset's readers would get. `staged`: this run has built it, so it will not change again. */

@@ -253,9 +253,11 @@ function fingerprintOf(
           withdrawn: source.withdrawn,
           csv: source.format === 'csv' ? source.csv : null,
         }
-      : source
-        ? { version: source.version }
-        : { query: query?.canonical, edges: [...edges] }
+      : source?.kind === 'iceberg'
+        ? { table: source.table, ref: source.ref }
+        : source
+          ? { version: source.version }
+          : { query: query?.canonical, edges: [...edges] }
   return sha256(
     JSON.stringify({ semanticsVersion, id: one.dataset.id, contract: fingerprintParts(contract), shape, made }),
   ).slice(0, 32)

@@ -1,17 +1,19 @@
 import { join } from 'node:path'
 import { invariant, LimnError, mapConcurrently, sha256, type TableId } from '../base/index.ts'
-import { openDelivery, type SourceColumn } from '../connect/index.ts'
-import { deliveryColumns, type FileSource, type FunctionSource, type SourceRow } from '../dataset/index.ts'
+import { openDelivery } from '../connect/index.ts'
+import type { FileSource, FunctionSource, SourceRow } from '../dataset/index.ts'
 import type { Session } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { budgetAllows } from '../quality/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
 import { putFiles, supersededProperty, writeLocal } from '../table/index.ts'
 import type { PipelineContext } from './context.ts'
+import { type Landing, sourceColumns, withDelivery } from './landing.ts'
 import { type DatasetLedger, type Delivery, emptyLedger } from './ledger.ts'
 import type { Node } from './node.ts'
 import type { PlanItem, Probe } from './plan.ts'
 import { quarantineWriter } from './quarantine.ts'
+import { landIceberg } from './source-iceberg.ts'
 import { fileStamp } from './sources.ts'
 import type { RangeResult, StagedDataset, StageInputs } from './stage.ts'
 import { stageTable, type Target } from './staged-table.ts'
@@ -19,20 +21,6 @@ import { formatOrdinals, supersededAt } from './view.ts'
 
 /** Deliveries landed at once. */
 const landingsAtOnce = 2
-
-interface Landing {
-  readonly files: readonly DataFile[]
-  readonly deliveries: readonly Delivery[]
-  /** Ordinals no reader sees any more after this. */
-  readonly superseded: readonly number[]
-}
-
-/** The columns a source hands over: the contract's, without those limn adds. */
-export function sourceColumns(node: Node): readonly SourceColumn[] {
-  return Object.entries(node.contract.columns)
-    .filter(([name]) => !(name in deliveryColumns))
-    .map(([name, column]) => ({ name, type: column.type, nullSentinels: column.nullSentinels ?? [] }))
-}
 
 /**
  * Lands pending deliveries of a source on the run's branch: every row as delivered, append-only. Returns null when a
@@ -55,7 +43,9 @@ export async function stageSource(
   const landing =
     source.kind === 'files'
       ? await landFiles(context, inputs, node, source, ledger, found.probe, target, quarantine)
-      : await landBatches(context, inputs, node, source, ledger, target)
+      : source.kind === 'iceberg'
+        ? await landIceberg(context, inputs.run, node, source, ledger, found.probe, target)
+        : await landBatches(context, inputs, node, source, ledger, target)
   const base = target.base?.metadata
   if (landing.deliveries.length === 0 && base && base.currentSnapshotId !== null) {
     task.end('nothing new')
@@ -85,7 +75,8 @@ export async function stageSource(
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
   }
   task.end(`${range.rows.toLocaleString('en')} rows in ${landing.deliveries.length} deliveries`)
-  return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: {}, scans: [] }
+  const read = landing.inputs ?? {}
+  return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: read, scans: [] }
 }
 
 type Quarantine = Awaited<ReturnType<typeof quarantineWriter>>
@@ -162,11 +153,6 @@ async function landFiles(
 function liveOrdinal(ledger: DatasetLedger, path: string): number | null {
   const latest = ledger.latest.get(path)
   return latest && latest.sha256 !== null ? latest.ordinal : null
-}
-
-function withDelivery(rows: string, ordinal: number, path: string, run: string): string {
-  const text = (value: string) => `'${value.replaceAll("'", "''")}'`
-  return `SELECT *, ${ordinal}::INTEGER AS _delivery, ${text(path)} AS _path, ${text(run)} AS _run FROM (${rows})`
 }
 
 function rejectsOf(sql: string, ordinal: number, path: string): string {

@@ -10,6 +10,7 @@ import {
   openTables,
   type PreparedSelect,
   prepareSelect,
+  type ReadHead,
   type SelectOptions,
 } from './select.ts'
 
@@ -46,7 +47,7 @@ export class Bindings {
     const text = JSON.stringify(statement, (_key, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     )
-    this.options = { ...options, namespaces: namespacesBeside(text) }
+    this.options = { ...options, namespaces: namespacesBeside(text), views: new Map() }
   }
 
   /** A query as DuckDB reads it, and its columns. */
@@ -76,6 +77,11 @@ export class Bindings {
     await describeSelect(this.context, { ...rest, sql: checked })
     this.prepared.push({ ...rest, sql, ...(scope.real ? {} : { predicates: new Map() }) })
     return sql.slice(before, -1)
+  }
+
+  /** Branches that were read where they stood. */
+  get heads(): readonly ReadHead[] {
+    return this.prepared.flatMap((one) => one.heads)
   }
 
   /** Opens every table that was named but the subject. */

@@ -74,8 +74,18 @@ export class Arguments {
       .map(BigInt)
   }
 
-  /** `map('key', 'value', …)` of texts. */
-  options(name: string, known: readonly string[]): ReadonlyMap<string, string> {
+  /** `array('a', 'b')` or `['a', 'b']`. */
+  async texts(name: string): Promise<readonly string[] | undefined> {
+    const value = this.values.get(name)
+    if (!value) return undefined
+    const inside = insideOf(value.text, 'array')
+    const list = inside === null ? duckText(value.text) : `[${inside}]`
+    const json: unknown = JSON.parse(String(await this.cell(name, `to_json(CAST((${list}\n) AS VARCHAR[]))::VARCHAR`)))
+    return Array.isArray(json) ? json.filter((one) => one !== null).map(String) : []
+  }
+
+  /** `map('key', 'value', …)` of texts; `known` null: of any keys. */
+  options(name: string, known: readonly string[] | null): ReadonlyMap<string, string> {
     const out = new Map<string, string>()
     const value = this.values.get(name)
     if (!value) return out
@@ -89,7 +99,8 @@ export class Arguments {
       const [key = null, item = null] = texts.slice(i, i + 2)
       if (key === null || item === null)
         throw this.wrong(`takes ${name} as pairs of texts`, `Write ${name} => map('key', 'value').`)
-      if (!known.includes(key)) throw this.wrong(`has no option ${key}`, `Its options are: ${known.join(', ')}.`)
+      if (known && !known.includes(key))
+        throw this.wrong(`has no option ${key}`, `Its options are: ${known.join(', ')}.`)
       out.set(key, item)
     }
     return out

@@ -3,16 +3,19 @@ import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import type { RefChange } from '../iceberg/index.ts'
 import type { Call } from '../sql/index.ts'
 import { alterRefs, cherryPickSnapshot, type LiveRuns, type TableContext } from '../table/index.ts'
+import { runAddFiles, runMigrate, runRegister, runSnapshot } from './adopt.ts'
 import { Arguments } from './call-arguments.ts'
 import { type OwnerOf, requireFree } from './guard.ts'
 import { loadTable, resolveName } from './names.ts'
 import {
   type Maintenance,
   runExpire,
+  runPartitionStatistics,
   runRemoveOrphans,
   runRewriteDataFiles,
   runRewriteManifests,
   runRewritePositionDeletes,
+  runTableStatistics,
 } from './procedures.ts'
 
 export interface CallOptions {
@@ -23,10 +26,12 @@ export interface CallOptions {
 }
 
 interface Procedure {
-  /** By position; the first is the table. */
+  /** By position; one is `table`. */
   readonly parameters: readonly string[]
   /** Moves what a table's readers see: not for a table that a dataset owns. */
   readonly moves: boolean
+  /** The table is made by it, and is not there before. */
+  readonly makes?: boolean
   readonly run: (input: Maintenance) => Promise<ResultSet>
 }
 
@@ -105,6 +110,26 @@ const procedures: Readonly<Record<string, Procedure>> = {
     moves: false,
     run: runRewritePositionDeletes,
   },
+  compute_table_stats: { parameters: ['table', 'snapshot_id', 'columns'], moves: false, run: runTableStatistics },
+  compute_partition_stats: { parameters: ['table', 'snapshot_id'], moves: false, run: runPartitionStatistics },
+  register_table: { parameters: ['table', 'metadata_file'], moves: true, makes: true, run: runRegister },
+  add_files: {
+    parameters: ['table', 'source_table', 'partition_filter', 'check_duplicate_files', 'parallelism', 'extra_columns'],
+    moves: true,
+    run: runAddFiles,
+  },
+  snapshot: {
+    parameters: ['source_table', 'table', 'location', 'properties', 'parallelism'],
+    moves: true,
+    makes: true,
+    run: runSnapshot,
+  },
+  migrate: {
+    parameters: ['table', 'properties', 'parallelism', 'source_table'],
+    moves: true,
+    makes: true,
+    run: runMigrate,
+  },
 }
 
 /** Runs CALL [catalog.]system.procedure(…). Throws `usage/argument` for a procedure or parameter that there is not. */
@@ -125,8 +150,8 @@ export async function runCall(context: TableContext, call: Call, options: CallOp
   const { table, part } = resolveName(given.required('table', await given.text('table')).split('.'))
   if (part.kind !== 'rows') throw given.wrong('is about a table as a whole', `Write table => '${table}'.`)
   if (procedure.moves) requireFree(table, options.owner)
-  await loadTable(context, table)
-  const live = (await options.live?.(table)) ?? {}
+  if (!procedure.makes) await loadTable(context, table)
+  const live = procedure.makes ? {} : ((await options.live?.(table)) ?? {})
   return procedure.run({ context, table, given, live, dryRun: options.dryRun === true })
 }
 

@@ -6,7 +6,7 @@ import { Bindings, rowsOf } from './bindings.ts'
 import { type OwnerOf, targetOf } from './guard.ts'
 import { loadTable } from './names.ts'
 import type { RowsChanged } from './result.ts'
-import type { SelectOptions } from './select.ts'
+import { readAtOf, type SelectOptions } from './select.ts'
 import { changedOf } from './totals.ts'
 
 /** Runs an UPDATE: in one snapshot, values cast to the columns' types. */
@@ -29,7 +29,11 @@ export function runUpdate(
     const filter = statement.where ? await bindings.expression(scope, statement.where, 'condition') : 'TRUE'
     await using open = await bindings.open()
     const input = { filter, set: Object.fromEntries(set), alias, tables: open.bound }
-    const change = await updateRows(context, target.table, input, { branch: target.branch, onConflict: 'fail' })
+    const change = await updateRows(context, target.table, input, {
+      branch: target.branch,
+      onConflict: 'fail',
+      ...readAtOf(bindings.heads, target),
+    })
     return changedOf('update', target, change, { updated: change.updated, copied: change.copied })
   })
 }
@@ -50,7 +54,11 @@ export function runDelete(
     const filter = where ? await bindings.expression(rowsOf(target.table, alias), where, 'condition') : 'TRUE'
     await using open = await bindings.open()
     const input = { filter, alias, tables: open.bound }
-    const change = await deleteRows(context, target.table, input, { branch: target.branch, onConflict: 'fail' })
+    const change = await deleteRows(context, target.table, input, {
+      branch: target.branch,
+      onConflict: 'fail',
+      ...readAtOf(bindings.heads, target),
+    })
     return changedOf('delete', target, change, { deleted: change.deleted, copied: change.copied })
   })
 }

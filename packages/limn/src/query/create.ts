@@ -7,9 +7,9 @@ import { createTable, createTableAs, replaceTable, type TableContext } from '../
 import { again } from './again.ts'
 import { evaluateDefault } from './defaults.ts'
 import { type OwnerOf, type Target, tableOf } from './guard.ts'
-import { assignByName, assignByPosition, projectionSql } from './project.ts'
+import { assignByName, projectionSql } from './project.ts'
 import type { StatementResult } from './result.ts'
-import { bindSelect, describeSelect, type SelectOptions } from './select.ts'
+import { bindSelect, describeSelect, readAtOf, type SelectOptions } from './select.ts'
 import { changedOf, insertedOf } from './totals.ts'
 import { transformOf } from './transforms.ts'
 import { columnTypeOf, fieldsOf } from './types.ts'
@@ -65,15 +65,11 @@ async function createOnce(
   }
   await using select = await bindSelect(context, query, options)
   const output = await describeSelect(context, select)
-  const fields = statement.columns.length > 0 ? await fieldsWithDefaults(context, statement) : fieldsOfQuery(output)
-  const wanted = wantedTable(context, statement, table, fields, there)
-  const assigned =
-    statement.columns.length > 0
-      ? assignByPosition(wanted.schema.fields, output, table)
-      : assignByName(wanted.schema.fields, output, table)
+  const wanted = wantedTable(context, statement, table, fieldsOfQuery(output), there)
+  const assigned = assignByName(wanted.schema.fields, output, table)
   const rows = { sql: projectionSql(select.sql, output, wanted.schema, assigned, new Map()), tables: select.bound }
   if (!there) return insertedOf('create', target, await createTableAs(context, table, wanted, rows))
-  const change = await replaceTable(context, table, wanted, rows, failing)
+  const change = await replaceTable(context, table, wanted, rows, { ...failing, ...readAtOf(select.heads, target) })
   return changedOf('replace', target, change, { inserted: change.written })
 }
 

@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { type TableId, unreachable } from '../base/index.ts'
 import { parseStatement, type Statement } from '../sql/index.ts'
 import { alterTable, type LiveRuns, type TableContext } from '../table/index.ts'
 import { changesOf } from './alter.ts'
@@ -6,7 +6,8 @@ import { runCall } from './call.ts'
 import { runDelete, runTruncate, runUpdate } from './change-rows.ts'
 import { type CreateOptions, runCreateTable } from './create.ts'
 import { evaluateDefault } from './defaults.ts'
-import { tableOf, targetOf } from './guard.ts'
+import { runDrop, runRename } from './drop.ts'
+import { tableOf } from './guard.ts'
 import { runInsert } from './insert.ts'
 import { runMerge } from './merge.ts'
 import { loadTable } from './names.ts'
@@ -15,6 +16,7 @@ import { rehearsal } from './rehearsal.ts'
 import type { StatementResult } from './result.ts'
 import { runSelect } from './select.ts'
 import { runShow } from './show.ts'
+import { runAlterView, runCreateView, runDropView } from './view-change.ts'
 
 export interface StatementOptions extends CreateOptions {
   /** Runs at work on a table: what they rely on, maintenance leaves. Default: there are none. */
@@ -28,7 +30,7 @@ export interface StatementOptions extends CreateOptions {
  * not at all. Throws `sql/…` for a statement that cannot be understood, `usage/owned-table` for a table that changes
  * through its contract, and what the operation itself throws.
  */
-export function executeStatement(
+export async function executeStatement(
   context: TableContext,
   sql: string,
   options: StatementOptions,
@@ -60,7 +62,7 @@ export async function runStatement(
       const table = tableOf(statement.table, options.owner)
       const { action } = statement
       if (action.kind === 'createRef' || action.kind === 'dropRef') return runRefAction(context, table, action)
-      if (action.kind === 'rename') break
+      if (action.kind === 'rename') return runRename(context, table, action.to, options.owner)
       const changes = await changesOf(action, await loadTable(context, table), (value, type) =>
         evaluateDefault(context, value, type),
       )
@@ -68,6 +70,12 @@ export async function runStatement(
       const change = changed ? 'altered' : 'unchanged'
       return { kind: 'altered', change, of: 'table', name: table, snapshotId: null }
     }
+    case 'createView':
+      return runCreateView(context, statement, options)
+    case 'dropView':
+      return runDropView(context, statement, options.owner)
+    case 'alterView':
+      return runAlterView(context, statement, options)
     case 'update':
       return runUpdate(context, statement, options.owner, options)
     case 'delete':
@@ -79,13 +87,8 @@ export async function runStatement(
     case 'call':
       return { kind: 'rows', result: await runCall(context, statement, options) }
     case 'dropTable':
-      targetOf(statement.table, options.owner)
-      break
+      return runDrop(context, statement, options.owner, options.live)
     default:
-      break
+      return unreachable(statement)
   }
-  throw new LimnError('iceberg/unsupported', {
-    message: `limn does not run this statement (${statement.kind}).`,
-    notDone: 'Nothing was run.',
-  })
 }

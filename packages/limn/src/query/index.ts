@@ -5,6 +5,7 @@
 export * from './execute.ts'
 export * from './guard.ts'
 export * from './names.ts'
+export * from './open.ts'
 export * from './result.ts'
 export * from './select.ts'
 export * from './version.ts'

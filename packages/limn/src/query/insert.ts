@@ -9,7 +9,7 @@ import { loadTable } from './names.ts'
 import { type Assigned, assignByName, assignByPosition, projectionSql, topColumn } from './project.ts'
 import type { RowsChanged } from './result.ts'
 import { duckText, followed } from './rewrite.ts'
-import { type BoundSelect, bindSelect, describeSelect, type SelectOptions } from './select.ts'
+import { type BoundSelect, bindSelect, describeSelect, readAtOf, type SelectOptions } from './select.ts'
 import { changedOf, insertedOf } from './totals.ts'
 
 /** Runs an INSERT: rows are appended, or replace partitions or what a condition matches, in one snapshot. */
@@ -35,7 +35,7 @@ async function insertOnce(
   const sql = await rowsOf(context, statement, target.table, schema, given, select)
   const { mode } = statement
   const rows = { sql, tables: select.bound }
-  const write = { branch: target.branch, onConflict: 'fail' } as const
+  const write = { branch: target.branch, onConflict: 'fail', ...readAtOf(select.heads, target) } as const
   switch (mode.kind) {
     case 'append':
       return insertedOf('insert', target, await append(context, target.table, rows, write))
@@ -97,7 +97,9 @@ async function staticValues(
   if (statement.mode.kind !== 'overwrite') return given
   for (const { column, value } of statement.mode.partition) {
     const field = topColumn(schema, column, statement.table.parts.join('.'))
-    const partitioned = spec.fields.some((one) => one.sourceId === field.id && one.transform.kind === 'identity')
+    const partitioned = spec.fields.some(
+      (one) => one.sourceId === field.id && (value === null || one.transform.kind === 'identity'),
+    )
     if (!partitioned)
       throw new LimnError('sql/invalid', {
         message: `${field.name} is no partition of ${statement.table.parts.join('.')}.`,

@@ -18,7 +18,7 @@ import { loadTable } from './names.ts'
 import { requiredSql, topColumn } from './project.ts'
 import type { RowsChanged } from './result.ts'
 import { followed, placed } from './rewrite.ts'
-import type { SelectOptions } from './select.ts'
+import { readAtOf, type SelectOptions } from './select.ts'
 import { changedOf } from './totals.ts'
 
 /** Runs a MERGE in one snapshot. */
@@ -54,7 +54,7 @@ export function runMerge(
       context,
       target.table,
       { source: { sql, tables: open.bound }, on, clauses, targetAlias: row, sourceAlias: from },
-      { branch: target.branch, onConflict: 'fail' },
+      { branch: target.branch, onConflict: 'fail', ...readAtOf(bindings.heads, target) },
     )
     const { inserted, updated, deleted, copied } = change
     return changedOf('merge', target, change, { inserted, updated, deleted, copied })

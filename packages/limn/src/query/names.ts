@@ -1,29 +1,6 @@
 import { isTableId, LimnError, nearest, type TableId } from '../base/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
-import type { TableContext } from '../table/index.ts'
-
-/** Tables that tell what a table is made of, by the names Spark gives them. */
-export const metadataTableNames = [
-  'snapshots',
-  'history',
-  'refs',
-  'files',
-  'data_files',
-  'delete_files',
-  'entries',
-  'manifests',
-  'partitions',
-  'metadata_log',
-  'metadata_log_entries',
-  'properties',
-  'all_data_files',
-  'all_delete_files',
-  'all_files',
-  'all_manifests',
-  'all_entries',
-  'position_deletes',
-] as const
-export type MetadataTableName = (typeof metadataTableNames)[number]
+import { type MetadataTableName, metadataTableNames, type TableContext } from '../table/index.ts'
 
 /** What a dotted name of a statement means. */
 export interface ResolvedName {
@@ -57,6 +34,12 @@ export function resolveName(parts: readonly string[]): ResolvedName {
   })
 }
 
+/** Whether a word behind a table's name means a part of it: `branch_x`, `tag_x`, `snapshots`. */
+export function isPartName(word: string): boolean {
+  const lower = word.toLowerCase()
+  return /^(branch|tag)_/.test(lower) || metadataTableNames.some((one) => one === lower)
+}
+
 function noName(parts: readonly string[]): LimnError {
   return new LimnError('usage/unknown-table', {
     message: `"${parts.join('.')}" names no table.`,
@@ -67,7 +50,16 @@ function noName(parts: readonly string[]): LimnError {
 
 /** Throws `usage/unknown-table` with the nearest name. */
 export async function unknownTable(context: TableContext, table: TableId): Promise<LimnError> {
-  const close = nearest(table, await context.catalog.listTables({ signal: context.signal }))
+  const { signal } = context
+  const views = (await context.catalog.views?.listViews({ signal })) ?? []
+  if (views.includes(table))
+    return new LimnError('sql/invalid', {
+      message: `${table} is a view: it has no rows, no versions and no shape of its own.`,
+      notDone: 'Nothing was run.',
+      remedy:
+        'Name a table that it reads. A view is read by SELECT and changed by CREATE OR REPLACE VIEW and ALTER VIEW.',
+    })
+  const close = nearest(table, [...(await context.catalog.listTables({ signal })), ...views])
   return new LimnError('usage/unknown-table', {
     message: `There is no table ${table}.`,
     notDone: 'Nothing was run.',

@@ -3,6 +3,8 @@ import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import { columnOf, currentSchema, type LoadedTable, type SortField } from '../iceberg/index.ts'
 import { parseStatement } from '../sql/index.ts'
 import {
+  computePartitionStatistics,
+  computeTableStatistics,
   expireSnapshots,
   type LiveRuns,
   type RewriteOrder,
@@ -49,6 +51,30 @@ export async function runExpire({ context, table, given, live, dryRun }: Mainten
     deleted_manifest_lists_count: files['manifest-list'],
     deleted_statistics_files_count: files.statistics,
   })
+}
+
+export async function runTableStatistics(input: Maintenance): Promise<ResultSet> {
+  const { context, table, given } = input
+  const snapshotId = await given.long('snapshot_id')
+  const columns = await given.texts('columns')
+  const options = defined({ snapshotId, columns })
+  return pathOf('statistics_file', input, () => computeTableStatistics(context, table, options))
+}
+
+export async function runPartitionStatistics(input: Maintenance): Promise<ResultSet> {
+  const { context, table, given } = input
+  const options = defined({ snapshotId: await given.long('snapshot_id') })
+  return pathOf('partition_statistics_file', input, () => computePartitionStatistics(context, table, options))
+}
+
+/** No row: the table has no snapshot, or nothing was to be done but to try. */
+async function pathOf(
+  name: string,
+  { dryRun }: Maintenance,
+  compute: () => Promise<{ readonly file: { readonly statisticsPath: string } } | null>,
+): Promise<ResultSet> {
+  const found = dryRun ? null : await compute()
+  return { columns: [{ name, type: 'VARCHAR' }], rows: found ? [[found.file.statisticsPath]] : [] }
 }
 
 export async function runRemoveOrphans({ context, table, given, live, dryRun }: Maintenance): Promise<ResultSet> {

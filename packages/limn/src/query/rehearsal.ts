@@ -4,9 +4,13 @@ import {
   type Catalog,
   type CommitOutcome,
   checkRequirements,
+  decodeMetadata,
   type LoadedTable,
   ManifestReader,
+  nameTaken,
   type TableCommit,
+  type TableNames,
+  type ViewCatalog,
 } from '../iceberg/index.ts'
 import {
   type ByteRange,
@@ -18,6 +22,7 @@ import {
   storePath,
 } from '../storage/index.ts'
 import type { TableContext } from '../table/index.ts'
+import { RehearsalViews } from './rehearsal-views.ts'
 
 /**
  * A context in which everything is worked out and nothing happens: commits move tables in memory, files go nowhere.
@@ -30,7 +35,7 @@ export function rehearsal(context: TableContext): TableContext {
     ...rest,
     store,
     manifests: new ManifestReader(store),
-    catalog: new RehearsalCatalog(context.catalog),
+    catalog: new RehearsalCatalog(context.catalog, store),
   }
 }
 
@@ -102,25 +107,62 @@ class RehearsalStore implements ObjectStore {
 
 class RehearsalCatalog implements Catalog {
   readonly capabilities
+  readonly views?: ViewCatalog
   private readonly real: Catalog
+  private readonly store: ObjectStore
   private readonly moved = new Map<TableId, LoadedTable>()
+  private readonly gone = new Set<TableId>()
 
-  constructor(real: Catalog) {
+  constructor(real: Catalog, store: ObjectStore) {
     this.real = real
+    this.store = store
     this.capabilities = real.capabilities
+    if (real.views) this.views = new RehearsalViews(real.views, this)
   }
 
   async listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]> {
-    return [...new Set([...(await this.real.listTables(options)), ...this.moved.keys()])].sort()
+    const all = new Set([...(await this.real.listTables(options)), ...this.moved.keys()])
+    return [...all.difference(this.gone)].sort()
   }
 
   async loadTables(ids: readonly TableId[], options?: { readonly signal?: AbortSignal }) {
-    const out = new Map(await this.real.loadTables(ids, options))
+    const out = new Map<TableId, LoadedTable | null>(await this.real.loadTables(ids, options))
     for (const id of ids) {
+      if (this.gone.has(id)) out.set(id, null)
       const moved = this.moved.get(id)
       if (moved) out.set(id, moved)
     }
     return out
+  }
+
+  readonly names: TableNames = {
+    drop: async (table, metadataLocation) => {
+      const there = (await this.loadTables([table])).get(table)
+      if (there?.metadataLocation !== metadataLocation) return false
+      this.moved.delete(table)
+      this.gone.add(table)
+      return true
+    },
+    rename: async (from, to) => {
+      const tables = await this.loadTables([from, to])
+      const there = tables.get(from)
+      if (!there) return false
+      if (tables.get(to)) throw nameTaken(to, 'table')
+      if ((await this.views?.loadViews([to]))?.get(to)) throw nameTaken(to, 'view')
+      this.moved.delete(from)
+      this.gone.add(from)
+      this.gone.delete(to)
+      this.moved.set(to, { ...there, table: to })
+      return true
+    },
+  }
+
+  async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
+    if ((await this.loadTables([table])).get(table)) return null
+    const loaded = { table, metadataLocation, metadata: decodeMetadata(await this.store.read(metadataLocation)) }
+    this.moved.set(table, loaded)
+    this.gone.delete(table)
+    return loaded
   }
 
   async commit(
@@ -134,12 +176,16 @@ class RehearsalCatalog implements Catalog {
     for (const { table, requirements } of changes) {
       const requirement = checkRequirements(bases.get(table)?.metadata ?? null, requirements)
       if (requirement) return { kind: 'conflict', table, requirement }
+      if (!bases.get(table) && (await this.views?.loadViews([table]))?.get(table)) throw nameTaken(table, 'view')
     }
     const next = changes.map(({ table, updates }): LoadedTable => {
       const metadata = applyUpdates(bases.get(table)?.metadata ?? null, updates, { timestampMs: options.timestampMs })
       return { table, metadata, metadataLocation: storePath(`${metadata.location}/metadata/rehearsal.metadata.json`) }
     })
-    for (const one of next) this.moved.set(one.table, one)
+    for (const one of next) {
+      this.moved.set(one.table, one)
+      this.gone.delete(one.table)
+    }
     return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
   }
 }

@@ -8,7 +8,7 @@ export type StatementResult =
   | {
       /** A table or view was made, replaced, dropped, renamed or altered; or, with `unchanged`, was as wanted already. */
       readonly kind: 'altered'
-      readonly change: 'created' | 'replaced' | 'dropped' | 'altered' | 'unchanged'
+      readonly change: 'created' | 'replaced' | 'dropped' | 'renamed' | 'altered' | 'unchanged'
       readonly of: 'table' | 'view' | 'branch' | 'tag'
       readonly name: string
       readonly snapshotId: bigint | null

@@ -1,12 +1,24 @@
 import { LimnError, type TableId, tableId } from '../base/index.ts'
-import type { BoundTable, ColumnShape, ResultSet } from '../engine/index.ts'
+import type { Bound, BoundView, ColumnShape, ResultSet } from '../engine/index.ts'
 import type { Predicate } from '../expr/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
-import type { SqlText, TableReference } from '../sql/index.ts'
-import { countRows, type PinnedTable, pinRef, readPinned, schemaOfPin, type TableContext } from '../table/index.ts'
+import { quoteIdentifier, type SqlText, type TableReference } from '../sql/index.ts'
+import {
+  bindMetadataTable,
+  countRows,
+  type MetadataTable,
+  metadataTable,
+  type PinnedTable,
+  pinRef,
+  readPinned,
+  schemaOfPin,
+  showsOneSnapshot,
+  type TableContext,
+} from '../table/index.ts'
 import { type ResolvedName, resolveName, unknownTable } from './names.ts'
 import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
 import { type Point, pinAt, pointOf } from './version.ts'
+import { bindViews, completeName, expandViews, type FoundView, type ViewScope, viewsAmong } from './view-read.ts'
 
 export interface SelectOptions {
   /** Where a table stands that the query names without a version; null: nowhere. Default: where `main` points. */
@@ -18,18 +30,27 @@ export interface SelectOptions {
   readonly subject?: { readonly table: TableId; readonly offset: number }
   /** Gives namespaces that no part of the statement speaks of, each once. Default: by this query alone. */
   readonly namespaces?: () => string
+  /** Views that parts of one statement share, by name. Default: this query's alone. */
+  readonly views?: Map<TableId, FoundView>
+  /** Whose text the query is, and so how it names tables. Default: no view's. */
+  readonly within?: ViewScope
 }
 
 /** A query that DuckDB reads as it is, over tables pinned and opened. Disposing lets go of their files. */
 export interface BoundSelect extends AsyncDisposable {
   readonly sql: string
-  readonly bound: readonly BoundTable[]
+  readonly heads: readonly ReadHead[]
+  readonly bound: readonly Bound[]
   /** The tables read, by the names they are bound under. */
   readonly pins: ReadonlyMap<TableId, PinnedTable>
+  /** Metadata tables read, likewise. */
+  readonly metadata: ReadonlyMap<TableId, MetadataTable>
+  /** Views read, inner ones first. */
+  readonly views: ReadonlyMap<TableId, BoundView>
 }
 
 /** A table a query reads: under which name it is bound, and what it stands for. */
-interface Source {
+export interface Source {
   readonly id: TableId
   readonly name: ResolvedName
   readonly point: Point | null
@@ -49,14 +70,43 @@ export async function bindSelect(
 ): Promise<BoundSelect> {
   const prepared = await prepareSelect(context, query, options)
   const open = await openTables(context, [prepared])
-  const { sql, pins } = prepared
-  return { sql, pins, bound: open.bound, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
+  const { sql, pins, metadata, views, heads } = prepared
+  return {
+    sql,
+    pins,
+    metadata,
+    views,
+    heads,
+    bound: open.bound,
+    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  }
+}
+
+/** A branch that was read where it stood, at no version of its own. */
+export interface ReadHead {
+  readonly table: TableId
+  readonly branch: string
+  readonly snapshotId: bigint | null
+}
+
+/** What `readAt` of a change is, where its statement also reads the branch it writes; else nothing. */
+export function readAtOf(
+  heads: readonly ReadHead[],
+  target: { readonly table: TableId; readonly branch: string },
+): { readonly readAt?: bigint | null } {
+  const own = heads.find((one) => one.table === target.table && one.branch === target.branch)
+  return own ? { readAt: own.snapshotId } : {}
 }
 
 /** A query whose tables are found and pinned; none is open. */
 export interface PreparedSelect {
   readonly sql: string
   readonly pins: ReadonlyMap<TableId, PinnedTable>
+  readonly heads: readonly ReadHead[]
+  readonly metadata: ReadonlyMap<TableId, MetadataTable>
+  /** Columns of metadata tables that matter; none: all of them. */
+  readonly used: ReadonlyMap<TableId, ReadonlySet<string>>
+  readonly views: ReadonlyMap<TableId, BoundView>
   /** Tables of which only the columns are asked for. */
   readonly unread: ReadonlySet<TableId>
   /** By table, what every row it uses satisfies; none: any row. */
@@ -68,24 +118,54 @@ export async function prepareSelect(
   query: SqlText,
   options: SelectOptions = {},
 ): Promise<PreparedSelect> {
-  const { sql, sources } = await locate(context, query, options)
-  const pins = await pinAll(context, sources, options)
+  const given = { ...options, namespaces: options.namespaces ?? namespacesBeside(query.text) }
+  const located = await locate(context, query, given)
+  const { sql } = located
+  const { sources, found } = await expandViews(context, located.sources, given, locate)
+  const { pins, metadata } = await pinAll(context, sources, options)
   const unread = new Set(sources.flatMap((source) => (source.unread ? [source.id] : [])))
-  const columns = new Map<TableId, { readonly columns: readonly ColumnShape[] }>(
-    [...pins].map(([id, pin]) => [id, { columns: schemaOfPin(pin).fields }]),
-  )
-  return { sql, pins, unread, predicates: await context.engine.filters(sql, columns) }
+  const tables = shapesOf({ pins, metadata, views: new Map() })
+  const views = await bindViews(context, found, tables)
+  const columns = new Map<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>()
+  for (const [id, shape] of tables) columns.set(id, { columns: shape })
+  for (const [id, { schema, query }] of views) columns.set(id, { columns: schema.fields, query })
+  const heads = sources.flatMap(({ id, name: { table, part }, point, unread }): readonly ReadHead[] => {
+    if (point !== null || unread || part.kind === 'metadata' || (part.kind === 'ref' && part.type === 'tag')) return []
+    return [{ table, branch: part.kind === 'ref' ? part.ref : 'main', snapshotId: pins.get(id)?.snapshotId ?? null }]
+  })
+  const predicates = await context.engine.filters(sql, columns)
+  const used = metadata.size > 0 ? await context.engine.columnsUsed(sql, columns) : new Map()
+  return { sql, pins, metadata, used, views, heads, unread, predicates }
+}
+
+function shapesOf(
+  select: Pick<BoundSelect, 'pins' | 'metadata' | 'views'>,
+): ReadonlyMap<TableId, readonly ColumnShape[]> {
+  const shapes = new Map<TableId, readonly ColumnShape[]>()
+  for (const [id, pin] of select.pins) shapes.set(id, schemaOfPin(pin).fields)
+  for (const [id, table] of select.metadata) shapes.set(id, table.schema.fields)
+  for (const [id, view] of select.views) shapes.set(id, view.schema.fields)
+  return shapes
 }
 
 /** Tables held open for reading; disposing lets go of their files. */
 export interface OpenTables extends AsyncDisposable {
-  readonly bound: readonly BoundTable[]
+  readonly bound: readonly Bound[]
 }
 
 /** Opens the tables of several queries, each once. Where several read one, it is opened whole. */
 export async function openTables(context: TableContext, prepared: readonly PreparedSelect[]): Promise<OpenTables> {
   const wanted = new Map<TableId, { readonly pin: PinnedTable; readonly predicate: Predicate }>()
-  for (const { pins, unread, predicates } of prepared) {
+  const made = new Map<TableId, { readonly table: MetadataTable; readonly columns: ReadonlySet<string> | undefined }>()
+  const viewed = new Map<TableId, BoundView>()
+  for (const { pins, metadata, used, views, unread, predicates } of prepared) {
+    for (const [id, table] of metadata) {
+      const before = made.get(id)
+      const own = used.get(id)
+      // Two queries share one of a view.
+      made.set(id, { table, columns: before && own ? before.columns?.union(own) : own })
+    }
+    for (const [id, view] of views) if (!viewed.has(id)) viewed.set(id, view)
     for (const [id, pin] of pins) {
       if (unread.has(id)) continue
       const before = wanted.get(id)
@@ -95,9 +175,10 @@ export async function openTables(context: TableContext, prepared: readonly Prepa
   }
   const stack = new AsyncDisposableStack()
   try {
-    const bound: BoundTable[] = []
+    const bound: Bound[] = Array.from(made, ([id, { table, columns }]) => bindMetadataTable(id, table, columns))
     for (const [id, { pin, predicate }] of wanted)
       bound.push(stack.use(await readPinned(context, { ...pin, id }, { predicate })).bound)
+    bound.push(...viewed.values())
     return { bound, [Symbol.asyncDispose]: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
@@ -126,31 +207,32 @@ async function countOf(context: TableContext, query: SqlText, options: SelectOpt
   const { sql, sources } = await locate(context, query, options)
   const [source] = sources
   if (!source || sources.length > 1 || !counting.test(sql)) return null
-  const pin = (await pinAll(context, sources, options)).get(source.id)
+  if ((await viewsAmong(context, [source.name.table])).size > 0) return null
+  const pin = (await pinAll(context, sources, options)).pins.get(source.id)
   const rows = pin ? await countRows(context, pin) : null
   return rows === null ? null : { columns: [{ name: 'count_star()', type: 'BIGINT' }], rows: [[rows]] }
 }
 
 /** The columns a bound query puts out. */
-export function describeSelect(context: TableContext, select: Pick<BoundSelect, 'sql' | 'pins'>) {
-  return context.engine.describe(
-    select.sql,
-    new Map([...select.pins].map(([id, pin]) => [id, schemaOfPin(pin).fields])),
-  )
+export function describeSelect(
+  context: TableContext,
+  select: Pick<BoundSelect, 'sql' | 'pins' | 'metadata' | 'views'>,
+) {
+  return context.engine.describe(select.sql, shapesOf(select))
 }
 
 /** Finds the tables of a query and gives those that are not plain their own names. */
 async function locate(
   context: TableContext,
   query: SqlText,
-  { subject, namespaces: given }: SelectOptions,
+  { subject, namespaces: given, within }: SelectOptions,
 ): Promise<{ readonly sql: string; readonly sources: readonly Source[] }> {
   const { text, travels } = placed(query)
   const namespaces = given ?? namespacesBeside(text)
   const sources: Source[] = []
   const edits: Edit[] = []
   for (const travel of travels) {
-    const name = resolveName(travel.table)
+    const name = resolveName(within ? completeName(travel.table, within) : travel.table)
     if (name.part.kind === 'ref')
       throw new LimnError('sql/invalid', {
         message: `${travel.table.join('.')} is a ${name.part.type} already and is read at no other version.`,
@@ -171,15 +253,18 @@ async function locate(
   const travelled = new Set(sources.map((source) => source.id))
   const taken = new Set(travelled)
   for (const table of parsed.tables) {
-    const parts = partsOf(table)
+    const parts = partsOf(table, within !== undefined)
     if (parts === null || (table.catalog === null && travelled.has(boundIdOf(parts)))) continue
-    const name = resolveName(parts)
+    const complete = within ? completeName(parts, within) : parts
+    const name = resolveName(complete)
     const start = fromByteOffset(plain, table.location)
     const isSubject = name.part.kind === 'rows' && name.table === subject?.table
     if (name.part.kind === 'rows' && !(isSubject && start >= subject.offset)) {
       if (!taken.has(name.table))
         sources.push({ id: name.table, name, point: null, ...(isSubject ? { unread: true } : {}) })
       taken.add(name.table)
+      if (complete.length !== parts.length)
+        renamed.push({ start, end: nameEnd(plain, start), by: complete.map(quoteIdentifier).join('.') })
       continue
     }
     const id = tableId(`${namespaces()}.${lastWord(name)}`)
@@ -191,9 +276,10 @@ async function locate(
   return { sql: applyEdits(plain, renamed), sources }
 }
 
-/** Null for a name without a namespace, and for DuckDB's own schema: DuckDB resolves them. */
-function partsOf(table: TableReference): readonly string[] | null {
-  if (table.schema === null || table.schema.toLowerCase() === 'information_schema') return null
+/** Null for a name without a namespace, but in a view, and for DuckDB's own schema: DuckDB resolves them. */
+function partsOf(table: TableReference, within: boolean): readonly string[] | null {
+  if (table.schema === null) return within ? [table.name] : null
+  if (table.schema.toLowerCase() === 'information_schema') return null
   return [...(table.catalog === null ? [] : [table.catalog]), table.schema, table.name]
 }
 
@@ -219,25 +305,35 @@ async function pinAll(
   context: TableContext,
   sources: readonly Source[],
   options: SelectOptions,
-): Promise<ReadonlyMap<TableId, PinnedTable>> {
+): Promise<Pick<BoundSelect, 'pins' | 'metadata'>> {
   const ids = [...new Set(sources.map((source) => source.name.table))]
   const loaded = await context.catalog.loadTables(ids, { signal: context.signal })
   const pins = new Map<TableId, PinnedTable>()
+  const metadata = new Map<TableId, MetadataTable>()
   for (const source of sources) {
     const table = loaded.get(source.name.table)
     if (!table) throw await unknownTable(context, source.name.table)
-    pins.set(source.id, pinSource(table, source, options))
+    const { part } = source.name
+    if (part.kind === 'metadata') metadata.set(source.id, metadataOf(context, table, part.name, source, options))
+    else pins.set(source.id, pinSource(table, source, options))
   }
-  return pins
+  return { pins, metadata }
+}
+
+/** A metadata table as the query wants it: one that shows the whole history stands at no version, whatever `pin` says. */
+function metadataOf(
+  context: TableContext,
+  table: LoadedTable,
+  name: MetadataTable['name'],
+  source: Source,
+  options: SelectOptions,
+): MetadataTable {
+  if (source.point === null && !showsOneSnapshot(name)) return metadataTable(context, table, name)
+  return metadataTable(context, table, name, { snapshotId: pinSource(table, source, options).snapshotId })
 }
 
 function pinSource(table: LoadedTable, source: Source, options: SelectOptions): PinnedTable {
   const { part } = source.name
-  if (part.kind === 'metadata')
-    throw new LimnError('iceberg/unsupported', {
-      message: `The metadata table ${source.name.table}.${part.name} cannot be read.`,
-      notDone: 'Nothing was run.',
-    })
   if (part.kind === 'ref') return pinAt(table, { kind: 'ref', ref: part.ref })
   if (source.point !== null) return pinAt(table, source.point)
   const pin = (options.pin ?? pinRef)(table)

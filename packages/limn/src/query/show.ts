@@ -3,10 +3,11 @@ import type { OutputColumn, ResultSet } from '../engine/index.ts'
 import { currentSchema, specById, type TableMetadata, type Transform } from '../iceberg/index.ts'
 import type { Field, Schema, Type } from '../schema/index.ts'
 import { type ColumnDefinition, type Path, printStatement, type Show, type Term } from '../sql/index.ts'
-import type { TableContext } from '../table/index.ts'
+import { metadataTable, type TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
 import { loadTable, resolveName } from './names.ts'
 import { nodeOf, typeText } from './types.ts'
+import { columnsOfView, propertiesOfView, showCreateView, showViews, viewNamed } from './view-show.ts'
 
 const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 
@@ -14,6 +15,10 @@ const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 export async function runShow(context: TableContext, statement: Show): Promise<ResultSet> {
   const { what } = statement
   switch (what.kind) {
+    case 'views':
+      return showViews(context, what.namespace)
+    case 'createView':
+      return showCreateView(context, what.view)
     case 'tables': {
       const wanted = what.namespace?.text.toLowerCase()
       const ids = await context.catalog.listTables({ signal: context.signal })
@@ -26,7 +31,12 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
       }
     }
     case 'columns': {
-      const schema = currentSchema((await load(context, what.table)).metadata)
+      const view = await viewNamed(context, what.table)
+      if (view) return columnsOfView(view)
+      const loaded = await load(context, what.table)
+      const { part } = resolveName(what.table.parts)
+      const schema =
+        part.kind === 'metadata' ? metadataTable(context, loaded, part.name).schema : currentSchema(loaded.metadata)
       return {
         columns: [
           text('column'),
@@ -45,6 +55,8 @@ export async function runShow(context: TableContext, statement: Show): Promise<R
       }
     }
     case 'properties': {
+      const view = await viewNamed(context, what.table)
+      if (view) return propertiesOfView(view)
       const { metadata } = await load(context, what.table)
       const all = { ...metadata.properties, 'format-version': String(metadata.formatVersion) }
       return {

@@ -10,6 +10,11 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** A local file as DuckDB's readers take it: they would take `*`, `?` and `[` of a name for a pattern of several files. */
+export function quoteFile(local: string): string {
+  return quoteText(local.replace(/[*?[]/g, '[$&]'))
+}
+
 /** A typed literal of DuckDB for a value, or NULL. */
 export function sqlLiteral(type: PrimitiveType, value: Value | null): string {
   if (value === null) return 'NULL'

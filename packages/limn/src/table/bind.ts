@@ -78,6 +78,7 @@ function boundFile(pin: PinnedTable, file: DataFile, local: string): BoundFile {
     path: file.path,
     format: formatOf(pin, file),
     specId: file.specId,
+    recordCount: file.recordCount,
     scope: partitionKey(file),
     ...(file.firstRowId === undefined ? {} : { firstRowId: file.firstRowId }),
     ...(constants.size > 0 ? { constants } : {}),

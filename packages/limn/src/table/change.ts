@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { invariant, type TableId } from '../base/index.ts'
-import type { BoundTable } from '../engine/index.ts'
+import type { Bound } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
 import type { StorePath } from '../storage/index.ts'
@@ -23,7 +23,7 @@ import { writeRows } from './write.ts'
 /** Rows to write: a query, and the tables it names. */
 export interface RowSource {
   readonly sql: string
-  readonly tables?: readonly BoundTable[]
+  readonly tables?: readonly Bound[]
 }
 
 export interface ChangeResult {

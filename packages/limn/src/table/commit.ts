@@ -18,6 +18,11 @@ export interface ChangeOptions {
    * then; `fail` throws `catalog/conflict`. Retries are as `commit.retry.*` of the table says.
    */
   readonly onConflict?: 'redo' | 'fail'
+  /**
+   * The snapshot (null: none) at which the caller has read this very branch to know what to write. When the branch is
+   * elsewhere by now, or its rows change before the commit, throws `catalog/conflict`: what was read holds no more.
+   */
+  readonly readAt?: bigint | null
 }
 
 /** What a piece of work is given: the table pinned at the branch, and a local folder that is removed afterwards. */
@@ -51,11 +56,20 @@ export async function changeTable<R>(
   const retries = new Retries(context)
   for (;;) {
     const loaded = await loadExisting(context, table)
+    const { readAt } = options
+    if (readAt !== undefined && (pinRef(loaded, branch) ?? pinRef(loaded))?.snapshotId !== readAt)
+      throw conflict(table, 'it moved since it was read')
     const { change, result } = await workOn(context, loaded, branch, work)
     if (change === null) return { ...result, snapshotId: null }
     const snapshotId = randomPositiveLong(context.randomness)
     const summary = { ...options.summary, ...change.summary }
-    const item: PendingItem = { kind: 'snapshot', branch, snapshotId, change: { ...change, summary } }
+    const checks = readAt === undefined ? change.checks : [...(change.checks ?? []), untouched]
+    const item: PendingItem = {
+      kind: 'snapshot',
+      branch,
+      snapshotId,
+      change: { ...change, summary, ...(checks ? { checks } : {}) },
+    }
     if (context.gathering) {
       await context.gathering.add(table, item)
       return { ...result, snapshotId }
@@ -68,9 +82,11 @@ export async function changeTable<R>(
     const ended = await commitPending(context, [pending], retries)
     if (ended.kind === 'committed') return { ...result, snapshotId }
     await discardWork(context, [pending])
-    if (ended.kind === 'exhausted' || options.onConflict === 'fail') throw conflictOfEnd(ended)
+    if (ended.kind === 'exhausted' || options.onConflict === 'fail' || readAt !== undefined) throw conflictOfEnd(ended)
   }
 }
+
+const untouched = { kind: 'untouched', within: { kind: 'rows', predicate: { kind: 'true' } } } as const
 
 async function workOn<R>(
   context: TableContext,

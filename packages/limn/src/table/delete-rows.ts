@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { TableId } from '../base/index.ts'
-import type { BoundTable } from '../engine/index.ts'
+import type { Bound } from '../engine/index.ts'
 import type { DataFile, ScanTask } from '../iceberg/index.ts'
 import { quoteIdentifier, quoteText } from '../sql/index.ts'
 import type { StorePath } from '../storage/index.ts'
@@ -30,7 +30,7 @@ export interface DeleteRowsInput {
   /** Qualifies columns in the filter. Default: the table's name without its namespace. */
   readonly alias?: string
   /** Tables that subqueries of the filter read. */
-  readonly tables?: readonly BoundTable[]
+  readonly tables?: readonly Bound[]
 }
 
 export interface DeleteRowsResult extends ChangedFiles {

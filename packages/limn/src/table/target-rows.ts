@@ -1,5 +1,5 @@
 import { type TableId, tableId } from '../base/index.ts'
-import type { BoundTable, Session } from '../engine/index.ts'
+import type { Bound, Session } from '../engine/index.ts'
 import type { Predicate } from '../expr/index.ts'
 import {
   type CommitCheck,
@@ -75,7 +75,7 @@ export async function openTarget(
   context: TableContext,
   pin: PinnedTable,
   tasks: readonly ScanTask[],
-  tables: readonly BoundTable[],
+  tables: readonly Bound[],
 ): Promise<{ readonly session: Session } & AsyncDisposable> {
   const stack = new AsyncDisposableStack()
   try {

@@ -149,6 +149,14 @@ class GatheringCatalog implements Catalog {
     return this.open.load(ids)
   }
 
+  async registerTable(table: TableId): Promise<LoadedTable | null> {
+    throw new LimnError('usage/argument', {
+      message: `${table} cannot be registered within a transaction.`,
+      notDone: 'Nothing was registered.',
+      remedy: 'Register it before or after.',
+    })
+  }
+
   /** Makes the commits part of the transaction. A conflict is one with what the transaction has seen. */
   async commit(changes: readonly TableCommit[]): Promise<CommitOutcome> {
     const before = await this.open.load(changes.map((one) => one.table))

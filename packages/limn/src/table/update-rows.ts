@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { LimnError, nearest, type TableId } from '../base/index.ts'
-import { type BoundTable, castSql } from '../engine/index.ts'
+import { type Bound, castSql } from '../engine/index.ts'
 import type { DataFile } from '../iceberg/index.ts'
 import { type Field, isPrimitive, type Type } from '../schema/index.ts'
 import { quoteIdentifier } from '../sql/index.ts'
@@ -33,7 +33,7 @@ export interface UpdateRowsInput {
   /** Qualifies columns. Default: the table's name without its namespace. */
   readonly alias?: string
   /** Tables that subqueries read. */
-  readonly tables?: readonly BoundTable[]
+  readonly tables?: readonly Bound[]
 }
 
 export interface UpdateRowsResult extends ChangedFiles {

@@ -13,6 +13,7 @@ import {
 } from '../iceberg/index.ts'
 import type { Field, Schema } from '../schema/index.ts'
 import { type StorePath, storePath } from '../storage/index.ts'
+import { bloomFiltersOf } from './bloom-filters.ts'
 import type { TableContext } from './context.ts'
 
 /** How rows are laid out in a table. */
@@ -105,9 +106,6 @@ function requireNamesApart({ fields }: Schema): void {
 function targetOf(layout: Layout, folder: string): WriteTarget {
   const { schema, spec, sortOrder, properties = {} } = layout
   const level = properties['write.parquet.compression-level']
-  const bloom = Object.entries(properties).some(
-    ([key, value]) => key.startsWith('write.parquet.bloom-filter-enabled.column.') && value === 'true',
-  )
   return {
     schema,
     spec,
@@ -119,7 +117,7 @@ function targetOf(layout: Layout, folder: string): WriteTarget {
       properties['write.parquet.row-group-row-limit'],
       fileFormat.rowGroupSize,
     ),
-    ...(bloom ? { bloomFilters: true } : {}),
+    bloomFilters: bloomFiltersOf(properties, schema),
     fileSizeBytes: wholeNumber(
       'write.target-file-size-bytes',
       properties['write.target-file-size-bytes'],

@@ -6,22 +6,26 @@ import {
   canonicalTree,
   originalOffset,
   parametersOf,
+  quoteFile,
   quoteIdentifier,
   quoteText,
   substituteParameters,
   tablesOf,
 } from '../../sql/index.ts'
-import type { BoundTable } from '../bound.ts'
+import type { Bound, BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
-import { explainQuery, explainRun } from './errors.ts'
+import { explainQuery, isInvalidated } from './errors.ts'
 import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { loadRows } from './load.ts'
 import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
+import { explainRead, filesRead } from './read/damage.ts'
 import { Footers } from './read/footers.ts'
 import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
 import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
+import { usedColumns } from './used-columns.ts'
 
 export interface DuckDbOptions {
   readonly threads: number
@@ -34,19 +38,24 @@ export interface DuckDbOptions {
 /** Opens the embedded engine. One instance per lake; sessions are isolated from each other. */
 export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
   const { DuckDBInstance } = await import('@duckdb/node-api')
-  const instance = await DuckDBInstance.create(':memory:', {
-    threads: String(options.threads),
-    memory_limit: options.memoryLimit,
-    temp_directory: options.temporaryFolder,
-    preserve_insertion_order: 'false',
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-  })
-  return new DuckDb(instance, options.temporaryFolder)
+  const make = () =>
+    DuckDBInstance.create(':memory:', {
+      threads: String(options.threads),
+      memory_limit: options.memoryLimit,
+      temp_directory: options.temporaryFolder,
+      preserve_insertion_order: 'false',
+      // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
+      enable_external_file_cache: 'false',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    })
+  return new DuckDb(await make(), make, options.temporaryFolder)
 }
 
 class DuckDb implements FileEngine {
-  private readonly instance: DuckDBInstance
+  private instance: DuckDBInstance
+  private readonly make: () => Promise<DuckDBInstance>
+  private renewal: Promise<void> | null = null
   readonly footers = new Footers()
   readonly avro: AvroFiles
   readonly nanos: ZonedNanos
@@ -54,8 +63,9 @@ class DuckDb implements FileEngine {
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
 
-  constructor(instance: DuckDBInstance, temporaryFolder: string) {
+  constructor(instance: DuckDBInstance, make: () => Promise<DuckDBInstance>, temporaryFolder: string) {
     this.instance = instance
+    this.make = make
     this.avro = new AvroFiles(temporaryFolder)
     this.nanos = new ZonedNanos(temporaryFolder)
   }
@@ -103,12 +113,32 @@ class DuckDb implements FileEngine {
 
   async filters(
     sql: string,
-    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[] }>,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
-    const connection = await this.stubs(new Map([...tables].map(([id, { columns }]) => [id, columns])))
-    const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    const plan = await this.planOf(sql, tables, true)
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
+  }
+
+  async columnsUsed(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+  ): Promise<ReadonlyMap<TableId, ReadonlySet<string>>> {
+    const plan = await this.planOf(sql, tables, false)
+    return plan.error ? new Map() : usedColumns(plan.plans)
+  }
+
+  private async planOf(
+    sql: string,
+    tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
+    optimize: boolean,
+  ): Promise<{ readonly error: boolean; readonly plans?: unknown }> {
+    const shapes = new Map([...tables].map(([id, { columns }]) => [id, columns]))
+    const queries = new Map(
+      [...tables].flatMap(([id, { query }]) => (query === undefined ? [] : [[id, query] as const])),
+    )
+    const connection = await this.stubs(shapes, queries)
+    const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
+    return parsePlan(await scalar(connection, `SELECT ${call}`))
   }
 
   async condition(
@@ -123,7 +153,7 @@ class DuckDb implements FileEngine {
     await this.describe(sql, known)
     const connection = await this.stubs(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    const plan = parsePlan(json)
     if (plan.error) return { atMost: always, atLeast: never }
     const shapes = new Map([[own, { columns: table.columns }]])
     return {
@@ -132,17 +162,53 @@ class DuckDb implements FileEngine {
     }
   }
 
-  async session(tables: readonly BoundTable[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
+  async session(tables: readonly Bound[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
     options.signal?.throwIfAborted()
     const connection = await this.connect()
     const database = await this.attach(connection)
+    const explain = async (error: unknown, sql: string | null) => {
+      if (isInvalidated(error)) await this.renew()
+      return explainRead(error, sql, filesRead(tables), (local) => this.canRead(local))
+    }
     try {
-      await this.bindAll(new Binder(connection, this), tables)
+      await this.bindAll(new Binder(connection, this), database, tables)
     } catch (error) {
       await this.detach(connection, database)
-      throw explainRun(error, '')
+      throw await explain(error, null)
     }
-    return new DuckSession(connection, () => this.detach(connection, database), options.signal)
+    return new DuckSession(connection, {
+      end: () => this.detach(connection, database),
+      signal: options.signal,
+      explain,
+    })
+  }
+
+  /** Whether every name and value of a Parquet file can be decoded. */
+  private async canRead(local: string): Promise<boolean> {
+    const connection = await this.connect()
+    try {
+      await connection.runAndReadAll(`SELECT * FROM parquet_schema(${quoteFile(local)})`)
+      await connection.run(`SELECT max(hash(t)) FROM read_parquet(${quoteFile(local)}, hive_partitioning = false) AS t`)
+      return true
+    } catch (error) {
+      if (isInvalidated(error)) await this.renew()
+      return false
+    } finally {
+      connection.closeSync()
+    }
+  }
+
+  /** Another instance in place of one that gave itself up; sessions of the former one go on failing. */
+  private renew(): Promise<void> {
+    this.renewal ??= (async () => {
+      const former = this.instance
+      this.instance = await this.make()
+      this.tools = null
+      this.stubbed.clear()
+      this.renewal = null
+      former.closeSync()
+    })()
+    return this.renewal
   }
 
   async viewSql(table: BoundTable): Promise<string> {
@@ -158,9 +224,13 @@ class DuckDb implements FileEngine {
     }
   }
 
-  private async bindAll(binder: Binder, tables: readonly BoundTable[]): Promise<void> {
+  private async bindAll(binder: Binder, database: string, tables: readonly Bound[]): Promise<void> {
     for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
-    for (const table of tables) await binder.bind(table)
+    for (const table of tables) {
+      if ('rows' in table) await loadRows(binder.connection, database, table)
+      else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
+      else await binder.bind(table)
+    }
   }
 
   close(): void {
@@ -170,21 +240,32 @@ class DuckDb implements FileEngine {
   }
 
   /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
-  private async stubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+  private async stubs(
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
+    queries: ReadonlyMap<TableId, string> = new Map(),
+  ): Promise<DuckDBConnection> {
     const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
-    const key = JSON.stringify(shapes)
+    const key = JSON.stringify([shapes, [...queries]])
     let made = this.stubbed.get(key)
     if (!made) {
-      made = this.makeStubs(tables)
+      made = this.makeStubs(tables, queries)
       this.stubbed.set(key, made)
     }
     return made
   }
 
-  private async makeStubs(tables: ReadonlyMap<TableId, readonly ColumnShape[]>): Promise<DuckDBConnection> {
+  private async makeStubs(
+    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
+    queries: ReadonlyMap<TableId, string>,
+  ): Promise<DuckDBConnection> {
     const connection = await this.connect()
     await this.attach(connection)
     for (const [id, columns] of tables) {
+      const query = queries.get(id)
+      if (query !== undefined) {
+        await connection.run(`${createSchema({ id })}; ${viewOf(id, columns, query)}`)
+        continue
+      }
       await connection.run(stubTable(id, columns))
       await connection.run(`INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`)
     }
@@ -209,12 +290,17 @@ class DuckDb implements FileEngine {
   }
 
   private async detach(connection: DuckDBConnection, database: string): Promise<void> {
-    await connection.run(`USE memory; DETACH ${database}`)
-    connection.closeSync()
+    try {
+      await connection.run(`USE memory; DETACH ${database}`)
+    } catch (error) {
+      if (!isInvalidated(error)) throw error
+    } finally {
+      connection.closeSync()
+    }
   }
 }
 
-function createSchema(table: BoundTable): string {
+function createSchema(table: Pick<Bound, 'id'>): string {
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
 }
 
@@ -228,9 +314,22 @@ function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
 }
 
+function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], query: string): string {
+  const names = namesApart(columns.map((column) => column.name))
+  return `CREATE VIEW ${nameOf(id)} (${names.map(quoteIdentifier).join(', ')}) AS ${query}`
+}
+
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(sql)
   return String(reader.getRowsJson()[0]?.[0])
+}
+
+/** DuckDB writes constants such as NaN as they are, which is no JSON: null stands for them, and no condition is made of it. */
+function parsePlan(json: string): { readonly error: boolean; readonly plans?: unknown } {
+  const given = json.replace(/"(?:[^"\\]|\\.)*"|-?(?:nan|inf(?:inity)?)\b/gi, (token) =>
+    token.startsWith('"') ? token : 'null',
+  )
+  return parseJson(given) as { error: boolean; plans?: unknown }
 }
 
 function notReadOnly(why: string, origin: TextOrigin | undefined): LimnError {

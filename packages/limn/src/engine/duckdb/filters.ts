@@ -33,12 +33,11 @@ const flipped: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
 /** Rows for a stub table, wide enough that the optimiser's statistics fold no condition away. */
 export function stubRows(columns: readonly ColumnShape[]): readonly string[] {
   const row = (pick: 0 | 1) => `(${columns.map((column) => extremes(column.type)[pick]).join(', ')})`
-  const hollow = columns.map(({ type }) => (isPrimitive(type) ? 'NULL' : nested(type, null)))
-  return [row(0), row(1), `(${columns.map(() => 'NULL').join(', ')})`, `(${hollow.join(', ')})`]
+  return [row(0), row(1), `(${columns.map(() => 'NULL').join(', ')})`]
 }
 
 function extremes(type: Type): readonly [string, string] {
-  if (!isPrimitive(type)) return [nested(type, 0), nested(type, 1)]
+  if (!isPrimitive(type)) return nestedExtremes(type)
   const decimal = decimalOf(type)
   if (decimal) {
     const nines = `${'9'.repeat(decimal.precision - decimal.scale) || '0'}${decimal.scale > 0 ? `.${'9'.repeat(decimal.scale)}` : ''}`
@@ -78,18 +77,27 @@ function extremes(type: Type): readonly [string, string] {
   }
 }
 
-/** A value of a nested type, of one extreme throughout or null inside: the optimiser keeps statistics of that, too. */
-function nested(type: Exclude<Type, PrimitiveType>, pick: 0 | 1 | null): string {
-  const value = (of: Type) => (pick === null ? 'NULL' : extremes(of)[pick])
+/**
+ * Values of a nested type within which its parts have both their extremes: DuckDB keeps statistics of parts too, and folds
+ * a condition on a part that they leave no value for.
+ */
+function nestedExtremes(type: Exclude<Type, PrimitiveType>): readonly [string, string] {
   switch (type.type) {
     case 'struct': {
-      const fields = type.fields.map((field) => `${quoteIdentifier(field.name)} := ${value(field.type)}`)
-      return `struct_pack(${fields.join(', ')})`
+      const fields = type.fields.map((field) => [quoteIdentifier(field.name), extremes(field.type)] as const)
+      const pack = (pick: 0 | 1) => `struct_pack(${fields.map(([name, of]) => `${name} := ${of[pick]}`).join(', ')})`
+      return [pack(0), pack(1)]
     }
-    case 'list':
-      return `[${value(type.element)}]`
-    case 'map':
-      return `MAP {${extremes(type.key)[pick ?? 1]}: ${value(type.value)}}`
+    case 'list': {
+      const [low, high] = extremes(type.element)
+      return ['[]', `[${low}, ${high}, NULL]`]
+    }
+    case 'map': {
+      const [keyLow, keyHigh] = extremes(type.key)
+      const [low, high] = extremes(type.value)
+      // A value of null too: a third key would have to lie between the others.
+      return [`MAP {${keyLow}: ${low}, ${keyHigh}: NULL}`, `MAP {${keyLow}: ${low}, ${keyHigh}: ${high}}`]
+    }
   }
 }
 

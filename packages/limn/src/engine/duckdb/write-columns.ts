@@ -19,16 +19,18 @@ export function projection(columns: readonly Field[]): string {
   }
   return columns
     .map(
-      (field) => `${stored(field.type, quoteIdentifier(field.name), 0, field.name)} AS ${quoteIdentifier(field.name)}`,
+      (field) =>
+        `${stored(field.type, quoteIdentifier(field.name), 0, [field.name])} AS ${quoteIdentifier(field.name)}`,
     )
     .join(', ')
 }
 
 /** An expression cast to how a type is stored; what holds a variant or an unknown field is built anew around it. */
-function stored(type: Type, value: string, depth: number, path: string): string {
+function stored(type: Type, value: string, depth: number, path: readonly string[]): string {
   if (isPrimitive(type)) {
-    if (type === 'variant') return `CAST(${value} AS VARIANT)`
-    if (fixedLengthOf(type) !== null) return storedFixed(type, value, path)
+    if (type === 'variant') return storedVariant(value, path.length > 1)
+    const length = fixedLengthOf(type)
+    if (length !== null) return storedFixed(length, value, path.join('.'))
     return `CAST(${value} AS ${duckTypeOf(type)})`
   }
   if (isPlain(type)) return `CAST(${value} AS ${duckTypeOf(type)})`
@@ -39,36 +41,31 @@ function stored(type: Type, value: string, depth: number, path: string): string 
         .filter((field) => field.type !== 'unknown')
         .map((field) => {
           const inner = `struct_extract(${value}, ${quoteText(field.name)})`
-          return `${quoteIdentifier(field.name)} := ${stored(field.type, inner, depth, `${path}.${field.name}`)}`
+          return `${quoteIdentifier(field.name)} := ${stored(field.type, inner, depth, [...path, field.name])}`
         })
       return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${members.join(', ')}) END`
     }
     case 'list':
-      return `list_transform(${value}, lambda ${item}: ${stored(type.element, item, depth + 1, `${path}.element`)})`
+      return `list_transform(${value}, lambda ${item}: ${stored(type.element, item, depth + 1, [...path, 'element'])})`
     case 'map': {
-      const key = stored(type.key, `struct_extract(${item}, 'key')`, depth + 1, `${path}.key`)
-      const inner = stored(type.value, `struct_extract(${item}, 'value')`, depth + 1, `${path}.value`)
+      const key = stored(type.key, `struct_extract(${item}, 'key')`, depth + 1, [...path, 'key'])
+      const inner = stored(type.value, `struct_extract(${item}, 'value')`, depth + 1, [...path, 'value'])
       return `map_from_entries(list_transform(map_entries(${value}), lambda ${item}: struct_pack(k := ${key}, v := ${inner})))`
     }
   }
 }
 
-/**
- * DuckDB has one type whose values Parquet keeps in 16 bytes of fixed length, UUID; its mark is taken off the footer
- * afterwards. Other lengths it would write as variable ones, which other readers do not take for a fixed type.
- */
-function storedFixed(type: Type, value: string, path: string): string {
-  const length = fixedLengthOf(type)
-  if (length !== 16) {
-    throw new LimnError('iceberg/unsupported', {
-      message: `The column ${path} is of type ${String(type)}, which DuckDB cannot write.`,
-      notDone: 'Nothing was written.',
-      remedy: 'Use binary, or fixed[16].',
-    })
-  }
-  const hex = `hex(CAST(${value} AS BLOB))`
-  const wrong = `error(${quoteText(`A value of ${path} does not have 16 bytes.`)})`
-  return `CASE WHEN ${value} IS NULL THEN NULL WHEN length(${hex}) <> 32 THEN ${wrong}::UUID ELSE CAST(${hex} AS UUID) END`
+/** Bytes; one of another length is an error. DuckDB puts a length before each value, which is taken off afterwards. */
+function storedFixed(length: number, value: string, path: string): string {
+  const bytes = `CAST(${value} AS BLOB)`
+  const wrong = `error(${quoteText(`A value of ${path} does not have ${length} bytes.`)})`
+  return `CASE WHEN octet_length(${bytes}) <> ${length} THEN ${wrong}::BLOB ELSE ${bytes} END`
+}
+
+/** DuckDB marks variants only where they are columns; elsewhere their bytes are written as a group and marked afterwards. */
+function storedVariant(value: string, nested: boolean): string {
+  const variant = `CAST(${value} AS VARIANT)`
+  return nested ? `CASE WHEN ${value} IS NULL THEN NULL ELSE variant_to_parquet_variant(${variant}) END` : variant
 }
 
 /** Whether DuckDB's cast to the type gives what is stored. */

@@ -10,7 +10,7 @@ import {
   upperBoundOf,
 } from '../../iceberg/index.ts'
 import { type Field, isPrimitive, type PrimitiveType, type Schema } from '../../schema/index.ts'
-import { quoteText } from '../../sql/index.ts'
+import { quoteFile } from '../../sql/index.ts'
 import { columnSql } from './write-columns.ts'
 import { valueOfText, valueText } from './write-values.ts'
 
@@ -55,7 +55,7 @@ export async function metricsOf(
   }
   if (open.length > 0) {
     const [row = []] = await run(
-      `SELECT ${open.map((one) => factsSql(one.leaf.type, one.sql, one.mode)).join(', ')} FROM read_parquet(${quoteText(local)})`,
+      `SELECT ${open.map((one) => factsSql(one.leaf.type, one.sql, one.mode)).join(', ')} FROM read_parquet(${quoteFile(local)})`,
     )
     for (const [i, { leaf, mode: wanted }] of open.entries()) {
       const [nans, low, high] = row.slice(i * 3, i * 3 + 3)

@@ -1,6 +1,6 @@
 import { LimnError } from '../../base/index.ts'
 import { type Field, isPrimitive, type Schema, type Type } from '../../schema/index.ts'
-import { quoteIdentifier, quoteText } from '../../sql/index.ts'
+import { quoteFile, quoteIdentifier, quoteText } from '../../sql/index.ts'
 import type { RunSql } from './write-metrics.ts'
 
 /**
@@ -11,7 +11,7 @@ export async function checkRequired(run: RunSql, local: string, schema: Schema):
   const checks = schema.fields.flatMap((field) => missing(field, quoteIdentifier(field.name), field.name, 0))
   if (checks.length === 0) return
   const counts = checks.map((check) => `count_if(${check.sql})`).join(', ')
-  const [row = []] = await run(`SELECT ${counts} FROM read_parquet(${quoteText(local)}, hive_partitioning = false)`)
+  const [row = []] = await run(`SELECT ${counts} FROM read_parquet(${quoteFile(local)}, hive_partitioning = false)`)
   const wrong = checks.findIndex((_check, i) => Number(row[i]) > 0)
   const check = checks[wrong]
   if (!check) return

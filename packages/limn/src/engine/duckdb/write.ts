@@ -2,9 +2,10 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Value } from '../../schema/index.ts'
 import { compareUtf8 } from '../../schema/index.ts'
-import { quoteIdentifier, quoteText } from '../../sql/index.ts'
+import { quoteFile, quoteIdentifier, quoteText } from '../../sql/index.ts'
 import type { WriteTarget, WrittenFile } from '../engine.ts'
 import { annotateFile } from './write-annotate.ts'
+import { addBloomFilters } from './write-bloom.ts'
 import { fieldIds, fileColumns, projection } from './write-columns.ts'
 import { metricsOf, type ReturnedStats, type RunSql } from './write-metrics.ts'
 import { isHashed, orderSql, type PartitionColumn, partitionColumns, partitionValue } from './write-partitions.ts'
@@ -43,6 +44,7 @@ export async function writeFiles(run: RunSql, sql: string, target: WriteTarget):
   for (const part of parts.toSorted((a, b) => compareUtf8(a.local, b.local))) {
     if (target.requireValues) await checkRequired(run, part.local, target.schema)
     await annotateFile(part.local, target.schema)
+    if (target.bloomFilters) await addBloomFilters(part.local, target.bloomFilters)
     const metrics = await metricsOf(run, part.local, part.returned, target.schema, target.metrics)
     out.push({
       local: part.local,
@@ -93,7 +95,7 @@ async function writePartitioned(
   if (order !== null) return await eachSorted(run, groups, target, order)
   if (target.distribution === 'none' || scattered.length === 0) return await eachSplit(run, groups.flat(), target)
   // DuckDB keeps a limited number of files open: with more partitions it ends files early. Those are joined, clustered.
-  const files = scattered.flat().map((part) => quoteText(part.local))
+  const files = scattered.flat().map((part) => quoteFile(part.local))
   const again = join(target.folder, 'joined')
   await rm(again, { recursive: true, force: true })
   const source = `SELECT * FROM read_parquet([${files.join(', ')}], hive_partitioning = false)`
@@ -113,7 +115,7 @@ async function eachSorted(
   for (const [i, group] of groups.entries()) {
     const [first] = group
     if (!first) continue
-    const files = group.map((part) => quoteText(part.local)).join(', ')
+    const files = group.map((part) => quoteFile(part.local)).join(', ')
     const sorted = join(target.folder, `sorted-${i}.parquet`)
     const source = `SELECT * FROM read_parquet([${files}], hive_partitioning = false) ORDER BY ${order}`
     const [part] = partsOf(await run(copySql(source, sorted, target, [])))
@@ -140,7 +142,7 @@ async function split(run: RunSql, part: Part, target: WriteTarget): Promise<read
   await rename(part.local, whole)
   for (let i = 0; i * size < Number(part.rows); i++) {
     const range = `file_row_number >= ${i * size} AND file_row_number < ${(i + 1) * size}`
-    const source = `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quoteText(whole)}, file_row_number = true, hive_partitioning = false) WHERE ${range} ORDER BY file_row_number`
+    const source = `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quoteFile(whole)}, file_row_number = true, hive_partitioning = false) WHERE ${range} ORDER BY file_row_number`
     const file = part.local.replace(/\.parquet$/, `-${String(i).padStart(6, '0')}.parquet`)
     for (const one of partsOf(await run(copySql(source, file, target, []))))
       out.push({ ...one, key: part.key, keys: part.keys })
@@ -150,7 +152,7 @@ async function split(run: RunSql, part: Part, target: WriteTarget): Promise<read
 }
 
 function copySql(rows: string, to: string, target: WriteTarget, more: readonly string[]): string {
-  const { compressionLevel, rowGroupBytes, bloomFilters } = target
+  const { compressionLevel, rowGroupBytes } = target
   const options = [
     'FORMAT parquet',
     `COMPRESSION ${target.compression}`,
@@ -159,7 +161,7 @@ function copySql(rows: string, to: string, target: WriteTarget, more: readonly s
       : []),
     `ROW_GROUP_SIZE ${target.rowGroupSize}`,
     ...(rowGroupBytes === undefined ? [] : [`ROW_GROUP_SIZE_BYTES ${rowGroupBytes}`]),
-    ...(bloomFilters === undefined ? [] : [`WRITE_BLOOM_FILTER ${bloomFilters}`]),
+    'WRITE_BLOOM_FILTER false',
     fieldIds(fileColumns(target.schema)),
     'RETURN_STATS',
     ...more,
@@ -203,7 +205,7 @@ async function partitionOf(
     else out[column.position] = partitionValue(column, text)
   }
   if (unread.length === 0) return out
-  const file = `read_parquet(${quoteText(part.local)}, hive_partitioning = false)`
+  const file = `read_parquet(${quoteFile(part.local)}, hive_partitioning = false)`
   const [row = []] = await run(`SELECT ${unread.map((one) => one.text).join(', ')} FROM ${file} LIMIT 1`)
   for (const [i, column] of unread.entries()) out[column.position] = partitionValue(column, String(row[i]))
   return out

@@ -1,6 +1,7 @@
-import type { Value } from '../../schema/index.ts'
-import { snapshotById } from '../spec/lookup.ts'
+import { locateAll, type Value } from '../../schema/index.ts'
+import { schemaById, snapshotById } from '../spec/lookup.ts'
 import type { TableMetadata } from '../spec/types.ts'
+import { distinctCounts, statisticsFor } from '../stats/table-statistics.ts'
 import { danglingDeletes } from './dangling.ts'
 import { deleteKindOf, deleteScope, knownDeletedRows, partitionIdentity } from './delete-scope.ts'
 import { type ExpireOptions, planExpiry } from './expire.ts'
@@ -65,6 +66,13 @@ export interface TableHealth {
     readonly expirable: number
   }
   readonly metadata: { readonly bytes: number | null; readonly schemas: number; readonly specs: number }
+  /** Distinct values as they were last counted at the snapshot or an ancestor of it, of columns still there; null: never. */
+  readonly statistics: {
+    readonly snapshotId: bigint
+    /** Of the snapshot itself. */
+    readonly isCurrent: boolean
+    readonly distinct: readonly { readonly column: string; readonly count: bigint }[]
+  } | null
   readonly findings: readonly Finding[]
 }
 
@@ -113,6 +121,7 @@ export function tableHealth(input: HealthInput): TableHealth {
   const facts = measure(input)
   return {
     ...facts,
+    statistics: statisticsOf(metadata, inventory.snapshotId),
     findings: findingsOf(input, facts, { ...healthThresholds, ...input.thresholds }),
     snapshotId: inventory.snapshotId,
     metadata: {
@@ -123,7 +132,22 @@ export function tableHealth(input: HealthInput): TableHealth {
   }
 }
 
-type Measured = Omit<TableHealth, 'findings' | 'snapshotId' | 'metadata'>
+function statisticsOf(metadata: TableMetadata, snapshotId: bigint | null): TableHealth['statistics'] {
+  const file = snapshotId === null ? null : statisticsFor(metadata, snapshotId)
+  if (!file) return null
+  const counts = distinctCounts(file.blobMetadata)
+  if (counts.size === 0) return null
+  return {
+    snapshotId: file.snapshotId,
+    isCurrent: file.snapshotId === snapshotId,
+    distinct: locateAll(schemaById(metadata, metadata.currentSchemaId).fields).flatMap(({ field, path }) => {
+      const count = counts.get(field.id)
+      return count === undefined ? [] : [{ column: path.join('.'), count }]
+    }),
+  }
+}
+
+type Measured = Omit<TableHealth, 'findings' | 'snapshotId' | 'metadata' | 'statistics'>
 
 function measure(input: HealthInput): Measured {
   const { metadata, inventory } = input

@@ -1,5 +1,13 @@
 import { LimnError } from '../../base/index.ts'
-import { type AvroSchema, parseJson, readAvro, StoredMap, stringifyJson, writeAvro } from '../../encoding/index.ts'
+import {
+  type AvroFile,
+  type AvroSchema,
+  parseJson,
+  readAvro,
+  StoredMap,
+  stringifyJson,
+  writeAvro,
+} from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
 import { type StorePath, storePath } from '../../storage/index.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
@@ -168,8 +176,24 @@ function orDamaged<T>(what: string, path: string, body: () => T): T {
   }
 }
 
+/**
+ * The reference implementation puts a length before a partition's value of type `fixed`, which the schema in the same
+ * file does not have; so read, every such length has to be right and every byte of a block used.
+ */
+function readEntries(bytes: Uint8Array): AvroFile {
+  try {
+    return readAvro(bytes, { deferMaps: true })
+  } catch (damage) {
+    try {
+      return readAvro(bytes, { deferMaps: true, lengthBeforeFixed: true })
+    } catch {
+      throw damage
+    }
+  }
+}
+
 function decode(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
-  const file = readAvro(bytes, { deferMaps: true })
+  const file = readEntries(bytes)
   const { schema: schemaText, 'partition-spec': specText } = file.metadata
   const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
   const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })

@@ -1,6 +1,7 @@
 import type { TableId } from '../../base/index.ts'
 import type { Schema, Value } from '../../schema/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import type { ViewCatalog } from '../view/types.ts'
 
 /**
  * The Iceberg metadata model: camelCase here, the specification's spelling on the wire. Ids are bigint; an absent or
@@ -272,9 +273,24 @@ export interface CatalogCapabilities {
   readonly snapshotRead: boolean
 }
 
+/** Names of tables in a catalog, taken away or changed; no file is touched. `catalog/` implements it. */
+export interface TableNames {
+  /** Takes a table's name away if it still stands for this metadata file. False: it does not, or there is no such table. */
+  drop(table: TableId, metadataLocation: StorePath, options?: { readonly signal?: AbortSignal }): Promise<boolean>
+  /**
+   * Gives a table another name, whatever others commit to it meanwhile. False: there is no such table. Throws
+   * `usage/table-exists` when a table or view has the new name.
+   */
+  rename(from: TableId, to: TableId, options?: { readonly signal?: AbortSignal }): Promise<boolean>
+}
+
 /** The catalog port. `catalog/` implements it. */
 export interface Catalog {
   readonly capabilities: CatalogCapabilities
+  /** Absent: the catalog holds no views. */
+  readonly views?: ViewCatalog
+  /** Absent: names of tables stay as they are, as within a run or a transaction. */
+  readonly names?: TableNames
   /** Every table, in byte order of ids. */
   listTables(options?: { readonly signal?: AbortSignal }): Promise<readonly TableId[]>
   /** Null for a table that does not exist. */
@@ -290,4 +306,13 @@ export interface Catalog {
     changes: readonly TableCommit[],
     options: { readonly timestampMs: number; readonly signal?: AbortSignal },
   ): Promise<CommitOutcome>
+  /**
+   * Gives a name to a metadata file that is there already: the table goes on from it, and nothing is written. Null: the
+   * name is taken, and nothing has changed.
+   */
+  registerTable(
+    table: TableId,
+    metadataLocation: StorePath,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<LoadedTable | null>
 }

@@ -99,15 +99,19 @@ function readWith(reader: TokenReader, at: Position): Statement {
 }
 
 function readShow(reader: TokenReader, at: Position): Show {
-  switch (reader.oneOf('TABLES', 'TBLPROPERTIES', 'CREATE', 'COLUMNS')) {
-    case 'TABLES': {
+  const word = reader.oneOf('TABLES', 'VIEWS', 'TBLPROPERTIES', 'CREATE', 'COLUMNS')
+  switch (word) {
+    case 'TABLES':
+    case 'VIEWS': {
       const within = reader.accept('IN') || reader.accept('FROM')
-      return { kind: 'show', at, what: { kind: 'tables', namespace: within ? reader.name('a namespace') : null } }
+      const namespace = within ? reader.name('a namespace') : null
+      return { kind: 'show', at, what: { kind: word === 'VIEWS' ? 'views' : 'tables', namespace } }
     }
     case 'TBLPROPERTIES':
       return { kind: 'show', at, what: { kind: 'properties', table: reader.path('a table') } }
     case 'CREATE':
-      reader.expect('TABLE')
+      if (reader.oneOf('TABLE', 'VIEW') === 'VIEW')
+        return { kind: 'show', at, what: { kind: 'createView', view: reader.path('a view') } }
       return { kind: 'show', at, what: { kind: 'createTable', table: reader.path('a table') } }
     case 'COLUMNS':
       if (!reader.accept('FROM')) reader.expect('IN')
@@ -115,13 +119,13 @@ function readShow(reader: TokenReader, at: Position): Show {
   }
 }
 
-/** `DESCRIBE [TABLE] t` tells a table's columns, `DESCRIBE SELECT …` (DuckDB's) a query's. */
+/** `DESCRIBE [TABLE | VIEW] t` tells a table's columns or a view's, `DESCRIBE SELECT …` (DuckDB's) a query's. */
 function readDescribe(reader: TokenReader, at: Position): Show | Query {
   if (['SELECT', 'WITH', 'FROM', 'VALUES', '('].some((word) => reader.looks(word))) {
     reader.skip(-1)
     return readQuery(reader, at)
   }
-  reader.accept('TABLE')
+  if (!reader.accept('TABLE')) reader.accept('VIEW')
   return { kind: 'show', at, what: { kind: 'columns', table: reader.path('a table') } }
 }
 

@@ -268,5 +268,9 @@ function printShow(statement: Show): string {
       return `SHOW TBLPROPERTIES ${printPath(what.table)}`
     case 'createTable':
       return `SHOW CREATE TABLE ${printPath(what.table)}`
+    case 'views':
+      return `SHOW VIEWS${what.namespace ? ` IN ${printName(what.namespace)}` : ''}`
+    case 'createView':
+      return `SHOW CREATE VIEW ${printPath(what.view)}`
   }
 }

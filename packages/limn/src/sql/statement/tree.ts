@@ -344,6 +344,8 @@ export interface Show {
     | { readonly kind: 'columns'; readonly table: Path }
     | { readonly kind: 'properties'; readonly table: Path }
     | { readonly kind: 'createTable'; readonly table: Path }
+    | { readonly kind: 'views'; readonly namespace: Name | null }
+    | { readonly kind: 'createView'; readonly view: Path }
 }
 
 export interface Call {

@@ -105,10 +105,12 @@ async function health(input: Maintaining, invocation: Invocation): Promise<void>
   const { context, common, live } = await maintenanceOf(input, invocation)
   const found = await healthOf(context, input.table, { live, ...given({ branch: common.branch }) })
   if (invocation.io.json) {
-    report(invocation, { table: input.table, ...found, snapshotId: idText(found.snapshotId) }, [])
+    const counted = found.statistics
+    const statistics = counted && { ...counted, snapshotId: String(counted.snapshotId) }
+    report(invocation, { table: input.table, ...found, snapshotId: idText(found.snapshotId), statistics }, [])
     return
   }
-  const { files, deletes, partitions, manifests, snapshots } = found
+  const { files, deletes, partitions, manifests, snapshots, statistics } = found
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`
   const facts: readonly (readonly [string, string])[] = [
     ['data files', `${formatCount(files.count)}, ${formatBytes(files.bytes)}, ${counted(files.rows, 'row')}`],
@@ -125,6 +127,14 @@ async function health(input: Maintaining, invocation: Invocation): Promise<void>
     ['partitions', `${formatCount(partitions.count)}, the largest ${partitions.skew.toFixed(1)} times the mean`],
     ['manifests', `${formatCount(manifests.count)}, ${formatBytes(manifests.bytes)}`],
     ['snapshots', `${formatCount(snapshots.count)}, ${formatCount(snapshots.expirable)} past their retention`],
+    ...(statistics
+      ? ([
+          [
+            'distinct values',
+            `${statistics.distinct.map(({ column, count }) => `${column} ${formatCount(Number(count))}`).join(', ')}${statistics.isCurrent ? '' : ' (counted at an earlier snapshot)'}`,
+          ],
+        ] as const)
+      : []),
   ]
   invocation.io.out(formatTable(['what', 'how much'], facts, invocation.io.width))
   if (found.findings.length === 0) invocation.io.out('\nNothing to do.')

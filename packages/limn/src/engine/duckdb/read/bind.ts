@@ -4,7 +4,7 @@ import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
 import type { AvroFiles } from './avro.ts'
-import { type EqualityJoin, loadEqualityDeletes } from './equality.ts'
+import { type EqualityDeletes, type EqualityJoin, loadEqualityDeletes } from './equality.ts'
 import { type FileFacts, fileFacts } from './file-facts.ts'
 import type { Footers } from './footers.ts'
 import { fileListText, inner, namesApart, partsOf, type ScanFile, type ScanPart } from './parts.ts'
@@ -140,7 +140,7 @@ async function selectsOf(binder: Binder, table: BoundTable): Promise<readonly st
   const positions = await loadPositions(binder, parts)
   const selects: string[] = []
   for (const [i, part] of parts.entries())
-    selects.push(await selectOf(binder, table, part, positions[i] ?? null, equality.joins))
+    selects.push(await selectOf(binder, table, part, positions[i] ?? null, equality))
   return selects
 }
 
@@ -163,12 +163,12 @@ async function selectOf(
   table: BoundTable,
   part: ScanPart<BoundFile>,
   positions: string | null,
-  equality: readonly EqualityJoin[],
+  equality: EqualityDeletes,
 ): Promise<string> {
   const names = viewNames(table)
   const joins = joinsOf(
     part.files.flatMap((file) => file.deletes ?? []),
-    equality,
+    equality.joins,
   )
   if (joins.length === 0 && positions === null && !table.metadataColumns) {
     // Key columns of equality deletes that are no columns of the table are read for other files alone.
@@ -179,7 +179,7 @@ async function selectOf(
   }
   const perFile = table.metadataColumns === true || joins.some((join) => !join.appliesToAll(part.files))
   const variables: string[] = []
-  const facts = fileFacts(perFile ? part.files : [], (value) => binder.variable(value, variables))
+  const facts = fileFacts(perFile ? part.files : [], equality.scopes, (value) => binder.variable(value, variables))
   for (const statement of variables) await binder.run(statement)
   const columns = part.columns.map(({ field, sql }) => `${sql} AS ${inner(field.id)}`)
   const from = [

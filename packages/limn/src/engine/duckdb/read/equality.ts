@@ -18,25 +18,32 @@ export interface EqualityJoin {
   antiJoin(alias: string, files: readonly BoundFile[], facts: FileFacts): string
 }
 
+export interface EqualityDeletes {
+  /** The top-level fields that hold key columns. */
+  readonly fields: readonly Field[]
+  readonly joins: readonly EqualityJoin[]
+  /** The partitions that deletes are scoped by, numbered: a number is joined faster than a text. */
+  readonly scopes: ReadonlyMap<string, number>
+}
+
 /**
  * Loads the equality deletes of a table: for each set of key columns, and apart for those that apply in every partition, a
  * table of distinct keys with the highest sequence number that deletes them. A key that is null deletes nulls.
  */
-export async function loadEqualityDeletes(
-  binder: Binder,
-  table: BoundTable,
-): Promise<{ readonly fields: readonly Field[]; readonly joins: readonly EqualityJoin[] }> {
+export async function loadEqualityDeletes(binder: Binder, table: BoundTable): Promise<EqualityDeletes> {
   const all = new Set<EqualityFile>()
   for (const file of table.files) for (const one of file.deletes ?? []) if (one.kind === 'equality') all.add(one)
+  const scopes = new Map<string, number>()
+  for (const { scope } of all) if (scope !== null && !scopes.has(scope)) scopes.set(scope, scopes.size)
   const sets = Map.groupBy(all, (one) => `${one.equalityIds.join()} ${one.scope === null ? 'everywhere' : 'scoped'}`)
   const fields = new Map<number, Field>()
   const joins: EqualityJoin[] = []
   for (const files of sets.values()) {
     const keys = (files[0]?.equalityIds ?? []).map((id) => keyOf(table, id))
     for (const key of keys) fields.set(key.top.id, key.top)
-    joins.push(await load(binder, table, files, keys))
+    joins.push(await load(binder, table, files, keys, scopes))
   }
-  return { fields: [...fields.values()], joins }
+  return { fields: [...fields.values()], joins, scopes }
 }
 
 /** A key column: the top-level field it stands in, and how it is taken out of what a part yields. */
@@ -82,12 +89,14 @@ async function load(
   table: BoundTable,
   files: readonly EqualityFile[],
   keys: readonly Key[],
+  scopeNumbers: EqualityDeletes['scopes'],
 ): Promise<EqualityJoin> {
   const tops = [...new Map(keys.map((key) => [key.top.id, key.top])).values()]
   const scoped = files.some((file) => file.scope !== null)
   const { sql } = await binder.table()
   const selects: string[] = []
-  for (const part of await binder.parts(files, tops, table.nameMapping)) selects.push(await keysSql(binder, part, keys))
+  for (const part of await binder.parts(files, tops, table.nameMapping))
+    selects.push(await keysSql(binder, part, keys, scopeNumbers))
   const names = keys.map((_key, i) => `k${i}`)
   await binder.run(
     `CREATE TABLE ${sql} AS SELECT ${[...names, 'scope'].join(', ')}, max(q) AS q
@@ -99,36 +108,39 @@ async function load(
   const [mayBeNull = []] = reader.getRows()
   const lowest = lowestOf(files)
   const scopes = new Set(files.map((file) => file.scope))
-  const appliesToAll = (data: readonly BoundFile[]) =>
-    data.every(
-      (file) =>
-        (file.dataSequenceNumber ?? 0n) < lowest && (!scoped || (scopes.size === 1 && scopes.has(file.scope ?? ''))),
-    )
+  const inEveryScope = (data: readonly BoundFile[]) =>
+    !scoped || (scopes.size === 1 && data.every((file) => scopes.has(file.scope ?? '')))
+  const afterAll = (data: readonly BoundFile[]) => data.every((file) => (file.dataSequenceNumber ?? 0n) < lowest)
   return {
     table: sql,
     files: new Set(files),
-    appliesToAll,
+    appliesToAll: (data) => afterAll(data) && inEveryScope(data),
     antiJoin(alias, data, facts) {
       // Equality is the faster join, and the same where no null is deleted.
       const equals = (i: number) => (mayBeNull[i] === false ? '=' : 'IS NOT DISTINCT FROM')
       const same = keys.map((key, i) => `${alias}.k${i} ${equals(i)} ${key.of('x')}`)
-      const applies = appliesToAll(data)
-        ? []
-        : [`${alias}.q > ${facts.sequence}`, ...(scoped ? [`${alias}.scope = ${facts.scope}`] : [])]
-      return `ANTI JOIN ${sql} ${alias} ON ${[...same, ...applies].join(' AND ')}`
+      if (!inEveryScope(data)) same.push(`${alias}.scope = ${facts.scope}`)
+      if (!afterAll(data)) same.push(`${alias}.q > ${facts.sequence}`)
+      return `ANTI JOIN ${sql} ${alias} ON ${same.join(' AND ')}`
     },
   }
 }
 
 /** The keys that some delete files of one shape hold, with scope and sequence number of each. */
-async function keysSql(binder: Binder, part: ScanPart<EqualityFile>, keys: readonly Key[]): Promise<string> {
+async function keysSql(
+  binder: Binder,
+  part: ScanPart<EqualityFile>,
+  keys: readonly Key[],
+  scopes: EqualityDeletes['scopes'],
+): Promise<string> {
   const { sql: about } = await binder.table()
-  await binder.run(`CREATE TABLE ${about} (i UBIGINT, scope VARCHAR, q BIGINT)`)
+  await binder.run(`CREATE TABLE ${about} (i UBIGINT, scope INTEGER, q BIGINT)`)
   for (let at = 0; at < part.files.length; at += 1000) {
     const rows = part.files
       .slice(at, at + 1000)
       .map(
-        (file, k) => `(${at + k}, ${file.scope === null ? 'NULL' : quoteText(file.scope)}, ${file.dataSequenceNumber})`,
+        (file, k) =>
+          `(${at + k}, ${file.scope === null ? 'NULL' : scopes.get(file.scope)}, ${file.dataSequenceNumber})`,
       )
     await binder.run(`INSERT INTO ${about} VALUES ${rows.join(', ')}`)
   }

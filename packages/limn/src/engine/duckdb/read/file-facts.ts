@@ -8,6 +8,7 @@ export interface FileFacts {
   /** The id of the file's first row; null where rows have none. */
   readonly rowId: string
   readonly sequence: string
+  /** The number of the partition; null where no equality delete is scoped by it. */
   readonly scope: string
 }
 
@@ -19,9 +20,13 @@ const listedMax = 100
 
 /**
  * Looked up in lists, not joined: the planner would take a join with a few files for a few rows, and build its hash tables
- * on the wrong side. A fact that all files share is a constant.
+ * on the wrong side. A fact that all files share is a constant. `scopes` numbers the partitions that equality deletes name.
  */
-export function fileFacts(files: readonly BoundFile[], setVariable: SetVariable): FileFacts {
+export function fileFacts(
+  files: readonly BoundFile[],
+  scopes: ReadonlyMap<string, number>,
+  setVariable: SetVariable,
+): FileFacts {
   const lookUp = (type: string, of: (file: BoundFile) => string | null) => {
     const values = files.map((file) => of(file) ?? 'NULL')
     const [first = 'NULL'] = values
@@ -29,13 +34,13 @@ export function fileFacts(files: readonly BoundFile[], setVariable: SetVariable)
     const list = `[${values.join(', ')}]::${type}[]`
     return `(${values.length > listedMax ? setVariable(list) : list})[x.file_index::BIGINT + 1]`
   }
-  const text = (value: string | undefined) => (value === undefined ? null : quoteText(value))
-  const long = (value: bigint | undefined) => (value === undefined ? null : String(value))
+  const numbered = (scope: string | undefined) => (scope === undefined ? undefined : scopes.get(scope))
+  const long = (value: bigint | number | undefined) => (value === undefined ? null : String(value))
   return {
     path: lookUp('VARCHAR', (file) => quoteText(file.path ?? file.local)),
     spec: lookUp('INTEGER', (file) => (file.specId === undefined ? null : String(file.specId))),
     rowId: lookUp('BIGINT', (file) => long(file.firstRowId)),
     sequence: lookUp('BIGINT', (file) => long(file.dataSequenceNumber)),
-    scope: lookUp('VARCHAR', (file) => text(file.scope)),
+    scope: lookUp('INTEGER', (file) => long(numbered(file.scope))),
   }
 }

@@ -1,6 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { quoteText } from '../../../sql/index.ts'
+import { quoteFile } from '../../../sql/index.ts'
+import { refuseDeepSchema } from './damage.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
+
+/** Footers that one query reads: it holds a row for each column of each file. */
+const filesAtOnce = 1000
 
 /** The columns of Parquet files, from their footers. Table files never change, so what was read is kept. */
 export class Footers {
@@ -26,7 +30,20 @@ export class Footers {
     }
     if (asked.size === 0) return found
     if (this.known.size + asked.size > this.max) this.known.clear()
-    const reader = await connection.runAndReadAll(footerSql([...asked.keys()]))
+    const locals = [...asked.keys()]
+    for (let at = 0; at < locals.length; at += filesAtOnce)
+      await this.read(connection, locals.slice(at, at + filesAtOnce), asked, found)
+    return found
+  }
+
+  private async read(
+    connection: DuckDBConnection,
+    files: readonly string[],
+    asked: ReadonlyMap<string, boolean>,
+    found: Map<string, FooterSchema>,
+  ): Promise<void> {
+    await eachOf(files, (local) => refuseDeepSchema({ local }))
+    const reader = await connection.runAndReadAll(footerSql(files))
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
       for (const local of locals) {
@@ -35,7 +52,6 @@ export class Footers {
         if (asked.get(local)) this.known.set(local, own)
       }
     }
-    return found
   }
 
   /**
@@ -44,7 +60,7 @@ export class Footers {
    */
   private async withVariants(connection: DuckDBConnection, local: string, schema: FooterSchema): Promise<FooterSchema> {
     const reader = await connection.runAndReadAll(
-      `DESCRIBE SELECT * FROM read_parquet([${quoteText(local)}], hive_partitioning = false)`,
+      `DESCRIBE SELECT * FROM read_parquet([${quoteFile(local)}], hive_partitioning = false)`,
     )
     const types = reader.getRowsJson().map((row) => String(row[1]))
     const annotated = schema.columns.map((column, i) => mightHoldVariant(column) && /\bVARIANT\b/.test(types[i] ?? ''))
@@ -80,10 +96,15 @@ export interface FooterSchema {
   readonly zonedNanos: boolean
 }
 
+/** A few at a time. */
+async function eachOf(locals: readonly string[], check: (local: string) => Promise<void>): Promise<void> {
+  for (let at = 0; at < locals.length; at += 32) await Promise.all(locals.slice(at, at + 32).map(check))
+}
+
 function footerSql(files: readonly string[]): string {
   const row =
     '{n: name, i: field_id, t: duckdb_type, c: num_children, r: repetition_type, v: converted_type, l: logical_type}'
-  const list = `[${files.map(quoteText).join(', ')}]`
+  const list = `[${files.map(quoteFile).join(', ')}]`
   return `SELECT s, list(file_name) FROM (
     SELECT file_name, list(${row} ORDER BY column_id) AS s FROM parquet_schema(${list}) GROUP BY file_name) GROUP BY s`
 }

@@ -1,6 +1,7 @@
+import { LimnError } from '../../../base/index.ts'
 import type { NameMapping } from '../../../iceberg/index.ts'
 import type { Field, Value } from '../../../schema/index.ts'
-import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
+import { quoteFile, quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { FooterSchema } from './footers.ts'
 import { mapNames, numberByPosition, type PhysicalColumn } from './physical.ts'
 import { duckTypeOf, type Projection, projectionOf } from './project.ts'
@@ -11,6 +12,8 @@ export interface ScanFile {
   /** Default `parquet`. */
   readonly format?: 'parquet' | 'avro'
   readonly constants?: ReadonlyMap<number, Value | null>
+  /** Rows, where known. */
+  readonly recordCount?: bigint
 }
 
 /**
@@ -29,7 +32,7 @@ export interface ScanPart<F extends ScanFile> {
 export type FileList = (files: readonly string[]) => string
 
 export function fileListText(files: readonly string[]): string {
-  return `[${files.map(quoteText).join(', ')}]`
+  return `[${files.map(quoteFile).join(', ')}]`
 }
 
 /** The column a field has within a part. */
@@ -63,7 +66,7 @@ export function partsOf<F extends ScanFile>(
     if (!footer) throw new RangeError(`the footer of ${file.local} was not read`)
     let resolved = memo.get(footer)
     if (!resolved) {
-      resolved = resolve(footer, fields, mapping)
+      resolved = inFile(file, () => resolve(footer, fields, mapping))
       memo.set(footer, resolved)
     }
     if (resolved.lacks.some((id) => file.constants?.has(id))) resolved = withConstants(footer, fields, mapping, file)
@@ -73,6 +76,22 @@ export function partsOf<F extends ScanFile>(
     else groups.set(key, { resolved, files: [file] })
   }
   return [...groups.values()].map((group) => partOf(group.resolved, group.files, fields, layout))
+}
+
+/** An error about "a data file" says which. */
+function inFile<T>(file: ScanFile, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof LimnError)) throw error
+    const { kind, notDone, remedy } = error
+    throw new LimnError(kind, {
+      message: error.message.replace('a data file', `the data file ${file.local}`),
+      ...(notDone === undefined ? {} : { notDone }),
+      ...(remedy === undefined ? {} : { remedy }),
+      cause: error,
+    })
+  }
 }
 
 interface Resolved {
@@ -153,8 +172,21 @@ function partOf<F extends ScanFile>(
   fields: readonly Field[],
   { listOf, localOf }: Layout<F>,
 ): ScanPart<F> {
-  const list = listOf(files.map(localOf))
+  const list = `${listOf(files.map(localOf))}${cardinality(files)}`
   return resolved.byId ? partById(resolved, files, fields, list) : partByName(resolved, files, fields, list)
+}
+
+/**
+ * How many rows there are, for the planner: it does not open files that it reads by a schema, takes each for a thousand
+ * rows, and then builds the hash table of a join on the larger side.
+ */
+function cardinality(files: readonly ScanFile[]): string {
+  let rows = 0n
+  for (const { recordCount } of files) {
+    if (recordCount === undefined) return ''
+    rows += recordCount
+  }
+  return rows > 0n ? `, explicit_cardinality = ${rows}` : ''
 }
 
 function partById<F extends ScanFile>(

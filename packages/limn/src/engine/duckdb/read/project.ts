@@ -131,10 +131,13 @@ function sameIds(wanted: Type, stored: PhysicalType): boolean {
   }
 }
 
+/**
+ * FLOAT is not among them: DuckDB takes a filter to the file by casting its constant to the file's type, so that a double
+ * would be found equal to the float nearest to it.
+ */
 const widening: Readonly<Record<string, readonly string[]>> = {
   INTEGER: ['TINYINT', 'SMALLINT', 'UTINYINT', 'USMALLINT'],
   BIGINT: ['TINYINT', 'SMALLINT', 'INTEGER', 'UTINYINT', 'USMALLINT', 'UINTEGER'],
-  DOUBLE: ['FLOAT'],
 }
 
 function isPlainLeaf(wanted: Type, stored: string): boolean {

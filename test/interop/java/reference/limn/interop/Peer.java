@@ -18,8 +18,22 @@ public final class Peer {
         return Reading.read(Tables.open(request), request);
       case "write":
         return Writing.write(request);
+      case "statistics":
+        return Statistics.read(Tables.open(request), request);
+      case "bloom":
+        return BloomFilters.probe(request);
       case "list":
         return Tables.list(request);
+      case "readView":
+        return Views.read(request);
+      case "parseView":
+        return Views.parse(request);
+      case "listViews":
+        return Views.list(request);
+      case "writeView":
+        return Views.write(request);
+      case "alterView":
+        return Views.alter(request);
       default:
         throw new IllegalArgumentException("unknown request: " + op);
     }
