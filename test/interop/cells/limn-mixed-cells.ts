@@ -262,8 +262,9 @@ const valued: readonly LimnCell[] = [
   ...each('upserts by a key of every type', async (writer, version) => {
     await writer.create(wide.schema, { version, properties: onRead })
     await writer.append(wide.rows)
-    // Floats cannot be keys; every other column is one.
-    const names = wide.schema.fields.map((field) => field.name).filter((name) => name !== 'f' && name !== 'd')
+    // Floats cannot be keys. Of `fixed` ones the reference implementation's reader keeps the last in place of each.
+    const keyless = ['f', 'd', 'four']
+    const names = wide.schema.fields.map((field) => field.name).filter((name) => !keyless.includes(name))
     await writer.upsert(wide.rows.slice(0, 4), names, { deleteWhen: 'id = 2' })
     writer.ends(without(wide.rows, 2))
   }),
