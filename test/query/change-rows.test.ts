@@ -103,6 +103,18 @@ describe.each(everyWay)('%s in version %i', (mode, version) => {
 
   it('changes a branch and leaves main alone', async () => {
     await using made = await lab(mode, version)
+    await made.run('ALTER TABLE a.t CREATE BRANCH try')
+    for (const statement of [
+      'INSERT INTO a.t.branch_tyr (id) VALUES (4)',
+      'UPDATE a.t.branch_tyr SET n = 7',
+      'DELETE FROM a.t.branch_tyr',
+      'TRUNCATE TABLE a.t.branch_tyr',
+      'MERGE INTO a.t.branch_tyr USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE',
+    ])
+      await expect(made.run(statement)).rejects.toMatchObject({
+        kind: 'usage/unknown-ref',
+        remedy: 'Did you mean a.t.branch_try?',
+      })
     await made.run('UPDATE a.t.branch_try SET n = 7')
     await made.run('MERGE INTO a.t.branch_try USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE')
     expect(await made.rows('SELECT id, n FROM a.t.branch_try ORDER BY id')).toEqual([

@@ -126,7 +126,11 @@ export class Arguments {
 
   private async cell(name: string, sql: string): Promise<unknown> {
     await using session = await this.context.engine.session([], { signal: this.context.signal })
-    const { rows } = await session.rows(`SELECT ${sql}`)
+    const { rows } = await session.rows(`SELECT ${sql}`).catch((error: unknown) => {
+      if (!(error instanceof LimnError) || error.kind === 'interrupted') throw error
+      const given = this.values.get(name)?.text ?? ''
+      throw this.wrong(`is given ${name} => ${given}`, `${error.message} Write a value of the parameter's type.`)
+    })
     const cell = rows[0]?.[0]
     if (cell === null || cell === undefined) throw this.wrong(`is given null for ${name}`, 'Write a value.')
     return cell

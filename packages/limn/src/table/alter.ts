@@ -1,5 +1,6 @@
 import { LimnError, randomUuid, type TableId } from '../base/index.ts'
 import {
+  currentSchema,
   type Evolution,
   type EvolveOptions,
   evolveTable,
@@ -8,6 +9,7 @@ import {
 } from '../iceberg/index.ts'
 import { committed } from './commit.ts'
 import type { TableContext } from './context.ts'
+import { requireUsableProperties } from './write.ts'
 
 /** Changes of metadata are tried this often; each attempt judges them anew by the table as it then is. */
 const attemptsMax = 10
@@ -31,7 +33,11 @@ export function alterTable(
   options: Omit<EvolveOptions, 'tableUuid'> = {},
 ): Promise<Altered> {
   const tableUuid = randomUuid(context.randomness)
-  return changeMetadata(context, table, ({ metadata }) => evolveTable(metadata, changes, { ...options, tableUuid }))
+  return changeMetadata(context, table, ({ metadata }) => {
+    for (const change of changes)
+      if (change.kind === 'set-properties') requireUsableProperties(currentSchema(metadata), change.properties)
+    return evolveTable(metadata, changes, { ...options, tableUuid })
+  })
 }
 
 /** Loads, decides and commits until no other commit comes between. A decision without updates commits nothing. */

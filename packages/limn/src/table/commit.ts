@@ -135,6 +135,12 @@ export function committed(outcome: CommitOutcome, table: TableId): ReadonlyMap<T
     case 'committed':
       return outcome.metadata
     case 'conflict':
+      if (outcome.requirement.type === 'assert-create')
+        throw new LimnError('catalog/conflict', {
+          message: `${outcome.table} exists already.`,
+          notDone: 'Nothing was committed.',
+          remedy: 'Choose another name, or replace the table.',
+        })
       throw conflict(outcome.table, `a requirement failed (${outcome.requirement.type})`)
     case 'unknown':
       throw unknownOutcome(table, outcome.cause)

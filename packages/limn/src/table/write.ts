@@ -70,7 +70,8 @@ export function writeLocal(
 
 /**
  * Writes the rows of a query as data files of a table and returns them, in order; durable, and part of no snapshot yet.
- * Rows are cast to the table's types. Throws `source/schema` when a required column is null, before anything is put.
+ * Rows are cast to the table's types. Throws `source/schema` when the query lacks a column, and when a required one is
+ * null, before anything is put.
  */
 export async function writeRows(
   context: TableContext,
@@ -84,7 +85,24 @@ export async function writeRows(
   requireNamesApart(schema)
   const kept = options.lineage ? { ...schema, fields: [...schema.fields, ...lineageFields] } : schema
   const target = { ...targetOf({ ...layout, schema: kept }, folder), requireValues: true }
-  return putFiles(context, layout, await session.write(sql, target))
+  const written = await session.write(sql, target).catch(async (error: unknown) => {
+    throw (await missingColumns(session, sql, kept)) ?? error
+  })
+  return putFiles(context, layout, written)
+}
+
+/** Says which columns a query lacks, as the reason why it could not be written; null where it has them all. */
+async function missingColumns(session: Session, sql: string, { fields }: Schema): Promise<LimnError | null> {
+  const described = await session.rows(`DESCRIBE ${sql}`).catch(() => null)
+  if (!described) return null
+  const has = new Set(described.rows.map(([name]) => String(name).toLowerCase()))
+  const missing = fields.filter((field) => !has.has(field.name.toLowerCase()))
+  if (missing.length === 0) return null
+  return new LimnError('source/schema', {
+    message: `The query lacks columns of the table: ${missing.map((field) => field.name).join(', ')}.`,
+    notDone: 'Nothing was written.',
+    remedy: 'Let it put out every column of the table, by name; NULL where there is no value.',
+  })
 }
 
 /** DuckDB does not tell names by case: one of two such columns would be written with the values of the other. */
@@ -128,6 +146,26 @@ function targetOf(layout: Layout, folder: string): WriteTarget {
     distribution: distributionOf(properties['write.distribution-mode']),
     metrics: metricsModes(properties, schema, sortOrder?.fields.map((field) => field.sourceId) ?? []),
   }
+}
+
+const modes = ['copy-on-write', 'merge-on-read'] as const
+const levels = ['serializable', 'snapshot'] as const
+
+/**
+ * Throws `usage/argument` for a property that limn reads and cannot make sense of. Asked when properties are set: found out
+ * by the next writer, the mistake would stop everyone's writes, or silently mean the default.
+ */
+export function requireUsableProperties(schema: Schema, properties: Readonly<Record<string, string>>): void {
+  targetOf({ location: '', schema, spec: { specId: 0, fields: [] }, properties }, '')
+  for (const operation of ['delete', 'update', 'merge']) {
+    requireOneOf(properties, `write.${operation}.mode`, modes)
+    requireOneOf(properties, `write.${operation}.isolation-level`, levels)
+  }
+}
+
+function requireOneOf(properties: Readonly<Record<string, string>>, name: string, words: readonly string[]): void {
+  const value = properties[name]
+  if (value !== undefined && !words.includes(value)) throw badProperty(name, value, words.join(' or '))
 }
 
 const codecs: Readonly<Record<string, Compression>> = {
