@@ -149,6 +149,8 @@ describe('ALTER TABLE', () => {
     ["'write.merge.isolation-level' = 'strict'", /isolation-level is "strict"/],
     ["'write.target-file-size-bytes' = 'huge'", /target-file-size-bytes is "huge"/],
     ["'write.parquet.compression-codec' = 'zip'", /compression-codec is "zip"/],
+    ["'gc.enabled' = 'flase'", /gc.enabled is "flase"/],
+    ["'history.expire.max-snapshot-age-ms' = 'soon'", /max-snapshot-age-ms is "soon"/],
   ])('sets no property that writers could not make sense of: %s', async (property, message) => {
     await using made = await lab()
     await made.run('CREATE TABLE a.t (id INT)')

@@ -150,6 +150,19 @@ function targetOf(layout: Layout, folder: string): WriteTarget {
 
 const modes = ['copy-on-write', 'merge-on-read'] as const
 const levels = ['serializable', 'snapshot'] as const
+/** A mistyped `false` would mean true: of the first, that files are deleted. */
+const switches = ['gc.enabled', 'commit.manifest-merge.enabled']
+const numbers = [
+  'commit.retry.num-retries',
+  'commit.retry.min-wait-ms',
+  'commit.retry.max-wait-ms',
+  'commit.retry.total-timeout-ms',
+  'commit.manifest.target-size-bytes',
+  'commit.manifest.min-count-to-merge',
+  'history.expire.max-snapshot-age-ms',
+  'history.expire.min-snapshots-to-keep',
+  'history.expire.max-ref-age-ms',
+]
 
 /**
  * Throws `usage/argument` for a property that limn reads and cannot make sense of. Asked when properties are set: found out
@@ -160,6 +173,16 @@ export function requireUsableProperties(schema: Schema, properties: Readonly<Rec
   for (const operation of ['delete', 'update', 'merge']) {
     requireOneOf(properties, `write.${operation}.mode`, modes)
     requireOneOf(properties, `write.${operation}.isolation-level`, levels)
+  }
+  for (const name of switches) {
+    const value = properties[name]
+    if (value !== undefined && !['true', 'false'].includes(value.toLowerCase()))
+      throw badProperty(name, value, 'true or false')
+  }
+  for (const name of numbers) {
+    const value = properties[name]
+    if (value !== undefined && !(Number.isSafeInteger(Number(value)) && Number(value) >= 0 && value.trim() !== ''))
+      throw badProperty(name, value, 'a whole number, 0 or more')
   }
 }
 
