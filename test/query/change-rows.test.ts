@@ -126,6 +126,17 @@ describe.each(everyWay)('%s in version %i', (mode, version) => {
     expect(await made.rows('SELECT count(*) FROM a.t')).toEqual([[3n]])
   })
 
+  it.each([
+    ['DELETE FROM a.t WHERE nope = 1', '(line 1, column 23)'],
+    ['DELETE FROM a.t WHERE id =', '(line 1, column 27)'],
+    ['DELETE FROM a.t\nWHERE id = 1 AND\n  nope = 1', '(line 3, column 3)'],
+    ['UPDATE a.t SET n = nope', '(line 1, column 20)'],
+    ['UPDATE a.t SET n = 1 WHERE id = 1 AND nope', '(line 1, column 39)'],
+  ])('tells the place in the statement: %s', async (statement, place) => {
+    await using made = await lab(mode, version)
+    await expect(made.run(statement)).rejects.toMatchObject({ message: expect.stringContaining(place) })
+  })
+
   it('names the key of a merge that is ambiguous, and leaves nothing behind of values that do not fit', async () => {
     await using made = await lab(mode, version)
     const before = await made.snapshots('a.t')

@@ -63,7 +63,7 @@ export async function unknownTable(context: TableContext, table: TableId): Promi
       message: `${table} is a view: it has no rows, no versions and no shape of its own.`,
       notDone: 'Nothing was run.',
       remedy:
-        'Name a table that it reads. A view is read by SELECT and changed by CREATE OR REPLACE VIEW and ALTER VIEW.',
+        'Name a table that it reads. A view is read by SELECT, and changed by CREATE OR REPLACE, ALTER and DROP VIEW.',
     })
   const close = nearest(table, [...(await context.catalog.listTables({ signal })), ...views])
   return new LimnError('usage/unknown-table', {
