@@ -110,10 +110,12 @@ describe('CALL', () => {
         kind: 'usage/argument',
         message: `The procedure expire_snapshots is given ${given}.`,
       })
-    await expect(made.run("CALL system.rewrite_data_files(table => 'a.t', where => 'nope = 1')")).rejects.toMatchObject({
-      kind: 'sql/unknown-column',
-      message: expect.stringContaining('(line 1, column 1)'),
-    })
+    await expect(made.run("CALL system.rewrite_data_files(table => 'a.t', where => 'nope = 1')")).rejects.toMatchObject(
+      {
+        kind: 'sql/unknown-column',
+        message: expect.stringContaining('(line 1, column 1)'),
+      },
+    )
   })
 
   it('moves no table that a dataset owns', async () => {

@@ -77,7 +77,7 @@ export async function runDropView(
 ): Promise<StatementResult> {
   const view = tableOf(statement.view, owner)
   if (await dropView(context, view)) return altered(view, 'dropped')
-  await requireNoTable(context, view)
+  await requireView(context, view)
   if (!statement.ifExists) await loadView(context, view)
   return altered(view, 'unchanged')
 }
@@ -145,13 +145,27 @@ function alteredFrom(before: LoadedView, after: LoadedView): StatementResult {
 async function viewOrNoTable(context: TableContext, view: TableId): Promise<LoadedView> {
   const found = await findView(context, view)
   if (found) return found
-  await requireNoTable(context, view)
+  await requireView(context, view)
   return loadView(context, view)
 }
 
 /** Throws where a table has a view's name. */
 async function requireNoTable(context: TableContext, view: TableId): Promise<void> {
-  if ((await context.catalog.loadTables([view], { signal: context.signal })).get(view)) throw nameTaken(view, 'table')
+  if (await isTable(context, view)) throw nameTaken(view, 'table')
+}
+
+/** Throws where a statement about a view names a table. */
+async function requireView(context: TableContext, view: TableId): Promise<void> {
+  if (!(await isTable(context, view))) return
+  throw new LimnError('usage/table-exists', {
+    message: `${view} is a table, not a view.`,
+    notDone: 'Nothing was run.',
+    remedy: 'Write ALTER TABLE or DROP TABLE, if the table is what you mean.',
+  })
+}
+
+async function isTable({ catalog, signal }: TableContext, name: TableId): Promise<boolean> {
+  return (await catalog.loadTables([name], { signal })).get(name) != null
 }
 
 /** What a statement says a view is to be. */
