@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/interop/**/*.test.ts', 'test/simulation/*/**/*.test.ts', 'test/package/**/*.test.ts'],
-    testTimeout: 1_200_000,
+    testTimeout: 3_000_000,
     hookTimeout: 600_000,
     fileParallelism: false,
     server: { deps: { external: [/packages\/limn\/dist/] } },

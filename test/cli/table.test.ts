@@ -186,6 +186,7 @@ describe('limn table', () => {
     writeFileSync(odd, 'hello')
     expect((await table('inspect', odd)).stderr).toContain('neither Parquet, Avro, Puffin nor metadata')
     expect((await table('inspect', join(lake.folder, 'nowhere'))).code).toBe(2)
+    expect((await table('inspect', lake.folder)).stderr).toContain('is a folder')
   })
 
   it('expires snapshots and removes orphans', async () => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openIceberg } from 'limn/iceberg'
@@ -26,4 +27,17 @@ it('the tour of limn/iceberg does what it says, and leaves tables that can be op
   const { rows } = await tables.query('SELECT count(*), count(DISTINCT currency) FROM shop.orders')
   expect(rows.map((row) => row.map(String))).toEqual([['91', '2']])
   await expect(tables.query('DELETE FROM shop.orders')).rejects.toMatchObject({ kind: 'sql/not-read-only' })
+})
+
+it('opening tables says what is wrong with what it is given', async () => {
+  using place = temporaryFolder('open')
+  const file = join(place.folder, 'file')
+  writeFileSync(file, '')
+  const warehouse = join(place.folder, 'tables')
+  for (const [options, kind] of [
+    [{ warehouse: file }, 'storage/not-writable'],
+    [{ warehouse, threads: 0 }, 'usage/argument'],
+    [{ warehouse, memoryLimit: 'lots' }, 'usage/argument'],
+  ] as const)
+    await expect(openIceberg(options)).rejects.toMatchObject({ kind, remedy: expect.any(String) })
 })

@@ -127,3 +127,40 @@ describe('requirements', () => {
     expect(checkRequirements(null, [{ type: 'assert-table-uuid', uuid: 'u' }])?.type).toBe('assert-table-uuid')
   })
 })
+
+describe('a new schema, spec or sort order', () => {
+  const column = { id: 2, name: 'n', required: false, type: 'int' as const }
+  const add = (fields: readonly object[]): Update => ({
+    action: 'add-schema',
+    schema: { ...schema, fields: [...schema.fields, ...fields] } as typeof schema,
+  })
+  it.each([
+    ['two fields of one id', [column, { ...column, name: 'm' }], /the id 2 is given twice, to m too/],
+    [
+      'an id twice, once within a list',
+      [{ ...column, type: { type: 'list', elementId: 1, elementRequired: false, element: 'int' } }],
+      /the id 1 is given twice/,
+    ],
+    ['a type that there is not', [{ ...column, type: 'strin' }], /type strin/],
+    ['a default of another type', [{ ...column, initialDefault: 'EUR' }], /no int: EUR/],
+    ['a default that is no number', [{ ...column, type: 'long', initialDefault: 'EUR' }], /no long: EUR/],
+  ])('is refused where nothing could read it back: %s', (_name, fields, message) => {
+    expect(() => applyUpdates(table(), [add(fields)], { timestampMs: 2000 })).toThrow(
+      expect.objectContaining({ kind: 'schema/invalid-change', message: expect.stringMatching(message) }),
+    )
+  })
+  it('is refused where it is over a column that there is not', () => {
+    const field = { sourceId: 9, fieldId: 1001, name: 'x', transform: { kind: 'identity' as const } }
+    const order = {
+      sourceId: 9,
+      transform: { kind: 'identity' as const },
+      direction: 'asc' as const,
+      nullOrder: 'nulls-first' as const,
+    }
+    for (const update of [
+      { action: 'add-spec', spec: { specId: 1, fields: [field] } },
+      { action: 'add-sort-order', sortOrder: { orderId: 1, fields: [order] } },
+    ] satisfies Update[])
+      expect(() => applyUpdates(table(), [update], { timestampMs: 2000 })).toThrow(/column 9, which there is not/)
+  })
+})

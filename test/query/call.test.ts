@@ -40,6 +40,7 @@ describe('CALL', () => {
 
   it('takes a snapshot of a branch over, and moves main to a branch', async () => {
     await using made = await lab()
+    await made.run('ALTER TABLE a.t CREATE BRANCH try')
     await made.run('INSERT INTO a.t.branch_try VALUES (4)')
     const staged = (await made.refs()).try?.snapshotId ?? 0n
     await made.run('INSERT INTO a.t VALUES (5)')
@@ -100,6 +101,21 @@ describe('CALL', () => {
     const before = await made.refs()
     await expect(made.run(sql)).rejects.toMatchObject({ kind, message: expect.stringContaining(message) })
     expect(await made.refs()).toEqual(before)
+  })
+
+  it('says which argument is of another type, in its own words', async () => {
+    await using made = await lab()
+    for (const given of ["retain_last => 'many'", "snapshot_ids => array('x')", "older_than => 'soon'"])
+      await expect(made.run(`CALL system.expire_snapshots(table => 'a.t', ${given})`)).rejects.toMatchObject({
+        kind: 'usage/argument',
+        message: `The procedure expire_snapshots is given ${given}.`,
+      })
+    await expect(made.run("CALL system.rewrite_data_files(table => 'a.t', where => 'nope = 1')")).rejects.toMatchObject(
+      {
+        kind: 'sql/unknown-column',
+        message: expect.stringContaining('(line 1, column 1)'),
+      },
+    )
   })
 
   it('moves no table that a dataset owns', async () => {

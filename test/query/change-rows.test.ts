@@ -103,6 +103,18 @@ describe.each(everyWay)('%s in version %i', (mode, version) => {
 
   it('changes a branch and leaves main alone', async () => {
     await using made = await lab(mode, version)
+    await made.run('ALTER TABLE a.t CREATE BRANCH try')
+    for (const statement of [
+      'INSERT INTO a.t.branch_tyr (id) VALUES (4)',
+      'UPDATE a.t.branch_tyr SET n = 7',
+      'DELETE FROM a.t.branch_tyr',
+      'TRUNCATE TABLE a.t.branch_tyr',
+      'MERGE INTO a.t.branch_tyr USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE',
+    ])
+      await expect(made.run(statement)).rejects.toMatchObject({
+        kind: 'usage/unknown-ref',
+        remedy: 'Did you mean a.t.branch_try?',
+      })
     await made.run('UPDATE a.t.branch_try SET n = 7')
     await made.run('MERGE INTO a.t.branch_try USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE')
     expect(await made.rows('SELECT id, n FROM a.t.branch_try ORDER BY id')).toEqual([
@@ -112,6 +124,17 @@ describe.each(everyWay)('%s in version %i', (mode, version) => {
     expect(await made.rows('SELECT count(*), sum(n) FROM a.t')).toEqual([[3n, 30n]])
     expect(await made.run('TRUNCATE TABLE a.t.branch_try')).toMatchObject({ branch: 'try', rows: { deleted: 2 } })
     expect(await made.rows('SELECT count(*) FROM a.t')).toEqual([[3n]])
+  })
+
+  it.each([
+    ['DELETE FROM a.t WHERE nope = 1', '(line 1, column 23)'],
+    ['DELETE FROM a.t WHERE id =', '(line 1, column 27)'],
+    ['DELETE FROM a.t\nWHERE id = 1 AND\n  nope = 1', '(line 3, column 3)'],
+    ['UPDATE a.t SET n = nope', '(line 1, column 20)'],
+    ['UPDATE a.t SET n = 1 WHERE id = 1 AND nope', '(line 1, column 39)'],
+  ])('tells the place in the statement: %s', async (statement, place) => {
+    await using made = await lab(mode, version)
+    await expect(made.run(statement)).rejects.toMatchObject({ message: expect.stringContaining(place) })
   })
 
   it('names the key of a merge that is ambiguous, and leaves nothing behind of values that do not fit', async () => {

@@ -14,6 +14,7 @@ async function parted(version: 2 | 3 = 2) {
   await run('DELETE FROM a.t WHERE id = 1')
   const ids = await snapshots('a.t')
   await run(`ALTER TABLE a.t CREATE TAG first AS OF VERSION ${ids[0]} RETAIN 5 DAYS`)
+  await run('ALTER TABLE a.t CREATE BRANCH try')
   await run("INSERT INTO a.t.branch_try VALUES (9, 'z', NULL, 9)")
   return { ...made, run, rows, ids }
 }

@@ -11,6 +11,7 @@ describe('a query', () => {
     await run('CREATE TABLE a.t (id BIGINT, name STRING)')
     await run("INSERT INTO a.t VALUES (1, 'one')")
     await run("INSERT INTO a.t VALUES (2, 'two')")
+    await run('ALTER TABLE a.t CREATE BRANCH try')
     await run("INSERT INTO a.t.branch_try VALUES (3, 'three')")
     const [first, second] = await snapshots('a.t')
     expect(await rows('SELECT id FROM a.t ORDER BY id')).toEqual([[1n], [2n]])

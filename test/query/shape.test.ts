@@ -144,6 +144,22 @@ describe('ALTER TABLE', () => {
     ])
   })
 
+  it.each([
+    ["'write.delete.mode' = 'sometimes'", /write\.delete\.mode is "sometimes"/],
+    ["'write.merge.isolation-level' = 'strict'", /isolation-level is "strict"/],
+    ["'write.target-file-size-bytes' = 'huge'", /target-file-size-bytes is "huge"/],
+    ["'write.parquet.compression-codec' = 'zip'", /compression-codec is "zip"/],
+    ["'gc.enabled' = 'flase'", /gc.enabled is "flase"/],
+    ["'history.expire.max-snapshot-age-ms' = 'soon'", /max-snapshot-age-ms is "soon"/],
+  ])('sets no property that writers could not make sense of: %s', async (property, message) => {
+    await using made = await lab()
+    await made.run('CREATE TABLE a.t (id INT)')
+    const refused = { kind: 'usage/argument', message: expect.stringMatching(message) }
+    await expect(made.run(`ALTER TABLE a.t SET TBLPROPERTIES (${property})`)).rejects.toMatchObject(refused)
+    await expect(made.run(`CREATE TABLE a.u (id INT) TBLPROPERTIES (${property})`)).rejects.toMatchObject(refused)
+    await made.run('INSERT INTO a.t VALUES (1)')
+  })
+
   it('changes partitioning, order, identifier fields, properties, place and format version', async () => {
     await using made = await lab()
     await made.run('CREATE TABLE a.t (id BIGINT NOT NULL, at TIMESTAMP, kind STRING NOT NULL)')

@@ -85,7 +85,7 @@ describe('CREATE VIEW', () => {
     await expect(run('CREATE TABLE a.v AS SELECT 1 AS x')).rejects.toMatchObject({ kind: 'usage/table-exists' })
     await expect(run('CREATE VIEW a.v AS SELECT 2 AS x')).rejects.toMatchObject({ kind: 'usage/table-exists' })
     expect(await run('CREATE VIEW IF NOT EXISTS a.v AS SELECT 2 AS x')).toMatchObject({ change: 'unchanged' })
-    await expect(run('DROP VIEW IF EXISTS a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
+    await expect(run('DROP VIEW IF EXISTS a.t')).rejects.toMatchObject({ message: 'a.t is a table, not a view.' })
     await expect(run('ALTER VIEW a.v RENAME TO a.t')).rejects.toMatchObject({ kind: 'usage/table-exists' })
     await expect(run('ALTER TABLE a.t RENAME TO a.v')).rejects.toMatchObject({ kind: 'usage/table-exists' })
   })

@@ -180,6 +180,26 @@ describe('addFiles', () => {
     )
   })
 
+  it('adds no file of another table, which would be deleted under its feet', async () => {
+    await using made = await lab()
+    const { context } = made
+    const other = tableId('lab.other')
+    await createTable(context, other, {
+      location: `${context.store.root}/lab/other`,
+      schema: { schemaId: 0, fields: columns, identifierFieldIds: [] },
+      spec: flat,
+    })
+    const { added } = await append(context, other, { sql: "SELECT 1 AS id, 'a' AS name, NULL AS day" })
+    for (const found of [
+      { kind: 'folder', folder: storePath(`${context.store.root}/lab/other/data`) },
+      { kind: 'files', files: added.map((one) => one.path) },
+    ] as const)
+      await expect(addFiles(context, id, found)).rejects.toMatchObject({
+        kind: 'table/unsafe-change',
+        message: expect.stringContaining('lies in the folder of lab.other'),
+      })
+  })
+
   it('adds no file twice, and no file that another writer has just added', async () => {
     await using made = await lab()
     const found = { kind: 'folder', folder: made.folder } as const

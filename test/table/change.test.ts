@@ -41,6 +41,20 @@ async function idsOf(context: TableContext, snapshotId?: bigint): Promise<readon
 }
 
 describe('direct writes to a table', () => {
+  it('say which columns a query lacks, and that a table is there already', async () => {
+    await using made = await temporaryTables()
+    await make(made.context)
+    await expect(append(made.context, id, { sql: 'SELECT 1 AS idd' })).rejects.toMatchObject({
+      kind: 'source/schema',
+      message: 'The query lacks columns of the table: id, ts.',
+    })
+    await expect(make(made.context)).rejects.toMatchObject({
+      kind: 'catalog/conflict',
+      message: 'silver.t exists already.',
+    })
+    expect(await idsOf(made.context)).toEqual([])
+  })
+
   it('append rows as one snapshot, and the former ones stay readable', async () => {
     await using made = await temporaryTables()
     await make(made.context)

@@ -84,7 +84,7 @@ function buildProgram(): Command {
       "limn sql --at 2026-01-31T12:00 'SELECT * FROM gold.airport_day LIMIT 5'",
       'limn sql "SELECT * FROM silver.flight FOR VERSION AS OF \'run/20260131T120000-0a1b2c\'"',
       "limn sql 'SELECT * FROM silver.flight.snapshots'",
-      "limn sql 'CREATE TABLE lab.note (id BIGINT, at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(at))'",
+      "limn sql 'CREATE TABLE lab.note (id BIGINT, seen_at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(seen_at))'",
       'limn sql "INSERT INTO lab.note VALUES (1, now(), \'first\')"',
       'limn sql "UPDATE lab.note SET text = \'second\' WHERE id = 1"',
       "limn sql 'MERGE INTO lab.note AS n USING lab.draft AS d ON n.id = d.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *'",

@@ -52,7 +52,7 @@ function addLooks(table: Command, add: AddCommand): void {
 function addShapes(table: Command, add: AddCommand): void {
   const statement = () => import('./commands/table/statement.ts')
   add(table, 'create <name> <definition>', 'Create a table: what stands behind CREATE TABLE.', statement, [
-    "limn table create lab.note '(id BIGINT, at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(at))'",
+    "limn table create lab.note '(id BIGINT, seen_at TIMESTAMPTZ, text STRING) PARTITIONED BY (months(seen_at))'",
   ]).option(...dryRun)
   add(table, 'alter <name> <action>', 'Change a table: what stands behind ALTER TABLE.', statement, [
     "limn table alter lab.note 'ADD COLUMN author STRING'",

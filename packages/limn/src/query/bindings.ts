@@ -1,4 +1,4 @@
-import type { TableId } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import type { OutputColumn } from '../engine/index.ts'
 import { quoteIdentifier, type SqlText } from '../sql/index.ts'
 import type { TableContext } from '../table/index.ts'
@@ -67,14 +67,18 @@ export class Bindings {
     const open = kind === 'condition' ? 'WHERE (' : 'SELECT ('
     const text = placed(expression, head + open)
     const before = text.text.length - expression.text.length
+    const above = text.text.slice(0, before).split('\n').length - expression.at.line
+    const placedBack = (error: unknown) => {
+      throw atItsPlace(error, expression, above)
+    }
     const { sql, ...rest } = await prepareSelect(
       this.context,
       { ...text, text: `${text.text}\n)` },
       { ...this.options, subject: { table: scope.subject, offset: before } },
-    )
+    ).catch(placedBack)
     // Everything before the expression kept its length: it names no version.
     const checked = kind === 'condition' ? sql : `${sql.replace('SELECT (', 'WHERE  (')} IS NULL`
-    await describeSelect(this.context, { ...rest, sql: checked })
+    await describeSelect(this.context, { ...rest, sql: checked }).catch(placedBack)
     this.prepared.push({ ...rest, sql, ...(scope.real ? {} : { predicates: new Map() }) })
     return sql.slice(before, -1)
   }
@@ -88,4 +92,25 @@ export class Bindings {
   open(): Promise<OpenTables> {
     return openTables(this.context, this.prepared)
   }
+}
+
+/**
+ * An error at the place it has in the statement: the expression was checked so many lines further down, and what stands
+ * behind it is its end.
+ */
+function atItsPlace(error: unknown, expression: SqlText, above: number): unknown {
+  if (!(error instanceof LimnError)) return error
+  const { line, column } = error.context
+  if (typeof line !== 'number' || typeof column !== 'number') return error
+  const lines = expression.text.trimEnd().split('\n')
+  const last = expression.at.line + lines.length - 1
+  const end = (lines.length === 1 ? expression.at.column : 1) + (lines.at(-1)?.length ?? 0)
+  const place = line - above > last ? { line: last, column: end } : { line: line - above, column }
+  return new LimnError(error.kind, {
+    message: error.message.replace(`(line ${line}, column ${column})`, `(line ${place.line}, column ${place.column})`),
+    ...(error.notDone === undefined ? {} : { notDone: error.notDone }),
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    context: place,
+    cause: error,
+  })
 }

@@ -4,7 +4,7 @@ import { again } from './again.ts'
 import { newValues, type SetColumn } from './assignments.ts'
 import { Bindings, rowsOf } from './bindings.ts'
 import { type OwnerOf, targetOf } from './guard.ts'
-import { loadTable } from './names.ts'
+import { loadTarget } from './names.ts'
 import type { RowsChanged } from './result.ts'
 import { readAtOf, type SelectOptions } from './select.ts'
 import { changedOf } from './totals.ts'
@@ -19,7 +19,7 @@ export function runUpdate(
   const target = targetOf(statement.table, owner)
   const alias = statement.alias?.text ?? aliasOf(target.table)
   return again(async () => {
-    const { schema } = layoutOf((await loadTable(context, target.table)).metadata)
+    const { schema } = layoutOf((await loadTarget(context, target)).metadata)
     const bindings = new Bindings(context, statement, options)
     const scope = rowsOf(target.table, alias)
     const assignments: SetColumn[] = []
@@ -48,7 +48,7 @@ export function runDelete(
   const target = targetOf(statement.table, owner)
   const alias = statement.alias?.text ?? aliasOf(target.table)
   return again(async () => {
-    await loadTable(context, target.table)
+    await loadTarget(context, target)
     const bindings = new Bindings(context, statement, options)
     const { where } = statement
     const filter = where ? await bindings.expression(rowsOf(target.table, alias), where, 'condition') : 'TRUE'
@@ -66,7 +66,7 @@ export function runDelete(
 /** Runs a TRUNCATE. */
 export async function runTruncate(context: TableContext, statement: Truncate, owner: OwnerOf): Promise<RowsChanged> {
   const target = targetOf(statement.table, owner)
-  await loadTable(context, target.table)
+  await loadTarget(context, target)
   const change = await truncateTable(context, target.table, { branch: target.branch })
   return changedOf('truncate', target, change, { deleted: change.deleted })
 }

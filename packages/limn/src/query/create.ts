@@ -3,10 +3,11 @@ import { castSql, type OutputColumn } from '../engine/index.ts'
 import { evolveSchema, evolveSpec, type FormatVersion, type LoadedTable, type PartitionSpec } from '../iceberg/index.ts'
 import { assignFieldIds, type Field, type Schema } from '../schema/index.ts'
 import { type CreateTable, quoteIdentifier, type Term } from '../sql/index.ts'
-import { createTable, createTableAs, replaceTable, type TableContext } from '../table/index.ts'
+import { createTable, createTableAs, replaceTable, requireUsableProperties, type TableContext } from '../table/index.ts'
 import { again } from './again.ts'
 import { evaluateDefault } from './defaults.ts'
-import { type OwnerOf, type Target, tableOf } from './guard.ts'
+import { type OwnerOf, tableOf } from './guard.ts'
+import type { Target } from './names.ts'
 import { assignByName, projectionSql } from './project.ts'
 import type { StatementResult } from './result.ts'
 import { bindSelect, describeSelect, readAtOf, type SelectOptions } from './select.ts'
@@ -115,6 +116,7 @@ export function wantedTable(
     { formatVersion, lastColumnId: 0, allowIncompatible: true, caseSensitive: false },
   )
   const schema: Schema = { schemaId: 0, fields, identifierFieldIds: [] }
+  requireUsableProperties(schema, properties)
   if (there && statement.location !== null && statement.location !== there.metadata.location)
     throw keepsIts(table, 'place', `ALTER TABLE ${table} SET LOCATION '${statement.location}'`)
   return {

@@ -1,15 +1,9 @@
 import { LimnError, type TableId } from '../base/index.ts'
 import type { Path } from '../sql/index.ts'
-import { resolveName } from './names.ts'
+import { resolveName, type Target } from './names.ts'
 
 /** Says who owns a table, as the subject of a sentence (`the dataset in datasets/x.ts`); null: nobody. */
 export type OwnerOf = (table: TableId) => string | null
-
-/** Where a statement writes. */
-export interface Target {
-  readonly table: TableId
-  readonly branch: string
-}
 
 /** A table a statement changes: its main branch, or `t.branch_x`. Throws where a dataset owns it. */
 export function targetOf(path: Path, owner: OwnerOf): Target {

@@ -4,8 +4,8 @@ import { type Field, fieldById, type Schema } from '../schema/index.ts'
 import { type Insert, quoteIdentifier, quoteText, type SqlText } from '../sql/index.ts'
 import { append, layoutOf, overwrite, overwritePartitions, type TableContext } from '../table/index.ts'
 import { again } from './again.ts'
-import { type OwnerOf, type Target, targetOf } from './guard.ts'
-import { loadTable } from './names.ts'
+import { type OwnerOf, targetOf } from './guard.ts'
+import { loadTarget, type Target } from './names.ts'
 import { type Assigned, assignByName, assignByPosition, projectionSql, topColumn } from './project.ts'
 import type { RowsChanged } from './result.ts'
 import { duckText, followed } from './rewrite.ts'
@@ -29,7 +29,7 @@ async function insertOnce(
   target: Target,
   options: SelectOptions,
 ): Promise<RowsChanged> {
-  const { schema, spec } = layoutOf((await loadTable(context, target.table)).metadata)
+  const { schema, spec } = layoutOf((await loadTarget(context, target)).metadata)
   const given = await staticValues(context, statement, schema, spec)
   await using select = await bindSelect(context, queryOf(statement), options)
   const sql = await rowsOf(context, statement, target.table, schema, given, select)

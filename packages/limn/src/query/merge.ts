@@ -14,7 +14,7 @@ import { again } from './again.ts'
 import { newValues } from './assignments.ts'
 import { Bindings, rowsOf, type Scope, tableSql } from './bindings.ts'
 import { type OwnerOf, targetOf } from './guard.ts'
-import { loadTable } from './names.ts'
+import { loadTarget } from './names.ts'
 import { requiredSql, topColumn } from './project.ts'
 import type { RowsChanged } from './result.ts'
 import { followed, placed } from './rewrite.ts'
@@ -30,7 +30,7 @@ export function runMerge(
 ): Promise<RowsChanged> {
   const target = targetOf(statement.table, owner)
   return again(async () => {
-    const { schema } = layoutOf((await loadTable(context, target.table)).metadata)
+    const { schema } = layoutOf((await loadTarget(context, target)).metadata)
     const bindings = new Bindings(context, statement, options)
     const { sql, output } = await bindings.query(sourceQuery(statement.source))
     const row = statement.alias?.text ?? aliasOf(target.table)

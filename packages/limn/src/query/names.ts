@@ -2,6 +2,12 @@ import { isTableId, LimnError, nearest, type TableId } from '../base/index.ts'
 import type { LoadedTable } from '../iceberg/index.ts'
 import { type MetadataTableName, metadataTableNames, type TableContext } from '../table/index.ts'
 
+/** Where a statement writes. */
+export interface Target {
+  readonly table: TableId
+  readonly branch: string
+}
+
 /** What a dotted name of a statement means. */
 export interface ResolvedName {
   readonly table: TableId
@@ -57,7 +63,7 @@ export async function unknownTable(context: TableContext, table: TableId): Promi
       message: `${table} is a view: it has no rows, no versions and no shape of its own.`,
       notDone: 'Nothing was run.',
       remedy:
-        'Name a table that it reads. A view is read by SELECT and changed by CREATE OR REPLACE VIEW and ALTER VIEW.',
+        'Name a table that it reads. A view is read by SELECT, and changed by CREATE OR REPLACE, ALTER and DROP VIEW.',
     })
   const close = nearest(table, [...(await context.catalog.listTables({ signal })), ...views])
   return new LimnError('usage/unknown-table', {
@@ -71,4 +77,23 @@ export async function loadTable(context: TableContext, table: TableId): Promise<
   const loaded = (await context.catalog.loadTables([table], { signal: context.signal })).get(table)
   if (!loaded) throw await unknownTable(context, table)
   return loaded
+}
+
+/**
+ * A table that a statement writes rows to, at a branch it has: a mistyped name makes no branch. The first write to a table
+ * without snapshots makes its branch, as CREATE BRANCH cannot. Throws `usage/unknown-ref`.
+ */
+export async function loadTarget(context: TableContext, target: Target): Promise<LoadedTable> {
+  const loaded = await loadTable(context, target.table)
+  const { refs } = loaded.metadata
+  const names = Object.keys(refs)
+  if (target.branch === 'main' || Object.hasOwn(refs, target.branch) || names.length === 0) return loaded
+  const close = nearest(target.branch, names)
+  throw new LimnError('usage/unknown-ref', {
+    message: `${target.table} has no branch ${target.branch}.`,
+    notDone: 'Nothing was run.',
+    remedy: close
+      ? `Did you mean ${target.table}.branch_${close}?`
+      : `Make it first: ALTER TABLE ${target.table} CREATE BRANCH ${target.branch}`,
+  })
 }

@@ -39,11 +39,21 @@ export interface IcebergTables extends TableContext, AsyncDisposable {
 /**
  * Opens tables without a project: a catalog in SQLite, files in a folder, the engine in this process. Several processes may
  * have the same tables open; commits are settled by the catalog. Nothing is created but the warehouse folder and the
- * catalog's file.
+ * catalog's file. Throws `usage/argument`, `storage/not-writable` and `catalog/corrupt`.
  */
 export async function openIceberg(options: OpenIcebergOptions): Promise<IcebergTables> {
   const warehouse = resolve(options.warehouse)
-  mkdirSync(warehouse, { recursive: true })
+  requireOptions(options)
+  try {
+    mkdirSync(warehouse, { recursive: true })
+  } catch (cause) {
+    throw new LimnError('storage/not-writable', {
+      message: `The warehouse ${warehouse} is not there and cannot be made: ${cause instanceof Error ? cause.message : cause}`,
+      notDone: 'Nothing was opened.',
+      remedy: 'Name a folder that this user may write to.',
+      cause,
+    })
+  }
   const spill = join(tmpdir(), `limn-${randomUUID()}`)
   mkdirSync(spill)
   const store = new LocalStore(warehouse)
@@ -88,4 +98,16 @@ export async function openIceberg(options: OpenIcebergOptions): Promise<IcebergT
       await rm(spill, { recursive: true, force: true })
     },
   }
+}
+
+/** Throws `usage/argument` for what the engine would refuse without saying why. */
+function requireOptions({ threads, memoryLimit }: OpenIcebergOptions): void {
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
+    throw notOpened(`threads is ${threads}`, 'Give a whole number, 1 or more.')
+  if (memoryLimit !== undefined && !/^\d+(\.\d+)?\s*([KMGT]i?B|B|%)$/i.test(memoryLimit.trim()))
+    throw notOpened(`memoryLimit is "${memoryLimit}"`, 'Write it as 512MB or 4GB.')
+}
+
+function notOpened(what: string, remedy: string): LimnError {
+  return new LimnError('usage/argument', { message: `${what}.`, notDone: 'Nothing was opened.', remedy })
 }

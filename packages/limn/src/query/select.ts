@@ -18,7 +18,7 @@ import {
 import { type ResolvedName, resolveName, unknownTable } from './names.ts'
 import { applyEdits, backtickEdits, blanks, type Edit, fromByteOffset, nameEnd, placed } from './rewrite.ts'
 import { type Point, pinAt, pointOf } from './version.ts'
-import { bindViews, completeName, expandViews, type FoundView, type ViewScope, viewsAmong } from './view-read.ts'
+import { bindViews, completeName, expandViews, type FoundView, type ViewScope, viewsAmong } from './views/view-read.ts'
 
 export interface SelectOptions {
   /** Where a table stands that the query names without a version; null: nowhere. Default: where `main` points. */

@@ -7,7 +7,7 @@ import { metadataTable, type TableContext } from '../table/index.ts'
 import { defaultSql } from './defaults.ts'
 import { loadTable, resolveName } from './names.ts'
 import { nodeOf, typeText } from './types.ts'
-import { columnsOfView, propertiesOfView, showCreateView, showViews, viewNamed } from './view-show.ts'
+import { columnsOfView, propertiesOfView, showCreateView, showViews, viewNamed } from './views/view-show.ts'
 
 const text = (name: string): OutputColumn => ({ name, type: 'VARCHAR' })
 

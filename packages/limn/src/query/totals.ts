@@ -1,5 +1,5 @@
 import { type ChangedFiles, type ChangeResult, sumsOf } from '../table/index.ts'
-import type { Target } from './guard.ts'
+import type { Target } from './names.ts'
 import type { RowCounts, RowsChanged } from './result.ts'
 
 const nothing = { files: 0, rows: 0, bytes: 0 }

@@ -11,7 +11,7 @@ import {
 } from '../iceberg/index.ts'
 import type { Schema } from '../schema/index.ts'
 import type { ObjectStore } from '../storage/index.ts'
-import type { Gathering } from './commit-pending.ts'
+import type { Gathering } from './commit/commit-pending.ts'
 
 /** What rows need: a format (catalog, store, manifests) and an engine. */
 export interface TableContext {

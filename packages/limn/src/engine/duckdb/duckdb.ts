@@ -96,6 +96,8 @@ class DuckDb implements FileEngine {
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
     origin?: TextOrigin,
     parameters: Readonly<Record<string, string>> = {},
+    /** Characters that are not the asker's: places are told from behind them. */
+    before = 0,
   ): Promise<readonly OutputColumn[]> {
     const prefix = 'DESCRIBE '
     const connection = await this.stubs(tables)
@@ -105,8 +107,9 @@ class DuckDb implements FileEngine {
     } catch (error) {
       throw explainQuery(error, sql, {
         origin,
-        shift: prefix.length,
-        toOriginal: (offset) => originalOffset(sql, parameters, offset),
+        shift: prefix.length + before,
+        toOriginal: (offset) => originalOffset(sql, parameters, offset + before) - before,
+        text: sql.slice(before),
       })
     }
   }
@@ -149,8 +152,9 @@ class DuckDb implements FileEngine {
     // Under a name of its own: a subquery may scan the same table, and its filters are others.
     const own = 'limn_condition.target' as TableId
     const known = new Map([...tables, [own, table.columns] as const])
-    const sql = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (${filter}\n)`
-    await this.describe(sql, known)
+    const head = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (`
+    const sql = `${head}${filter}\n)`
+    await this.describe(sql, known, undefined, {}, head.length)
     const connection = await this.stubs(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
     const plan = parsePlan(json)

@@ -69,8 +69,9 @@ export function explainQuery(
   return new LimnError(kind, {
     message: `${lines.join(' ')}${place && !origin ? ` (line ${place.line}, column ${place.column})` : ''}`,
     notDone: 'Nothing was run.',
-    remedy: found.candidates ? `Did you mean ${found.candidates}?` : 'Correct the SQL.',
+    remedy: found.candidates ? `Did you mean ${found.candidates.split(',').join(' or ')}?` : 'Correct the SQL.',
     ...(origin ? { location: placeIn(origin, place) } : {}),
+    ...(place && !origin ? { context: { line: place.line, column: place.column } } : {}),
     cause: error,
   })
 }

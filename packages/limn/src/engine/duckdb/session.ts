@@ -3,7 +3,7 @@ import { LimnError } from '../../base/index.ts'
 import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
 import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
-import { writeFiles } from './write.ts'
+import { writeFiles } from './write/write.ts'
 
 /** Rows sent per INSERT when JavaScript values are ingested. */
 const ingestRowsMax = 1000

@@ -429,7 +429,11 @@ function requireOutsideKey(column: Located, what: string): void {
 function requireIdentifier(fields: readonly Field[], id: number): void {
   const found = locateById(fields, id)
   const name = found?.path.join('.') ?? `field ${id}`
-  const cannot = (why: string) => invalidChange(`${name} cannot identify rows: ${why}`)
+  const cannot = (why: string) =>
+    invalidChange(
+      `${name} cannot identify rows: ${why}`,
+      'Name required columns of single values, such as ids and dates.',
+    )
   if (!found) throw cannot('it is not in the schema')
   const { type, required } = found.field
   if (!isPrimitive(type)) throw cannot(`it is a ${type.type}`)

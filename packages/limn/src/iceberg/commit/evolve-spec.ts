@@ -81,7 +81,10 @@ export function evolveSpec(
     const name = given ?? defaultName(source.path.join('.'), transform)
     const twin = fields.find((one) => one.sourceId === sourceId && sameTransform(one.transform, transform))
     if (twin && transform.kind !== 'void')
-      throw invalidChange(`The table is partitioned by ${transformedText(column, transform)} already, as ${twin.name}`)
+      throw invalidChange(
+        `The table is partitioned by ${transformedText(column, transform)} already, as ${twin.name}`,
+        'Nothing has to be done; to change how, replace the partition field.',
+      )
     if (isTime(transform)) {
       const coarse = fields.find(
         (one) => addedIds.has(one.fieldId) && one.sourceId === sourceId && isTime(one.transform),
@@ -190,16 +193,21 @@ function requireNameFree(schema: Schema, name: string, transform: Transform, sou
   throw invalidChange(`The partition field ${name} would have the name of a column`, 'Give it another name.')
 }
 
+const singleValue = 'Name a column, or a field of a struct, that has one value per row.'
+const takenBy =
+  'Years, months and days are of dates and timestamps, hours of timestamps; truncate is of int, long, decimal, string and binary.'
+
 /** Throws `schema/invalid-change` unless a transform is one limn writes and takes the column of an id. */
 export function requireTransform(schema: Schema, sourceId: number, transform: Transform): void {
   const source = locateById(schema.fields, sourceId)
   if (!source) throw invalidChange(`There is no column with id ${sourceId}`)
   const name = source.path.join('.')
   const outer = [...source.ancestors, source].find((one) => one.role !== 'column')
-  if (outer) throw invalidChange(`${name} lies in a list or map: it has no one value per row`)
+  if (outer) throw invalidChange(`${name} lies in a list or map: it has no one value per row`, singleValue)
   const { type } = source.field
-  if (typeof type !== 'string') throw invalidChange(`${name} is a ${type.type}, not a single value`)
-  if (!takes(transform, type)) throw invalidChange(`${transformToText(transform)} does not take a ${type} (${name})`)
+  if (typeof type !== 'string') throw invalidChange(`${name} is a ${type.type}, not a single value`, singleValue)
+  if (!takes(transform, type))
+    throw invalidChange(`${transformToText(transform)} does not take a ${type} (${name})`, takenBy)
   if (transform.kind === 'bucket' && transform.count < 1) throw invalidChange('A bucket transform needs a bucket')
   if (transform.kind === 'truncate' && transform.width < 1) throw invalidChange('A width is at least 1')
 }

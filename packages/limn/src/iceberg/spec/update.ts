@@ -1,5 +1,6 @@
 import { invariant, LimnError, unreachable } from '../../base/index.ts'
-import { highestFieldId, type Schema, sameFields } from '../../schema/index.ts'
+import { parseJson, stringifyJson } from '../../encoding/index.ts'
+import { highestFieldId, locateAll, type Schema, sameFields, schemaFromJson, schemaToJson } from '../../schema/index.ts'
 import { snapshotById, snapshotOfRef } from './lookup.ts'
 import { partitionFieldsToJson, sortOrderToJson } from './metadata-json.ts'
 import type { PartitionSpec, Requirement, Snapshot, SnapshotRef, SortOrder, TableMetadata, Update } from './types.ts'
@@ -97,7 +98,9 @@ export interface ApplyOptions {
 /**
  * Applies updates in order to metadata (null: a new table). Pure. An id of -1 is the one added last in this list. All or
  * nothing: an update that would leave the table naming a schema, spec, sort order or snapshot it does not hold, change
- * its uuid or lower its format version throws `iceberg/invalid-metadata`.
+ * its uuid or lower its format version throws `iceberg/invalid-metadata`; a new schema that could not be read back (two
+ * fields of one id, an unknown type, a default value of another type) throws `schema/invalid-change`, and so does a spec
+ * or sort order over a column that there is not.
  */
 export function applyUpdates(
   base: TableMetadata | null,
@@ -270,12 +273,45 @@ function laterOf(a: bigint, b: bigint): bigint {
   return b
 }
 
+/** A schema in metadata that cannot be read back would take the whole table with it: it is refused before. */
+function requireReadable(schema: Schema): void {
+  const ids = new Set<number>()
+  for (const { field } of locateAll(schema.fields)) {
+    if (!Number.isInteger(field.id) || field.id < 0) throw invalidShape(`${field.name} has the id ${field.id}`)
+    if (ids.has(field.id)) throw invalidShape(`the id ${field.id} is given twice, to ${field.name} too`)
+    ids.add(field.id)
+  }
+  try {
+    schemaFromJson(parseJson(stringifyJson(schemaToJson(schema))))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.replace(/\.$/, '') : 'it has no JSON'
+    throw invalidShape(`it could not be read back: ${why}`, cause)
+  }
+}
+
+/** Throws where a partition or sort field is of a column that no schema of the table has. */
+function requireSources(metadata: TableMetadata, sourceIds: readonly number[]): void {
+  const known = new Set(metadata.schemas.flatMap(({ fields }) => locateAll(fields).map(({ field }) => field.id)))
+  const missing = sourceIds.find((id) => !known.has(id))
+  if (missing !== undefined) throw invalidShape(`it partitions or sorts by column ${missing}, which there is not`)
+}
+
+function invalidShape(why: string, cause?: unknown): LimnError {
+  return new LimnError('schema/invalid-change', {
+    message: `The table cannot have this shape: ${why}.`,
+    notDone: 'The table is unchanged.',
+    remedy: 'Give each column an id of its own, a type of the specification, and defaults of that type.',
+    cause,
+  })
+}
+
 function addSchema(metadata: TableMetadata, schema: Schema, last: { schemaId: number }): TableMetadata {
   const known = metadata.schemas.find((one) => sameFields(one, schema))
   if (known) {
     last.schemaId = known.schemaId
     return metadata
   }
+  requireReadable(schema)
   const taken = metadata.schemas.some((one) => one.schemaId === schema.schemaId)
   const schemaId = taken ? Math.max(...metadata.schemas.map((one) => one.schemaId)) + 1 : schema.schemaId
   last.schemaId = schemaId
@@ -293,6 +329,10 @@ function addSpec(metadata: TableMetadata, spec: PartitionSpec, last: { specId: n
     last.specId = known.specId
     return metadata
   }
+  requireSources(
+    metadata,
+    spec.fields.filter((field) => field.transform.kind !== 'void').map((field) => field.sourceId),
+  )
   const taken = metadata.partitionSpecs.some((one) => one.specId === spec.specId)
   const specId = taken ? Math.max(...metadata.partitionSpecs.map((one) => one.specId)) + 1 : spec.specId
   last.specId = specId
@@ -310,6 +350,10 @@ function addSortOrder(metadata: TableMetadata, order: SortOrder, last: { orderId
     last.orderId = known.orderId
     return metadata
   }
+  requireSources(
+    metadata,
+    order.fields.map((field) => field.sourceId),
+  )
   const taken = metadata.sortOrders.some((one) => one.orderId === order.orderId)
   const orderId = taken ? Math.max(...metadata.sortOrders.map((one) => one.orderId)) + 1 : order.orderId
   last.orderId = orderId

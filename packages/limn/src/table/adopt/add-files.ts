@@ -2,6 +2,8 @@ import { LimnError, type Progress, silentProgress, type TableId } from '../../ba
 import {
   canonicalPath,
   type DataFile,
+  dataFolder,
+  isUnder,
   nameMappingOf,
   nameMappingProperty,
   nameMappingToText,
@@ -9,9 +11,9 @@ import {
   type Update,
 } from '../../iceberg/index.ts'
 import type { ObjectInfo, StorePath } from '../../storage/index.ts'
-import { changeTable, type SnapshotChange } from '../commit.ts'
+import { changeTable, type SnapshotChange } from '../commit/commit.ts'
 import { type PinnedTable, schemaOfPin, type TableContext } from '../context.ts'
-import { liveTableTasks } from '../read.ts'
+import { liveTableTasks } from '../read/read.ts'
 import { against, Judge, type Judged, requireFits } from './adopt-facts.ts'
 import { type Found, findFiles, readFooters } from './folder-files.ts'
 import { hiveParts } from './hive-path.ts'
@@ -60,7 +62,8 @@ export interface AddFilesResult {
  * folder names, else from bounds when all rows must lie in one partition. From then on the files are the table's: expiry
  * deletes them when nothing reads them any more, if they lie in the warehouse.
  *
- * Throws `source/schema` for files that do not fit, `source/missing`, `source/unreadable`, `table/unsafe-change`,
+ * Throws `source/schema` for files that do not fit, `source/missing`, `source/unreadable`, `table/unsafe-change` (also for
+ * files in the folder of another table of the catalog),
  * `usage/argument` for files that are there already, and as `changeTable` does. Nothing is half added.
  */
 export async function addFiles(
@@ -75,6 +78,7 @@ export async function addFiles(
   try {
     const listed = await findFiles(context, found)
     const files = onlyOf(listed.files, listed.base, options.partition)
+    await requireNoOthers(context, table, files)
     const judgements = new Map<string, Map<StorePath, Judged>>()
     const result = await changeTable(context, table, options, async ({ pin }) => {
       const there = duplicates === 'unchecked' ? new Set<string>() : await pathsIn(context, pin)
@@ -154,6 +158,23 @@ function onlyOf(
 
 async function pathsIn(context: TableContext, pin: PinnedTable): Promise<ReadonlySet<string>> {
   return new Set((await liveTableTasks(context, pin)).map((task) => canonicalPath(task.file.path)))
+}
+
+/** Files of another table would be deleted by whichever of the two expires them first, and the other would lose rows. */
+async function requireNoOthers(context: TableContext, table: TableId, files: readonly ObjectInfo[]): Promise<void> {
+  const { catalog, signal } = context
+  const others = (await catalog.listTables({ signal })).filter((one) => one !== table)
+  for (const other of (await catalog.loadTables(others, { signal })).values()) {
+    if (!other) continue
+    const folders = [other.metadata.location, dataFolder(other.metadata)]
+    const theirs = files.find((one) => folders.some((folder) => isUnder(one.path, folder)))
+    if (theirs)
+      throw new LimnError('table/unsafe-change', {
+        message: `${theirs.path} lies in the folder of ${other.table}, which deletes it when it needs it no more.`,
+        notDone: 'Nothing was added: no file belongs to two tables.',
+        remedy: `Copy its rows: INSERT INTO ${table} SELECT * FROM ${other.table}. Or make a table over it: limn table snapshot.`,
+      })
+  }
 }
 
 function already(table: TableId, files: readonly ObjectInfo[], there: ReadonlySet<string>): LimnError {

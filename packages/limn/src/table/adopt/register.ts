@@ -2,7 +2,7 @@ import { LimnError, mapConcurrently, type TableId } from '../../base/index.ts'
 import { isUnder, type LoadedTable, locationKey, snapshotById } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { pinRef, type TableContext } from '../context.ts'
-import { liveTableTasks } from '../read.ts'
+import { liveTableTasks } from '../read/read.ts'
 import { openExternal } from './external.ts'
 
 export interface RegisterOptions {

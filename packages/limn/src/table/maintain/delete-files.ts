@@ -19,9 +19,9 @@ import {
 } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
 import { type StorePath, storePath } from '../../storage/index.ts'
-import type { Working } from '../commit.ts'
+import type { Working } from '../commit/commit.ts'
 import type { TableContext } from '../context.ts'
-import { putFiles, writeLocal } from '../write.ts'
+import { putFiles, writeLocal } from '../write/write.ts'
 
 /** The columns of a file of position deletes (specification, "Position Delete Files"). */
 const positionSchema: Schema = {

@@ -12,9 +12,9 @@ import {
   withoutSnapshots,
 } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
-import { loadTable } from '../alter.ts'
-import { committed } from '../commit.ts'
+import { committed } from '../commit/commit.ts'
 import type { TableContext } from '../context.ts'
+import { loadTable } from '../shape/alter.ts'
 import { deleteFiles, keepsConflicting, type LiveRuns, type MaintenanceOptions, ownsItsFiles } from './removal.ts'
 
 export interface ExpireSnapshotsOptions

@@ -7,8 +7,8 @@ import {
   type TableHealth,
   tableHealth,
 } from '../../iceberg/index.ts'
-import { loadTable } from '../alter.ts'
 import type { TableContext } from '../context.ts'
+import { loadTable } from '../shape/alter.ts'
 import type { LiveRuns } from './removal.ts'
 
 export interface HealthOptions {

@@ -11,8 +11,8 @@ import {
   reachableFiles,
 } from '../../iceberg/index.ts'
 import { type ObjectInfo, type StorePath, storePath } from '../../storage/index.ts'
-import { loadTable } from '../alter.ts'
 import type { TableContext } from '../context.ts'
+import { loadTable } from '../shape/alter.ts'
 import { deleteFiles, type LiveRuns, type MaintenanceOptions, ownsItsFiles } from './removal.ts'
 
 export interface RemoveOrphansOptions extends Pick<OrphanOptions, 'ageMs' | 'mismatch'>, MaintenanceOptions {

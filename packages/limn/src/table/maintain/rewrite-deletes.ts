@@ -15,9 +15,9 @@ import {
   snapshotOfRef,
 } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
-import { loadTable } from '../alter.ts'
-import { changeTable, type Working } from '../commit.ts'
+import { changeTable, type Working } from '../commit/commit.ts'
 import type { TableContext } from '../context.ts'
+import { loadTable } from '../shape/alter.ts'
 import { carriedSummary } from './carry.ts'
 import { joinVectors, rewritePositions, toVectors } from './delete-files.ts'
 import type { MaintenanceOptions } from './removal.ts'

@@ -21,11 +21,11 @@ import {
   specById,
   type TableMetadata,
 } from '../../iceberg/index.ts'
-import { changeMetadata, loadTable } from '../alter.ts'
-import { changeTable } from '../commit.ts'
-import { deleteDebris } from '../commit-loop.ts'
+import { changeTable } from '../commit/commit.ts'
+import { deleteDebris } from '../commit/commit-loop.ts'
 import type { TableContext } from '../context.ts'
-import { sumBytes } from '../read.ts'
+import { sumBytes } from '../read/read.ts'
+import { changeMetadata, loadTable } from '../shape/alter.ts'
 import { carriedSummary } from './carry.ts'
 import type { MaintenanceOptions } from './removal.ts'
 import { GroupWriter, type RewrittenGroup, type SkippedGroup } from './rewrite-groups.ts'

@@ -20,10 +20,10 @@ import {
 } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import type { StorePath } from '../../storage/index.ts'
-import { bindFiles } from '../bind.ts'
 import type { PinnedTable, TableContext } from '../context.ts'
-import { leaseFiles } from '../read.ts'
-import { type Layout, lineageFields, putFiles, writeLocal } from '../write.ts'
+import { bindFiles } from '../read/bind.ts'
+import { leaseFiles } from '../read/read.ts'
+import { type Layout, lineageFields, putFiles, writeLocal } from '../write/write.ts'
 import { batchesOf } from './rewrite-batches.ts'
 import { zOrderSql } from './z-order-sql.ts'
 

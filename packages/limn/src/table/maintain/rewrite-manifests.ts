@@ -7,9 +7,9 @@ import {
   snapshotOfRef,
   stageManifests,
 } from '../../iceberg/index.ts'
-import { loadTable } from '../alter.ts'
-import { committed } from '../commit.ts'
+import { committed } from '../commit/commit.ts'
 import type { TableContext } from '../context.ts'
+import { loadTable } from '../shape/alter.ts'
 import { carriedSummary } from './carry.ts'
 import { keepsConflicting, type MaintenanceOptions } from './removal.ts'
 

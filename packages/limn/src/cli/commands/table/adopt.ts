@@ -115,6 +115,7 @@ async function snapshot({ lake, table, rest, dryRun }: Adopting, invocation: Inv
   const snapshotId = idText(made.metadata.currentSnapshotId)
   report(invocation, { table, source: source.loaded.metadataLocation, snapshotId, location: made.metadata.location }, [
     `${table}: ${dryRun ? 'would be' : 'is'} a table of its own over the files of ${rest[0]}, at snapshot ${snapshotId ?? 'none'}`,
+    `what ${rest[0]} expires or drops is gone from it too: a tag there keeps the snapshot`,
   ])
 }
 

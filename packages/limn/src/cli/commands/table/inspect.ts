@@ -17,15 +17,12 @@ export default async function inspect(invocation: Invocation): Promise<number> {
   const limit = parseCount('limit', textOption(invocation, 'limit'), 0) ?? limitDefault
   const path = name.startsWith('file:') ? fileURLToPath(name) : resolve(name)
   const file = await open(path, 'r').catch((cause) => {
-    throw new LimnError('usage/argument', {
-      message: `${name} could not be opened.`,
-      notDone: 'Nothing was read.',
-      remedy: 'Name a file. Those of a table: limn table files NAME',
-      cause,
-    })
+    throw noFile(`${name} could not be opened`, cause)
   })
   try {
-    const { size } = await file.stat()
+    const status = await file.stat()
+    if (status.isDirectory()) throw noFile(`${name} is a folder`)
+    const { size } = status
     const read = async (start: number, end: number) => {
       const bytes = new Uint8Array(Math.max(0, end - start))
       const { bytesRead } = await file.read(bytes, 0, bytes.length, start)
@@ -50,6 +47,15 @@ export default async function inspect(invocation: Invocation): Promise<number> {
   } finally {
     await file.close()
   }
+}
+
+function noFile(what: string, cause?: unknown): LimnError {
+  return new LimnError('usage/argument', {
+    message: `${what}.`,
+    notDone: 'Nothing was read.',
+    remedy: 'Name a file. Those of a table: limn table files NAME',
+    cause,
+  })
 }
 
 function cell(value: unknown): TextCell {

@@ -3,7 +3,7 @@ import { LimnError } from '../../../base/index.ts'
 import { readParquetFooter } from '../../../encoding/index.ts'
 import type { Bound } from '../../bound.ts'
 import { explainRun, parseDuckError } from '../errors.ts'
-import { Walk } from '../footer-walk.ts'
+import { Walk } from '../write/footer-walk.ts'
 
 /** A file that a session reads. */
 export interface ReadFile {

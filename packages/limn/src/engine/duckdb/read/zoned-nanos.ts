@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setZones } from '../zone-flags.ts'
+import { setZones } from '../write/zone-flags.ts'
 
 /**
  * Files with nanoseconds in UTC, as DuckDB reads them without losing digits: each is copied once with the zone taken off in
