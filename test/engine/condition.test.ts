@@ -36,6 +36,79 @@ describe('a condition on a table, from both sides,', () => {
     }
   })
 
+  it('never takes a part of a column to have no values, nor only one', async () => {
+    await using made = await temporaryEngine()
+    const struct = (type: 'int' | 'string') =>
+      ({ type: 'struct', fields: [{ id: 13, name: 'x', required: false, type }] }) as const
+    const filters = [
+      [struct('int'), ['c.x = 5', 'c.x IS NULL', 'c.x IS NOT NULL', 'c.x < 0']],
+      [struct('string'), ["c.x = 'm'", "c.x LIKE 'a%'"]],
+      [
+        { type: 'list', elementId: 12, element: 'int', elementRequired: false },
+        ['c[1] = 5', 'c[2] IS NULL', 'len(c) = 9'],
+      ],
+      [
+        { type: 'map', keyId: 14, key: 'string', valueId: 15, value: 'int', valueRequired: false },
+        ["c['m'] = 5", "c['m'] IS NULL", "map_contains(c, 'm')"],
+      ],
+    ] as const
+    for (const [type, conditions] of filters)
+      for (const filter of conditions) {
+        const found = await made.engine.condition(filter, { id, alias: 't', columns: [{ name: 'c', type }] })
+        expect([filter, found.atMost, found.atLeast]).toEqual([filter, always, never])
+      }
+  })
+
+  it('is understood beside numbers that JSON has no words for', async () => {
+    await using made = await temporaryEngine()
+    const columns = [
+      { name: 'd', type: 'double' as const },
+      { name: 'i', type: 'int' as const },
+    ]
+    const i = { kind: 'compare', operator: 'eq', column: 'i', value: 3 }
+    for (const number of ['nan', 'infinity', '-infinity']) {
+      const filter = `i = 3 AND d <> '${number}'::DOUBLE`
+      expect((await made.engine.condition(filter, { id, alias: 't', columns })).atMost).toEqual(i)
+      const sql = `SELECT '${number}'::DOUBLE, '${number}', d FROM ${id} WHERE i = 3`
+      expect((await made.engine.filters(sql, new Map([[id, { columns }]]))).get(id)).toEqual(i)
+    }
+  })
+
+  it('never takes a value inside a nested column for one that cannot be', async () => {
+    await using made = await temporaryEngine()
+    const field = (id: number, name: string, type: 'string' | 'int' | 'double' | 'date') =>
+      ({ id, name, required: false, type }) as const
+    const at = { type: 'struct', fields: [field(4, 'lat', 'double'), field(5, 'n', 'int')] } as const
+    const place = {
+      type: 'struct',
+      fields: [field(2, 'city', 'string'), { id: 3, name: 'at', required: false, type: at }, field(6, 'day', 'date')],
+    } as const
+    const list = { type: 'list', elementId: 8, elementRequired: false, element: place } as const
+    const map = { type: 'map', keyId: 10, key: 'string', valueId: 11, value: at, valueRequired: false } as const
+    const columns = [
+      { name: 'id', type: 'int' as const },
+      { name: 'place', type: place },
+      { name: 'list', type: list },
+      { name: 'map', type: map },
+    ]
+    for (const inner of [
+      "city = 'Ribe'",
+      "city < 'b'",
+      'at.n = 3',
+      'at.lat <= 0',
+      "day = DATE '2024-01-01'",
+      'at.n IS NULL',
+      'at.n IS NOT NULL',
+    ])
+      for (const filter of [`place.${inner}`, `list[1].${inner}`, `id = 1 OR place.${inner}`])
+        expect([filter, (await made.engine.condition(filter, { id, alias: 't', columns })).atMost]).toEqual([
+          filter,
+          expect.objectContaining({ kind: 'true' }),
+        ])
+    for (const filter of ["map['a'].n = 3", "map_keys(map)[1] = 'k'", 'map IS NULL', 'place IS NULL'])
+      expect((await made.engine.condition(filter, { id, alias: 't', columns })).atMost).not.toEqual(never)
+  })
+
   it('is understood on nanoseconds, and beside names that differ in case alone', async () => {
     await using made = await temporaryEngine()
     const columns = [

@@ -13,7 +13,7 @@ const present = peersPresent('java')
 describe.runIf(present)('Tables that the Java reference implementation writes', () => {
   let made: Awaited<ReturnType<typeof temporaryTables>>
   let java: Peer
-  const counts = { cells: 0, snapshots: 0, rows: 0, filters: 0, pruned: 0, refused: 0 }
+  const counts = { cells: 0, snapshots: 0, rows: 0, lineage: 0, filters: 0, pruned: 0, refused: 0 }
   const refused: string[] = []
 
   beforeAll(async () => {
@@ -24,7 +24,7 @@ describe.runIf(present)('Tables that the Java reference implementation writes', 
     await java[Symbol.asyncDispose]()
     await made[Symbol.asyncDispose]()
     process.stdout.write(
-      `Java wrote, limn read: ${counts.cells} tables, ${counts.snapshots} snapshots and refs, ${counts.rows} rows, ` +
+      `Java wrote, limn read: ${counts.cells} tables, ${counts.snapshots} snapshots and refs, ${counts.rows} rows (${counts.lineage} with row lineage), ` +
         `${counts.filters} filters (${counts.pruned} pruned files), ${counts.refused} refused\n` +
         refused.map((line) => `  ${line}\n`).join(''),
     )
@@ -50,13 +50,15 @@ describe.runIf(present)('Tables that the Java reference implementation writes', 
         return
       }
       for (const at of places) {
-        const theirs = await java.ask<Seen>({ op: 'read', catalog, table, ...at })
-        const ours = await limnSees(made.context, table, at)
+        const lineage = now.formatVersion >= 3
+        const theirs = await java.ask<Seen>({ op: 'read', catalog, table, ...at, lineage })
+        const ours = await limnSees(made.context, table, { ...at, lineage })
         const { files, deletes, metadata, ...comparable } = theirs as Seen & Record<string, unknown>
         const rows = withPlainVariants(theirs)
         expect({ at, ...ours }).toEqual({ at, ...comparable, rows })
         counts.snapshots++
         counts.rows += ours.rows.length
+        if (lineage) counts.lineage += ours.rows.length
       }
       for (const filter of cell.filters ?? []) {
         const answer = await answersWithAndWithoutPruning(made.context, table, filter)

@@ -11,7 +11,7 @@ describe.runIf(present)('Spark SQL', () => {
   let made: Awaited<ReturnType<typeof temporaryTables>>
   let spark: Peer
   let java: Peer
-  const counts = { tables: 0, snapshots: 0, rows: 0 }
+  const counts = { tables: 0, snapshots: 0, rows: 0, lineage: 0 }
   const catalog = () => ({ db: `${made.folder}/catalog.db`, name: 'test', warehouse: made.store.root })
 
   beforeAll(async () => {
@@ -26,7 +26,7 @@ describe.runIf(present)('Spark SQL', () => {
     await java[Symbol.asyncDispose]()
     await made[Symbol.asyncDispose]()
     process.stdout.write(
-      `Spark wrote, limn read: ${counts.tables} tables, ${counts.snapshots} snapshots and refs, ${counts.rows} rows\n`,
+      `Spark wrote, limn read: ${counts.tables} tables, ${counts.snapshots} snapshots and refs, ${counts.rows} rows (${counts.lineage} with row lineage)\n`,
     )
   })
 
@@ -42,12 +42,14 @@ describe.runIf(present)('Spark SQL', () => {
         ...Object.keys(now.refs).map((ref) => ({ ref })),
       ]
       for (const at of places) {
-        const theirs = await java.ask<Seen>({ op: 'read', catalog: catalog(), table, ...at })
-        const ours = await limnSees(made.context, table, at)
+        const lineage = now.formatVersion >= 3
+        const theirs = await java.ask<Seen>({ op: 'read', catalog: catalog(), table, ...at, lineage })
+        const ours = await limnSees(made.context, table, { ...at, lineage })
         const { files, deletes, metadata, ...comparable } = theirs as Seen & Record<string, unknown>
         expect({ at, ...ours }).toEqual({ at, ...comparable, rows: withPlainVariants(theirs) })
         counts.snapshots++
         counts.rows += ours.rows.length
+        if (lineage) counts.lineage += ours.rows.length
       }
       const answer = await spark.ask<{ rows: readonly string[][] }>({
         op: 'sql',

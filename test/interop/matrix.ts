@@ -24,13 +24,16 @@ export type Asked<T> = Promise<{ readonly seen: T } | { readonly refused: string
 
 /** Sends a request without waiting: peers answer in order while limn reads. */
 export function ask<T>(peer: Peer, request: object): Asked<T> {
-  return peer
+  const asked = peer
     .ask<T>(request)
     .then((seen) => ({ seen }))
     .catch((error: unknown) => {
       if (error instanceof PeerError) return { refused: error.message }
       throw error
     })
+  // Awaited later; a comparison that fails first must not leave it unheard.
+  asked.catch(() => undefined)
+  return asked
 }
 
 /** Cells against readers: what each read and refused, counted, so that a cell that nobody read shows. */

@@ -159,11 +159,21 @@ def read_duckdb(request):
         raise
 
 
+def json_values(row, indexes):
+    return [{"json": value} if i in indexes and value is not None else value for i, value in enumerate(row)]
+
+
 def scan_duckdb(metadata, request):
     options = f", snapshot_from_id => {int(request['snapshot'])}" if request.get("snapshot") else ""
-    result = duck().execute(f"SELECT * FROM iceberg_scan('{metadata}'{options})")
-    names = [one[0] for one in result.description]
-    rows = rows_of(result.to_arrow_table())
+    source = f"iceberg_scan('{metadata}'{options})"
+    described = duck().execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    names = [one[0] for one in described]
+    variants = [i for i, one in enumerate(described) if one[1] == "VARIANT"]
+    # Arrow has no variants.
+    columns = [f'"{name}"::JSON::VARCHAR' if i in variants else f'"{name}"' for i, name in enumerate(names)]
+    rows = rows_of(duck().execute(f"SELECT {', '.join(columns)} FROM {source}").to_arrow_table())
+    if variants:
+        rows = [compact(json_values(json.loads(row), variants)) for row in rows]
     found = f"SELECT snapshot_id::VARCHAR, sequence_number::VARCHAR FROM iceberg_snapshots('{metadata}')"
     snapshots = sorted(duck().execute(found).fetchall(), key=lambda one: int(one[1]))
     return {"names": names, "rows": rows, "snapshots": [{"id": one[0], "sequence": one[1]} for one in snapshots]}

@@ -15,6 +15,7 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
@@ -178,5 +179,82 @@ export const mutants: readonly Mutant[] = [
     find: "const and = condition ? { and: await bind(condition, 'condition') } : {}",
     replace: 'const and = {}',
     suite: statements,
+  },
+  {
+    name: 'a chunk right behind a shortened one keeps its place',
+    file: `${source}/engine/duckdb/write-fixed.ts`,
+    find: 'chunk.start + chunk.size <= offset.value',
+    replace: 'chunk.start + chunk.size < offset.value',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'a dictionary is taken to begin with levels',
+    file: `${source}/engine/duckdb/fixed-pages.ts`,
+    find: 'const start = dictionary ? 0 : levelsEnd(plain, of)',
+    replace: 'const start = levelsEnd(plain, of)',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'values of another length are found where pages are written anew, not where they are given',
+    file: `${source}/engine/duckdb/write-columns.ts`,
+    find: 'WHEN octet_length(${bytes}) <> ${length} THEN',
+    replace: 'WHEN octet_length(${bytes}) < 0 THEN',
+    suite: 'test/engine/write-fixed.test.ts',
+  },
+  {
+    name: 'a Bloom filter denies zeros of the other sign',
+    file: `${source}/engine/duckdb/write-bloom.ts`,
+    find: 'if (floating) for (const equal of equalsOf(value)) hashes.add(equal)',
+    replace: '',
+    suite: 'test/engine/write-bloom.test.ts',
+  },
+  {
+    name: 'all Bloom filters are said to be the first',
+    file: `${source}/engine/duckdb/write-bloom.ts`,
+    find: 'offset: end, length: filter.length',
+    replace: 'offset: start, length: filter.length',
+    suite: 'test/engine/write-bloom.test.ts',
+  },
+  {
+    name: 'promoted floats are compared as floats',
+    file: `${source}/engine/duckdb/read/project.ts`,
+    find: "  BIGINT: ['TINYINT',",
+    replace: "  DOUBLE: ['FLOAT'],\n  BIGINT: ['TINYINT',",
+    suite: 'test/table/bloom-filters.test.ts',
+  },
+  {
+    name: 'distinct values are counted in the first batch alone',
+    file: `${source}/table/table-statistics.ts`,
+    find: 'if (rows.length < batchRows) break',
+    replace: 'if (at >= 0) break',
+    suite: 'test/table/statistics.test.ts',
+  },
+  {
+    name: 'statistics of an ancestor pass for current ones',
+    file: `${source}/iceberg/maintain/health.ts`,
+    find: 'isCurrent: file.snapshotId === snapshotId',
+    replace: 'isCurrent: file.snapshotId !== null',
+    suite: 'test/table/statistics.test.ts',
+  },
+  {
+    name: 'an engine that gave itself up is asked again',
+    file: `${source}/engine/duckdb/duckdb.ts`,
+    find: 'this.instance = await this.make()',
+    replace: 'this.instance = former',
+    suite: hostileFiles,
+  },
+  {
+    name: 'the first file is blamed',
+    file: `${source}/engine/duckdb/read/damage.ts`,
+    find: 'const named = files.find((file) => found.message.includes(file.local))',
+    replace: 'const named = files.at(0)',
+    suite: hostileFiles,
+  },
+  {
+    name: 'a fixed value of another length is taken',
+    file: `${source}/encoding/avro-rows.ts`,
+    find: 'if (prefixed && readInteger(cursor) !== size)',
+    replace: 'if (prefixed && readInteger(cursor) < 0)',
+    suite: 'test/encoding/avro.test.ts',
   },
 ]

@@ -46,34 +46,36 @@ export function peersPresent(...names: readonly PeerName[]): boolean {
 /** A peer's answer that says what went wrong there. */
 export class PeerError extends Error {}
 
-/** A process that answers one JSON line for each that it is given. */
+interface Waiting {
+  readonly line: string
+  readonly done: (line: string) => void
+  readonly failed: (error: Error) => void
+}
+
+/**
+ * A process that answers one JSON line for each that it is given, in order. When it dies, its words are the answer to what
+ * it was at, and a new one goes on with what waits.
+ */
 export class Peer {
-  private readonly child: ChildProcessWithoutNullStreams
-  private readonly waiting: { readonly done: (line: string) => void; readonly failed: (error: Error) => void }[] = []
-  private readonly said: string[] = []
+  private readonly name: PeerName
+  private child: ChildProcessWithoutNullStreams
+  private readonly waiting: Waiting[] = []
+  private said: string[] = []
 
   constructor(name: PeerName) {
-    const [command, ...args] = commands[name]
-    this.child = spawn(command, args, { cwd: folder })
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.waiting.shift()?.done(line))
-    this.child.stderr.on('data', (chunk: Buffer) => {
-      this.said.push(chunk.toString())
-      if (this.said.length > 50) this.said.shift()
-    })
-    const gone = (why: string) => {
-      for (const one of this.waiting.splice(0)) one.failed(new Error(`${name} ${why}: ${this.said.join('')}`))
-    }
-    this.child.on('error', (error) => gone(error.message))
-    this.child.on('close', (code) => gone(`ended with ${code}`))
+    this.name = name
+    this.child = this.begin()
   }
 
-  /** Throws `PeerError` with the peer's own words when it refuses. */
+  /** Throws `PeerError` with the peer's own words when it refuses, or dies. */
   async ask<T>(request: unknown): Promise<T> {
-    const line = await new Promise<string>((done, failed) => {
-      this.waiting.push({ done, failed })
-      this.child.stdin.write(`${JSON.stringify(request)}\n`)
-    })
-    const answer = JSON.parse(line) as T & { readonly error?: string }
+    const line = `${JSON.stringify(request)}\n`
+    const answer = JSON.parse(
+      await new Promise<string>((done, failed) => {
+        this.waiting.push({ line, done, failed })
+        this.child.stdin.write(line)
+      }),
+    ) as T & { readonly error?: string }
     if (answer.error !== undefined) throw new PeerError(answer.error)
     return answer
   }
@@ -84,5 +86,30 @@ export class Peer {
     const closed = new Promise<void>((done) => this.child.once('close', () => done()))
     this.child.stdin.end()
     await closed
+  }
+
+  private begin(): ChildProcessWithoutNullStreams {
+    const [command, ...args] = commands[this.name]
+    const child = spawn(command, args, { cwd: folder })
+    createInterface({ input: child.stdout }).on('line', (line) => this.waiting.shift()?.done(line))
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.said.push(chunk.toString())
+      if (this.said.length > 50) this.said.shift()
+    })
+    // Writing to one that is dying; what it was asked is asked again.
+    child.stdin.on('error', () => undefined)
+    child.on('error', (error) => {
+      for (const one of this.waiting.splice(0)) one.failed(error)
+    })
+    child.on('close', (code, signal) => {
+      const [asked, ...rest] = this.waiting
+      if (!asked) return
+      this.waiting.shift()
+      asked.failed(new PeerError(`${this.name} died of ${signal ?? code}: ${this.said.join('')}`))
+      this.said = []
+      this.child = this.begin()
+      for (const one of rest) this.child.stdin.write(one.line)
+    })
+    return child
   }
 }

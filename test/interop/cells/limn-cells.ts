@@ -1,4 +1,5 @@
 import { each, type LimnCell, people } from './limn-cell.ts'
+import { mixedCells } from './limn-mixed-cells.ts'
 import { refCells } from './limn-ref-cells.ts'
 import { rowCells } from './limn-row-cells.ts'
 import { shapeCells } from './limn-shape-cells.ts'
@@ -63,4 +64,11 @@ const typesCells: readonly LimnCell[] = [
   ),
 ]
 
-export const limnCells: readonly LimnCell[] = [...typesCells, ...rowCells, ...shapeCells, ...refCells, ...upkeepCells]
+export const limnCells: readonly LimnCell[] = [
+  ...typesCells,
+  ...rowCells,
+  ...shapeCells,
+  ...mixedCells,
+  ...refCells,
+  ...upkeepCells,
+]

@@ -22,7 +22,7 @@ const diffsAtOnce = 4
 export interface ChangeReading extends AsyncDisposable {
   readonly bound: readonly BoundTable[]
   readonly sql: string
-  /** The snapshots read, oldest first; `_change_ordinal` counts them from 0. */
+  /** The snapshots read, oldest first, without those that only rewrote files; `_change_ordinal` of a changelog counts them from 0. */
   readonly snapshots: readonly Snapshot[]
 }
 
@@ -41,7 +41,7 @@ export interface ChangelogOptions {
 /**
  * The changes between a snapshot and the one a table is pinned at, in the pin's schema: how each commit changed the rows,
  * whatever it did to files (copies on write, position deletes, deletion vectors, equality deletes). A commit that only
- * rewrote files (`replace`) has none. The query yields the table's columns, `_change_type` (INSERT, DELETE, UPDATE_BEFORE,
+ * rewrote files (`replace`) has none and is not counted. The query yields the table's columns, `_change_type` (INSERT, DELETE, UPDATE_BEFORE,
  * UPDATE_AFTER), `_change_ordinal` (from 0, a commit each) and `_commit_snapshot_id`, in no order. Throws
  * `usage/unknown-snapshot` when the snapshots are not on one line of history, `usage/argument` for an unknown identifier.
  */
@@ -51,12 +51,14 @@ export async function readChanges(
   options: ChangelogOptions,
 ): Promise<ChangeReading> {
   const schema = schemaOfPin(pin)
-  const snapshots = rangeOf(pin, options.from)
+  // A commit that only rewrote files changes nothing, and is not counted: as the reference implementation has it.
+  const snapshots = rangeOf(pin, options.from).filter((one) => one.operation !== 'replace')
   const identity = identityOf(pin, schema, options.identifiers)
-  const steps = await mapConcurrently(snapshots, diffsAtOnce, async (snapshot, ordinal) =>
-    snapshot.operation === 'replace' ? null : { snapshot, ordinal, ...(await diffOf(context, pin, snapshot)) },
-  )
-  const changed = steps.filter((step) => step !== null)
+  const changed = await mapConcurrently(snapshots, diffsAtOnce, async (snapshot, ordinal) => ({
+    snapshot,
+    ordinal,
+    ...(await diffOf(context, pin, snapshot)),
+  }))
   const lease = await leaseFiles(
     context,
     changed.flatMap((step) => [...step.removed, ...step.added]),

@@ -1,19 +1,10 @@
-import { join } from 'node:path'
-import { randomPositiveLong, randomUuid, type TableId } from '../base/index.ts'
-import {
-  applyUpdates,
-  createTableUpdates,
-  type LoadedTable,
-  type PartitionSpec,
-  type SortOrder,
-  stageSnapshot,
-} from '../iceberg/index.ts'
+import { randomUuid, type TableId } from '../base/index.ts'
+import { createTableUpdates, type LoadedTable, type PartitionSpec, type SortOrder } from '../iceberg/index.ts'
 import type { Schema } from '../schema/index.ts'
-import type { ChangeResult, RowSource } from './change.ts'
+import { append, type ChangeResult, type RowSource } from './change.ts'
 import { committed, conflict } from './commit.ts'
 import type { TableContext } from './context.ts'
-import { sumsOf } from './target-rows.ts'
-import { layoutOf, writeRows } from './write.ts'
+import { transaction } from './transaction.ts'
 
 /** What a new table is like. */
 export interface TableShape {
@@ -52,39 +43,8 @@ export async function createTableAs(
   shape: TableShape,
   rows: RowSource,
 ): Promise<ChangeResult> {
-  const { store, manifests, steps, randomness, clock, signal } = context
-  const timestampMs = clock.nowMs()
-  const created = createTableUpdates({
-    ...shape,
-    tableUuid: randomUuid(randomness),
-    properties: shape.properties ?? {},
+  return transaction(context, async (inside) => {
+    await createTable(inside, table, shape)
+    return append(inside, table, rows)
   })
-  const base = applyUpdates(null, created, { timestampMs })
-  await using scratch = await store.scratch({ signal })
-  await using session = await context.engine.session(rows.tables ?? [], { signal })
-  const added = await writeRows(context, session, rows.sql, layoutOf(base), join(scratch.folder, 'rows'))
-  const snapshotId = randomPositiveLong(randomness)
-  const staged = await stageSnapshot({
-    store,
-    manifests,
-    steps,
-    randomness,
-    base,
-    parentSnapshotId: null,
-    ref: 'main',
-    operation: 'append',
-    added,
-    removed: [],
-    snapshotId,
-    timestampMs,
-    signal,
-  })
-  const outcome = await context.catalog.commit(
-    [{ table, requirements: [{ type: 'assert-create' }], updates: [...created, ...staged.updates] }],
-    { timestampMs, signal },
-  )
-  if (outcome.kind === 'conflict')
-    await store.delete([...added.map((file) => file.path), ...staged.written], { signal })
-  committed(outcome, table)
-  return { snapshotId, inserted: sumsOf(added).rows, added, removed: [] }
 }

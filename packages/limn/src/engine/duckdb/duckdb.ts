@@ -6,6 +6,7 @@ import {
   canonicalTree,
   originalOffset,
   parametersOf,
+  quoteFile,
   quoteIdentifier,
   quoteText,
   substituteParameters,
@@ -13,11 +14,12 @@ import {
 } from '../../sql/index.ts'
 import type { Bound, BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
-import { explainQuery, explainRun } from './errors.ts'
+import { explainQuery, isInvalidated } from './errors.ts'
 import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
 import { loadRows } from './load.ts'
 import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
+import { explainRead, filesRead } from './read/damage.ts'
 import { Footers } from './read/footers.ts'
 import { namesApart } from './read/parts.ts'
 import { duckTypeOf } from './read/project.ts'
@@ -36,21 +38,24 @@ export interface DuckDbOptions {
 /** Opens the embedded engine. One instance per lake; sessions are isolated from each other. */
 export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
   const { DuckDBInstance } = await import('@duckdb/node-api')
-  const instance = await DuckDBInstance.create(':memory:', {
-    threads: String(options.threads),
-    memory_limit: options.memoryLimit,
-    temp_directory: options.temporaryFolder,
-    preserve_insertion_order: 'false',
-    // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
-    enable_external_file_cache: 'false',
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-  })
-  return new DuckDb(instance, options.temporaryFolder)
+  const make = () =>
+    DuckDBInstance.create(':memory:', {
+      threads: String(options.threads),
+      memory_limit: options.memoryLimit,
+      temp_directory: options.temporaryFolder,
+      preserve_insertion_order: 'false',
+      // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
+      enable_external_file_cache: 'false',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    })
+  return new DuckDb(await make(), make, options.temporaryFolder)
 }
 
 class DuckDb implements FileEngine {
-  private readonly instance: DuckDBInstance
+  private instance: DuckDBInstance
+  private readonly make: () => Promise<DuckDBInstance>
+  private renewal: Promise<void> | null = null
   readonly footers = new Footers()
   readonly avro: AvroFiles
   readonly nanos: ZonedNanos
@@ -58,8 +63,9 @@ class DuckDb implements FileEngine {
   private tools: Promise<DuckDBConnection> | null = null
   private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
 
-  constructor(instance: DuckDBInstance, temporaryFolder: string) {
+  constructor(instance: DuckDBInstance, make: () => Promise<DuckDBInstance>, temporaryFolder: string) {
     this.instance = instance
+    this.make = make
     this.avro = new AvroFiles(temporaryFolder)
     this.nanos = new ZonedNanos(temporaryFolder)
   }
@@ -135,7 +141,7 @@ class DuckDb implements FileEngine {
     )
     const connection = await this.stubs(shapes, queries)
     const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
-    return parseJson(await scalar(connection, `SELECT ${call}`)) as { error: boolean; plans?: unknown }
+    return parsePlan(await scalar(connection, `SELECT ${call}`))
   }
 
   async condition(
@@ -151,7 +157,7 @@ class DuckDb implements FileEngine {
     await this.describe(sql, known, undefined, {}, head.length)
     const connection = await this.stubs(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
-    const plan = parseJson(json) as { error: boolean; plans?: unknown }
+    const plan = parsePlan(json)
     if (plan.error) return { atMost: always, atLeast: never }
     const shapes = new Map([[own, { columns: table.columns }]])
     return {
@@ -164,13 +170,49 @@ class DuckDb implements FileEngine {
     options.signal?.throwIfAborted()
     const connection = await this.connect()
     const database = await this.attach(connection)
+    const explain = async (error: unknown, sql: string | null) => {
+      if (isInvalidated(error)) await this.renew()
+      return explainRead(error, sql, filesRead(tables), (local) => this.canRead(local))
+    }
     try {
       await this.bindAll(new Binder(connection, this), database, tables)
     } catch (error) {
       await this.detach(connection, database)
-      throw explainRun(error, '')
+      throw await explain(error, null)
     }
-    return new DuckSession(connection, () => this.detach(connection, database), options.signal)
+    return new DuckSession(connection, {
+      end: () => this.detach(connection, database),
+      signal: options.signal,
+      explain,
+    })
+  }
+
+  /** Whether every name and value of a Parquet file can be decoded. */
+  private async canRead(local: string): Promise<boolean> {
+    const connection = await this.connect()
+    try {
+      await connection.runAndReadAll(`SELECT * FROM parquet_schema(${quoteFile(local)})`)
+      await connection.run(`SELECT max(hash(t)) FROM read_parquet(${quoteFile(local)}, hive_partitioning = false) AS t`)
+      return true
+    } catch (error) {
+      if (isInvalidated(error)) await this.renew()
+      return false
+    } finally {
+      connection.closeSync()
+    }
+  }
+
+  /** Another instance in place of one that gave itself up; sessions of the former one go on failing. */
+  private renew(): Promise<void> {
+    this.renewal ??= (async () => {
+      const former = this.instance
+      this.instance = await this.make()
+      this.tools = null
+      this.stubbed.clear()
+      this.renewal = null
+      former.closeSync()
+    })()
+    return this.renewal
   }
 
   async viewSql(table: BoundTable): Promise<string> {
@@ -252,8 +294,13 @@ class DuckDb implements FileEngine {
   }
 
   private async detach(connection: DuckDBConnection, database: string): Promise<void> {
-    await connection.run(`USE memory; DETACH ${database}`)
-    connection.closeSync()
+    try {
+      await connection.run(`USE memory; DETACH ${database}`)
+    } catch (error) {
+      if (!isInvalidated(error)) throw error
+    } finally {
+      connection.closeSync()
+    }
   }
 }
 
@@ -279,6 +326,14 @@ function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], quer
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(sql)
   return String(reader.getRowsJson()[0]?.[0])
+}
+
+/** DuckDB writes constants such as NaN as they are, which is no JSON: null stands for them, and no condition is made of it. */
+function parsePlan(json: string): { readonly error: boolean; readonly plans?: unknown } {
+  const given = json.replace(/"(?:[^"\\]|\\.)*"|-?(?:nan|inf(?:inity)?)\b/gi, (token) =>
+    token.startsWith('"') ? token : 'null',
+  )
+  return parseJson(given) as { error: boolean; plans?: unknown }
 }
 
 function notReadOnly(why: string, origin: TextOrigin | undefined): LimnError {

@@ -26,6 +26,15 @@ export function parseDuckError(error: unknown): DuckError {
   return { exception_message: text }
 }
 
+/**
+ * Whether DuckDB gave itself up: after an internal error, which damaged files can cause, its instance answers nothing any
+ * more.
+ */
+export function isInvalidated(error: unknown): boolean {
+  const { exception_type: type = '', exception_message: message = '' } = parseDuckError(error)
+  return /^(fatal|internal)$/i.test(type) || /^(FATAL|INTERNAL) Error|database has been invalidated/.test(message)
+}
+
 const subtypes: Readonly<Record<string, ErrorKind>> = {
   SYNTAX_ERROR: 'sql/syntax',
   COLUMN_NOT_FOUND: 'sql/unknown-column',

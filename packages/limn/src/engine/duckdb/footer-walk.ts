@@ -48,8 +48,9 @@ export function restated({ from, to }: Stated, value: number): Edit {
 export async function footerBytes(file: FileHandle): Promise<{ readonly footer: Buffer; readonly at: number }> {
   const { size } = await file.stat()
   const tail = Buffer.alloc(8)
-  await file.read(tail, 0, 8, size - 8)
+  if (size >= 12) await file.read(tail, 0, 8, size - 8)
   const length = tail.readUInt32LE(0)
+  if (size < 12 || length > size - 12) throw damaged('is longer than its file')
   const footer = Buffer.alloc(length)
   await file.read(footer, 0, length, size - 8 - length)
   return { footer, at: size - 8 - length }
@@ -105,6 +106,7 @@ export class Walk {
         return
       case 8: {
         const length = this.unsigned()
+        this.need(length)
         this.at += length
         return
       }
@@ -121,7 +123,7 @@ export class Walk {
         this.struct((_id, inner) => this.skip(inner))
         return
       default:
-        throw new LimnError('internal', { message: `A footer holds a value of type ${type}.` })
+        throw damaged(`holds a value of type ${type}`)
     }
   }
 
@@ -133,7 +135,14 @@ export class Walk {
 
   private count(): { readonly size: number; readonly type: number } {
     const head = this.byte()
-    return { size: head >> 4 === 15 ? this.unsigned() : head >> 4, type: head & 15 }
+    const size = head >> 4 === 15 ? this.unsigned() : head >> 4
+    // Every item takes a byte at least.
+    this.need(size)
+    return { size, type: head & 15 }
+  }
+
+  private need(bytes: number): void {
+    if (bytes > this.bytes.length - this.at) throw damaged('ends too soon')
   }
 
   private unsigned(): number {
@@ -147,7 +156,11 @@ export class Walk {
 
   private byte(): number {
     const byte = this.bytes[this.at++]
-    if (byte === undefined) throw new LimnError('internal', { message: 'A footer ends too soon.' })
+    if (byte === undefined) throw damaged('ends too soon')
     return byte
   }
+}
+
+function damaged(how: string): LimnError {
+  return new LimnError('iceberg/invalid-metadata', { message: `The footer of a Parquet file ${how}.` })
 }

@@ -3,7 +3,6 @@ import { LimnError } from '../../base/index.ts'
 import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
 import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
-import { explainRun } from './errors.ts'
 import { writeFiles } from './write.ts'
 
 /** Rows sent per INSERT when JavaScript values are ingested. */
@@ -15,11 +14,22 @@ export class DuckSession implements Session {
   private readonly end: () => Promise<void>
   private readonly signal: AbortSignal | undefined
   private readonly interrupt: () => void
+  private readonly explain: (error: unknown, sql: string) => Promise<LimnError>
 
-  constructor(connection: DuckDBConnection, end: () => Promise<void>, signal: AbortSignal | undefined) {
+  constructor(
+    connection: DuckDBConnection,
+    options: {
+      readonly end: () => Promise<void>
+      readonly signal: AbortSignal | undefined
+      /** An error of a statement, in limn's words. */
+      readonly explain: (error: unknown, sql: string) => Promise<LimnError>
+    },
+  ) {
+    const { signal } = options
     this.connection = connection
-    this.end = end
+    this.end = options.end
     this.signal = signal
+    this.explain = options.explain
     this.interrupt = () => connection.interrupt()
     signal?.addEventListener('abort', this.interrupt)
   }
@@ -75,7 +85,7 @@ export class DuckSession implements Session {
       return await body()
     } catch (error) {
       this.signal?.throwIfAborted()
-      throw explainRun(error, sql)
+      throw await this.explain(error, sql)
     }
   }
 }

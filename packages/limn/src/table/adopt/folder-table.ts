@@ -1,11 +1,4 @@
-import {
-  LimnError,
-  type Progress,
-  randomPositiveLong,
-  randomUuid,
-  silentProgress,
-  type TableId,
-} from '../../base/index.ts'
+import { LimnError, type Progress, randomUuid, silentProgress, type TableId } from '../../base/index.ts'
 import {
   applyUpdates,
   createTableUpdates,
@@ -16,18 +9,20 @@ import {
   nameMappingToText,
   type PartitionSpec,
   shapeOf,
-  stageSnapshot,
   type TableMetadata,
 } from '../../iceberg/index.ts'
 import { type Field, type PrimitiveType, type Schema, schemaToJson } from '../../schema/index.ts'
 import { type ObjectInfo, type StorePath, storePath } from '../../storage/index.ts'
-import { committed } from '../commit.ts'
+import { loadTable } from '../alter.ts'
+import { changeTable } from '../commit.ts'
 import type { TableContext } from '../context.ts'
+import { createTable, type TableShape } from '../create.ts'
+import { transaction } from '../transaction.ts'
 import { sumOf } from './add-files.ts'
 import { against, Judge, requireFits } from './adopt-facts.ts'
 import { findFiles, type OtherFiles, readFooters } from './folder-files.ts'
 import { hiveParts, typeOfPathTexts } from './hive-path.ts'
-import { requireFreeName, taken } from './register.ts'
+import { requireFreeName } from './register.ts'
 import { newLocation } from './snapshot-table.ts'
 import { UnionSchema } from './union-schema.ts'
 
@@ -120,8 +115,7 @@ async function overFolder(
     const shape = await shapeOfFolder(context, folder, listed.files, options, (done) =>
       task.update(`columns of ${done} of ${count} files`),
     )
-    const created = createTableUpdates({
-      tableUuid: randomUuid(randomness),
+    const wanted: TableShape = {
       location: place.location,
       ...shape,
       properties: {
@@ -129,9 +123,13 @@ async function overFolder(
         ...options.properties,
         ...place.own,
       },
+    }
+    const created = createTableUpdates({
+      ...wanted,
+      tableUuid: randomUuid(randomness),
+      properties: { ...wanted.properties },
     })
-    const timestampMs = clock.nowMs()
-    const base = applyUpdates(null, created, { timestampMs })
+    const base = applyUpdates(null, created, { timestampMs: clock.nowMs() })
     const judge = new Judge(against(base), { base: folder, extraColumns: 'refuse' })
     const judged = await readFooters(
       context,
@@ -146,9 +144,7 @@ async function overFolder(
       empty: judged.filter((one) => one.kind === 'empty').length,
       skipped: listed.skipped,
     }
-    const made = options.dryRun
-      ? { metadata: base, snapshotId: null }
-      : await commitNew(context, table, { created, base, added, timestampMs })
+    const made = options.dryRun ? { metadata: base, snapshotId: null } : await commitNew(context, table, wanted, added)
     task.end(`${sums.rows.toLocaleString('en')} rows in ${sums.files.toLocaleString('en')} files`)
     return { ...made, ...sums }
   } catch (error) {
@@ -157,50 +153,20 @@ async function overFolder(
   }
 }
 
-interface NewTable {
-  readonly created: ReturnType<typeof createTableUpdates>
-  readonly base: TableMetadata
-  readonly added: readonly DataFile[]
-  readonly timestampMs: number
-}
-
 /** One commit: there is no moment at which the table is there and empty. Adopted files are never deleted. */
 async function commitNew(
   context: TableContext,
   table: TableId,
-  { created, base, added, timestampMs }: NewTable,
+  wanted: TableShape,
+  added: readonly DataFile[],
 ): Promise<{ readonly metadata: TableMetadata; readonly snapshotId: bigint | null }> {
-  const { store, manifests, steps, randomness, catalog, signal } = context
-  const snapshotId = randomPositiveLong(randomness)
-  const staged =
-    added.length === 0
-      ? null
-      : await stageSnapshot({
-          store,
-          manifests,
-          steps,
-          randomness,
-          base,
-          parentSnapshotId: null,
-          ref: 'main',
-          operation: 'append',
-          added,
-          removed: [],
-          snapshotId,
-          timestampMs,
-          signal,
-        })
-  const updates = [...created, ...(staged?.updates ?? [])]
-  const outcome = await catalog.commit([{ table, requirements: [{ type: 'assert-create' }], updates }], {
-    timestampMs,
-    signal,
+  const snapshotId = await transaction(context, async (inside) => {
+    await createTable(inside, table, wanted)
+    if (added.length === 0) return null
+    const change = { operation: 'append', added, removed: [], written: [] } as const
+    return (await changeTable(inside, table, {}, async () => ({ change, result: {} }))).snapshotId
   })
-  if (outcome.kind === 'conflict') {
-    await store.delete(staged?.written ?? [], { signal })
-    throw taken(table)
-  }
-  const metadata = committed(outcome, table).get(table)?.metadata ?? base
-  return { metadata, snapshotId: staged ? snapshotId : null }
+  return { metadata: (await loadTable(context, table)).metadata, snapshotId }
 }
 
 interface FolderShape {

@@ -43,8 +43,7 @@ export function manifestSchema(all: boolean): Schema {
     column(16, 'existing_delete_files_count', 'int', true),
     column(17, 'deleted_delete_files_count', 'int', true),
     column(8, 'partition_summaries', { type: 'list', elementId: 9, elementRequired: true, element: summary }),
-    ...(all ? [column(18, 'reference_snapshot_id', 'long', true)] : []),
-    column(19, 'key_metadata', 'binary'),
+    ...(all ? [column(18, 'reference_snapshot_id', 'long', true), column(19, 'key_metadata', 'binary')] : []),
   ])
 }
 
@@ -65,8 +64,7 @@ export async function* manifestRows(source: Source, snapshots: readonly Snapshot
         ...counts.map((count) => (isData ? count : 0)),
         ...counts.map((count) => (isData ? 0 : count)),
         summaries(one),
-        ...(all ? [snapshot.snapshotId] : []),
-        one.keyMetadata ?? null,
+        ...(all ? [snapshot.snapshotId, one.keyMetadata ?? null] : []),
       ]
     })
   }

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteFile } from '../../../sql/index.ts'
+import { refuseDeepSchema } from './damage.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** Footers that one query reads: it holds a row for each column of each file. */
@@ -41,6 +42,7 @@ export class Footers {
     asked: ReadonlyMap<string, boolean>,
     found: Map<string, FooterSchema>,
   ): Promise<void> {
+    await eachOf(files, (local) => refuseDeepSchema({ local }))
     const reader = await connection.runAndReadAll(footerSql(files))
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
@@ -92,6 +94,11 @@ export interface FooterSchema {
   readonly hasIds: boolean
   /** Some column holds nanoseconds in UTC, for which DuckDB has no type. */
   readonly zonedNanos: boolean
+}
+
+/** A few at a time. */
+async function eachOf(locals: readonly string[], check: (local: string) => Promise<void>): Promise<void> {
+  for (let at = 0; at < locals.length; at += 32) await Promise.all(locals.slice(at, at + 32).map(check))
 }
 
 function footerSql(files: readonly string[]): string {

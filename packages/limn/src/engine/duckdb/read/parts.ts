@@ -1,3 +1,4 @@
+import { LimnError } from '../../../base/index.ts'
 import type { NameMapping } from '../../../iceberg/index.ts'
 import type { Field, Value } from '../../../schema/index.ts'
 import { quoteFile, quoteIdentifier, quoteText } from '../../../sql/index.ts'
@@ -65,7 +66,7 @@ export function partsOf<F extends ScanFile>(
     if (!footer) throw new RangeError(`the footer of ${file.local} was not read`)
     let resolved = memo.get(footer)
     if (!resolved) {
-      resolved = resolve(footer, fields, mapping)
+      resolved = inFile(file, () => resolve(footer, fields, mapping))
       memo.set(footer, resolved)
     }
     if (resolved.lacks.some((id) => file.constants?.has(id))) resolved = withConstants(footer, fields, mapping, file)
@@ -75,6 +76,22 @@ export function partsOf<F extends ScanFile>(
     else groups.set(key, { resolved, files: [file] })
   }
   return [...groups.values()].map((group) => partOf(group.resolved, group.files, fields, layout))
+}
+
+/** An error about "a data file" says which. */
+function inFile<T>(file: ScanFile, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof LimnError)) throw error
+    const { kind, notDone, remedy } = error
+    throw new LimnError(kind, {
+      message: error.message.replace('a data file', `the data file ${file.local}`),
+      ...(notDone === undefined ? {} : { notDone }),
+      ...(remedy === undefined ? {} : { remedy }),
+      cause: error,
+    })
+  }
 }
 
 interface Resolved {

@@ -20,6 +20,8 @@ public final class Peer {
         return Writing.write(request);
       case "statistics":
         return Statistics.read(Tables.open(request), request);
+      case "bloom":
+        return BloomFilters.probe(request);
       case "list":
         return Tables.list(request);
       case "readView":

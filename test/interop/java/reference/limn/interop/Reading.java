@@ -68,7 +68,7 @@ final class Reading {
   static void each(Table table, FileScanTask task, Schema projection, BiConsumer<Record, Long> consumer)
       throws IOException {
     Schema withPosition = TypeUtil.join(projection, new Schema(MetadataColumns.ROW_POSITION));
-    GenericDeleteFilter filter = new GenericDeleteFilter(table.io(), task, everyField(table), withPosition);
+    GenericDeleteFilter filter = new GenericDeleteFilter(table.io(), task, everyField(table, projection), withPosition);
     Map<Integer, ?> constants = PartitionUtil.constantsMap(task, IdentityPartitionConverters::convertConstant);
     ReadBuilder<Record, ?> builder =
         FormatModelRegistry.<Record, Object>readBuilder(
@@ -86,16 +86,18 @@ final class Reading {
     }
   }
 
-  /** The table's schema and what it had before: deletes by value may name a column that was dropped since. */
-  private static Schema everyField(Table table) {
-    List<Types.NestedField> fields = new ArrayList<>(table.schema().columns());
-    Set<Integer> known = new HashSet<>(TypeUtil.indexById(table.schema().asStruct()).keySet());
+  /** The schema that is read, and what the table has and had besides: deletes by value may name a column that is not in it. */
+  private static Schema everyField(Table table, Schema projection) {
+    List<Types.NestedField> fields = new ArrayList<>();
+    for (Types.NestedField field : projection.columns())
+      if (!MetadataColumns.isMetadataColumn(field.name())) fields.add(field);
+    Set<Integer> known = new HashSet<>(TypeUtil.indexById(new Schema(fields).asStruct()).keySet());
     List<Schema> schemas = new ArrayList<>(table.schemas().values());
     schemas.sort((left, right) -> right.schemaId() - left.schemaId());
     for (Schema schema : schemas) {
       for (Types.NestedField field : schema.columns()) {
         if (field.type().isPrimitiveType() && known.add(field.fieldId()))
-          fields.add(Types.NestedField.optional(field.fieldId(), "dropped " + field.fieldId(), field.type()));
+          fields.add(Types.NestedField.optional(field.fieldId(), "other " + field.fieldId(), field.type()));
       }
     }
     return new Schema(fields);

@@ -1,0 +1,138 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { LimnError } from '../../../base/index.ts'
+import { readParquetFooter } from '../../../encoding/index.ts'
+import type { Bound } from '../../bound.ts'
+import { explainRun, parseDuckError } from '../errors.ts'
+import { Walk } from '../footer-walk.ts'
+
+/** A file that a session reads. */
+export interface ReadFile {
+  readonly local: string
+  /** As the table spells it. */
+  readonly path?: string
+}
+
+/** Parquet files of what is bound, delete files too, each once. */
+export function filesRead(tables: readonly Bound[]): readonly ReadFile[] {
+  const out = new Map<string, ReadFile>()
+  for (const table of tables) {
+    if (!('files' in table)) continue
+    for (const file of table.files) {
+      if (file.format !== 'avro') out.set(file.local, file)
+      for (const one of file.deletes ?? []) if (one.kind !== 'vector' && one.format !== 'avro') out.set(one.local, one)
+    }
+  }
+  return [...out.values()]
+}
+
+/** A footer of fewer bytes cannot nest deep enough to do harm. */
+const checkedFrom = 16 * 1024
+const depthMax = 100
+
+/**
+ * DuckDB follows the levels of a schema by recursion: a file that nests them by the ten thousand ends the process. So
+ * footers with room for that are looked at first. Throws `storage/corrupt`; any other damage is left for DuckDB to find.
+ */
+export async function refuseDeepSchema(file: ReadFile): Promise<void> {
+  // One that cannot be opened, DuckDB cannot open either, and says so.
+  await using handle = await open(file.local).catch(() => null)
+  if (!handle) return
+  const { size } = await handle.stat()
+  if (size < 12) return
+  const tail = await bytesAt(handle, size - 8, size)
+  const length = tail.readUInt32LE(0)
+  if (length < checkedFrom || length > size - 12) return
+  if (isDeep(await bytesAt(handle, size - 8 - length, size - 8)))
+    throw corrupt(file, `its schema is nested more than ${depthMax} deep`)
+}
+
+async function bytesAt(handle: FileHandle, start: number, end: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(end - start)
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, start)
+  return bytes.subarray(0, bytesRead)
+}
+
+/** Whether the schema of a footer nests too deep; false for one that cannot be followed. */
+function isDeep(footer: Buffer): boolean {
+  const walk = new Walk(footer)
+  /** Children still to come, of each level. */
+  const levels: number[] = [1]
+  let deep = false
+  try {
+    walk.struct((id, type) => {
+      if (id !== 2) return walk.skip(type)
+      return walk.list(() => {
+        let children = 0
+        walk.struct((member, memberType) => {
+          if (member === 5) children = walk.varint()
+          else walk.skip(memberType)
+        })
+        const left = levels.pop()
+        if (left === undefined) return
+        levels.push(left - 1)
+        if (children > 0) levels.push(children)
+        else while (levels.at(-1) === 0) levels.pop()
+        deep ||= levels.length > depthMax
+      })
+    })
+  } catch {
+    // What is damaged otherwise, DuckDB refuses; what was followed so far counts.
+  }
+  return deep
+}
+
+/** Types of errors that queries have by themselves; of these, what DuckDB says when it is about a file after all. */
+const ofQueries = /^(conversion|out of range|constraint|interrupt|out of memory|invalid input)$/i
+const aboutFiles =
+  /parquet|decompress|magic bytes|corrupt|page size|dictionary|encoding found|invalid unicode|DECIMAL requires|schema index|Allocation failure|next power of 2/i
+const absent = /No such file|No files found|Permission denied/i
+
+/**
+ * An error of a query in limn's words; `sql` null: of binding its tables. One that tells of a damaged file names it: the
+ * file the message names, or the first whose footer or rows cannot be read by themselves. That may read the files once
+ * more, after a failure alone.
+ */
+export async function explainRead(
+  error: unknown,
+  sql: string | null,
+  files: readonly ReadFile[],
+  canRead: (local: string) => Promise<boolean>,
+): Promise<LimnError> {
+  const found = explainRun(error, sql ?? '')
+  if (found === error || found.kind === 'interrupted' || absent.test(found.message)) return found
+  if (sql !== null && found.kind !== 'sql/failed') return found
+  const ofQuery = ofQueries.test(parseDuckError(error).exception_type ?? '')
+  if (sql !== null && ofQuery && !aboutFiles.test(found.message)) return found
+  const named = files.find((file) => found.message.includes(file.local))
+  if (named) return corrupt(named, found.message, error)
+  for (const file of files) {
+    const damage = await footerDamage(file.local)
+    if (damage !== null) return corrupt(file, damage, error)
+  }
+  for (const file of files) if (!(await canRead(file.local))) return corrupt(file, found.message, error)
+  // What only this query reads, such as a Bloom filter.
+  const [only, ...others] = files
+  return only && others.length === 0 && !ofQuery && found.kind === 'sql/failed'
+    ? corrupt(only, found.message, error)
+    : found
+}
+
+async function footerDamage(local: string): Promise<string | null> {
+  try {
+    await using handle = await open(local)
+    const { size } = await handle.stat()
+    await readParquetFooter((start, end) => bytesAt(handle, start, end), size)
+    return null
+  } catch (error) {
+    return error instanceof LimnError && error.kind === 'iceberg/invalid-metadata' ? error.message : null
+  }
+}
+
+function corrupt({ path, local }: ReadFile, why: string, cause?: unknown): LimnError {
+  return new LimnError('storage/corrupt', {
+    message: `The data file ${path ?? local} is damaged: ${why.replace(/\.$/, '')}.`,
+    notDone: 'The query has no answer.',
+    remedy: 'Restore the file, or roll the table back to a snapshot that does not have it.',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
