@@ -189,6 +189,16 @@ describe('limn table', () => {
     expect((await table('inspect', lake.folder)).stderr).toContain('is a folder')
   })
 
+  it('says what is wrong with the words of a command, also as JSON', async () => {
+    expect(await table('compact', 'lab.note', '--dry-rum')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^error\[usage\/argument\]\n {2}Unknown option '--dry-rum'.*\n.*\n.*--dry-run\?/),
+    })
+    const { code, stdout } = await table('compact', '--json')
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { kind: 'usage/argument', notDone: 'Nothing was run.' } })
+  })
+
   it('expires snapshots and removes orphans', async () => {
     const dry = await json('expire', 'lab.note', '--older-than', '0s', '--dry-run')
     expect((dry.expired as unknown as string[]).length).toBeGreaterThan(2)

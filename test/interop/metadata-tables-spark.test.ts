@@ -101,6 +101,7 @@ describe.runIf(present)('metadata tables, as Spark shows them', () => {
       await run(`UPDATE ${t} SET price = 9 WHERE id = 7`)
       await run(`DELETE FROM ${t} WHERE kind IS NULL`)
       await run(`ALTER TABLE ${t} DROP PARTITION FIELD kind`)
+      await run(`ALTER TABLE ${t} CREATE BRANCH try`)
       await run(`INSERT INTO ${t}.branch_try VALUES ${value(8, "'z'")}`)
       await run(`INSERT INTO ${t} VALUES ${value(9, "'z'")}`)
       expect((await rows(`SELECT count(*) FROM ${t}`))[0]).toEqual([6n])

@@ -22,7 +22,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  const program = buildProgram()
+  const program = buildProgram(argv)
   try {
     await program.parseAsync([...argv], { from: 'user' })
   } catch (error) {
@@ -31,12 +31,13 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(): Command {
+function buildProgram(argv: readonly string[]): Command {
   const program = new Command('limn')
     .description('A lakehouse in one npm install that refuses to publish a wrong number.')
     .version(version(), '-V, --version')
     .exitOverride()
     .showSuggestionAfterError(true)
+    .configureOutput({ outputError: (text) => usageError(text, argv.includes('--json')) })
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       'after',
@@ -195,6 +196,23 @@ function unknownCommand(parent: Command, name: string): never {
     `error[usage/argument]\n  There is no command "${name}".\n  To do: ${close ? `Did you mean ${close}?` : `The commands are ${known.join(', ')}.`}\n`,
   )
   throw new CommanderError(2, 'limn.unknownCommand', name)
+}
+
+/** What is wrong with the words of a command, told like any other error. */
+function usageError(text: string, json: boolean): void {
+  const [first = '', ...more] = text.trim().split('\n')
+  const said = first.replace(/^error: /, '').replace(/\.$/, '')
+  const message = `${said.charAt(0).toUpperCase()}${said.slice(1)}.`
+  const hint = more.join(' ').replace(/^\((.*)\)$/, '$1')
+  const remedy = hint === '' ? 'The command with --help says what it takes.' : hint
+  const notDone = 'Nothing was run.'
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ error: { kind: 'usage/argument', message, notDone, remedy, context: {} } })}\n`,
+    )
+    return
+  }
+  process.stderr.write(`error[usage/argument]\n  ${message}\n  Not done: ${notDone}\n  To do: ${remedy}\n`)
 }
 
 function version(): string {
