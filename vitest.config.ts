@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [
       'test/interop/**',
+      'test/lakes/**',
       'test/simulation/crash/**',
       'test/simulation/concurrency/**',
       'test/package/**',
@@ -15,6 +16,8 @@ export default defineConfig({
     // A module kept from another run would be without the bug, or with it.
     fsModuleCache: process.env.LIMN_MUTANT === undefined,
     testTimeout: 60_000,
+    // Every core: the default leaves one idle, which with two is half.
+    maxWorkers: '100%',
     hookTimeout: 120_000,
     server: { deps: { external: [/packages\/limn\/dist/] } },
   },

@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config'
 /** The suites that take longer than `npm test` may: each has its own script. */
 export default defineConfig({
   test: {
-    include: ['test/interop/**/*.test.ts', 'test/simulation/*/**/*.test.ts', 'test/package/**/*.test.ts'],
+    include: [
+      'test/interop/**/*.test.ts',
+      'test/lakes/**/*.test.ts',
+      'test/simulation/*/**/*.test.ts',
+      'test/package/**/*.test.ts',
+    ],
     testTimeout: 3_000_000,
     hookTimeout: 600_000,
     fileParallelism: false,

@@ -124,6 +124,7 @@ describe('the repository', () => {
       'package',
       'support',
       'examples',
+      'lakes',
       'tidy.test.ts',
     ])
     for (const file of tests) expect(known).toContain(relative(join(root, 'test'), file).split('/')[0])

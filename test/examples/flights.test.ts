@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { hashKeyOf } from 'limn'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -13,7 +13,7 @@ import {
   withdrawBadAirports,
 } from '../../examples/flights/land.ts'
 import { contentsOf, pointersOf } from '../support/contents.ts'
-import { copyFlights, forgetLake, limn, temporaryFolder } from '../support/lake.ts'
+import { copyFlights, limn, temporaryFolder } from '../support/lake.ts'
 import { oracle } from './oracle.ts'
 
 interface RunJson {
@@ -289,17 +289,5 @@ describe('the flights lake', () => {
     const ended = await limn(folder, 'run', '--json')
     expect((JSON.parse(ended.stdout) as { error: { kind: string } }).error.kind).toBe('source/vanished')
     renameSync(`${airportPath(folder)}.away`, airportPath(folder))
-  })
-
-  it('is the same lake when months are built one by one, in reverse', async () => {
-    forgetLake(folder)
-    for (const month of ['2001-07', '2001-06', '2001-05', '2001-04', '2001-03', '2001-02', '2001-01'])
-      expect((await run('--date', month)).outcome).toBe('published')
-    // Days that rows of a month built later reach are stale until a run may build them too.
-    const last = await run()
-    expect(Object.keys(rewritten(last))).toEqual(['gold.airport_day_by_report'])
-    expect(await contentsOf(folder)).toEqual(first)
-    expect((await run()).outcome).toBe('idle')
-    rmSync(`${folder}.saved`, { recursive: true, force: true })
   })
 })

@@ -17,7 +17,7 @@ import { runner } from '../support/statements.ts'
 import { temporaryTables } from '../support/tables.ts'
 
 const first = Number(process.env.LIMN_SEED ?? 1)
-const histories = Number(process.env.LIMN_HISTORIES ?? 8)
+const histories = Number(process.env.LIMN_HISTORIES ?? 6)
 const steps = 14
 const table = tableId('silver.t')
 

@@ -54,7 +54,7 @@ describe('a metadata table', () => {
       ['delete', 1n],
     ])
     const log = await rows('SELECT latest_snapshot_id FROM a.t.metadata_log_entries ORDER BY timestamp')
-    expect([log.length, log.at(0), log.at(-1)]).toEqual([6, [null], [third]])
+    expect([log.length, log.at(0), log.at(-1)]).toEqual([7, [null], [third]])
     expect(await rows('SELECT * FROM a.t.metadata_log ORDER BY ALL')).toEqual(
       await rows('SELECT * FROM a.t.metadata_log_entries ORDER BY ALL'),
     )

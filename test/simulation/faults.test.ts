@@ -9,7 +9,7 @@ import { Crashed, calm, type Odds, Simulation } from '../support/simulation.ts'
 import { temporaryTables } from '../support/tables.ts'
 
 const first = Number(process.env.LIMN_SEED ?? 1)
-const worlds = Number(process.env.LIMN_WORLDS ?? 8)
+const worlds = Number(process.env.LIMN_WORLDS ?? 6)
 const table = tableId('silver.t')
 const columns: readonly Column[] = [
   { name: 'id', type: 'long' },

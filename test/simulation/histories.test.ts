@@ -17,7 +17,7 @@ import { bagOf, NaiveTable } from '../support/naive-table.ts'
 import { temporaryTables } from '../support/tables.ts'
 
 const first = Number(process.env.LIMN_SEED ?? 1)
-const histories = Number(process.env.LIMN_HISTORIES ?? 12)
+const histories = Number(process.env.LIMN_HISTORIES ?? 8)
 const steps = 14
 const table = tableId('silver.t')
 

@@ -1,8 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { landAirports, landMonth } from '../../examples/flights/land.ts'
-import { contentsOf } from '../support/contents.ts'
-import { expectWhole, killAfter, killAtStep, oneOfEachKind, type ReachedStep, recordSteps } from '../support/crash.ts'
-import { copyFlights, forgetLake, limn, SavedLake, temporaryFolder } from '../support/lake.ts'
+import { landAirports, landMonth } from '../../../examples/flights/land.ts'
+import { contentsOf } from '../../support/contents.ts'
+import {
+  expectWhole,
+  killAfter,
+  killAtStep,
+  oneOfEachKind,
+  type ReachedStep,
+  recordSteps,
+} from '../../support/crash.ts'
+import { copyFlights, forgetLake, limn, SavedLake, temporaryFolder } from '../../support/lake.ts'
 
 /** Rows of the month that are landed: every so-manieth. The second delivery differs in all of them. */
 const first = 200
