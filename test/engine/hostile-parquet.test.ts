@@ -99,8 +99,8 @@ function expectClear(how: string, local: string, outcome: unknown): 'answered' |
 
 describe('a hostile data file', () => {
   it.each([
-    ['in its footer', true, 700],
-    ['anywhere', false, 400],
+    ['in its footer', true, 350],
+    ['anywhere', false, 200],
   ])('damaged %s is answered or refused by name, soon, and never ends the process', async (_, inFooter, count) => {
     const from = inFooter ? footerAt : 0
     let refused = 0

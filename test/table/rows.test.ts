@@ -108,8 +108,8 @@ const operations: Readonly<Record<string, Operation>> = {
   },
 }
 
-/** `LIMN_ROWS=all`: every kind of table; else each mode, version and layout with half of the others. */
-const shapes = rowShapes.filter((_shape, i) => process.env.LIMN_ROWS === 'all' || [1, 2, 3, 5, 6, 11].includes(i))
+/** `LIMN_ROWS=all`: every kind of table; else each mode, version and layout with some of the others. */
+const shapes = rowShapes.filter((_shape, i) => process.env.LIMN_ROWS === 'all' || [1, 5, 6, 11].includes(i))
 
 describe.each(shapes.map((shape) => [nameOf(shape), shape] as const))('rows of a table of %s', (_name, shape) => {
   it('are what a naive table has after each operation, and on main they stay as they were', async () => {
