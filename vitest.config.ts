@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [
+      'test/conformance/**',
       'test/interop/**',
       'test/lakes/**',
       'test/simulation/crash/**',

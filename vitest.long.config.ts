@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: [
+      'test/conformance/**/*.test.ts',
       'test/interop/**/*.test.ts',
       'test/lakes/**/*.test.ts',
       'test/simulation/*/**/*.test.ts',
