@@ -2,9 +2,9 @@ import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
 import { newRunId } from '../../packages/limn/dist/base/index.js'
 import { filesOf, ledgerOf } from '../../packages/limn/dist/lake/index.js'
-import { foldLedger, type LedgerRow, ledgerTable } from '../../packages/limn/dist/pipeline/ledger.js'
-import { commitRecord } from '../../packages/limn/dist/pipeline/ledger-store.js'
-import { runRow } from '../../packages/limn/dist/pipeline/recover.js'
+import { foldLedger, type LedgerRow, ledgerTable } from '../../packages/limn/dist/pipeline/ledger/ledger.js'
+import { commitRecord } from '../../packages/limn/dist/pipeline/ledger/ledger-store.js'
+import { runRow } from '../../packages/limn/dist/pipeline/run/recover.js'
 import { smallLake } from '../support/small-lake.ts'
 
 describe('the ledger', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
 import { type Edge, IntervalSet, parseMicros } from '../../packages/limn/src/dataset/index.ts'
-import { emptyLedger } from '../../packages/limn/src/pipeline/ledger.ts'
-import type { Node, Shape } from '../../packages/limn/src/pipeline/node.ts'
-import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan.ts'
+import { emptyLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
+import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan/plan.ts'
+import type { Node, Shape } from '../../packages/limn/src/pipeline/project/node.ts'
 
 const [bronze, silver, gold] = ['bronze.x', 'silver.x', 'gold.x'].map(tableId) as [TableId, TableId, TableId]
 const span = (from: string, to: string) => ({ start: parseMicros(from), end: parseMicros(to) })

@@ -2,8 +2,8 @@ import type { Progress, TableId } from '../base/index.ts'
 import type { Catalog } from '../iceberg/index.ts'
 import type { StateDatabase } from '../state/index.ts'
 import type { TableContext } from '../table/index.ts'
-import type { Project } from './node.ts'
-import type { RunState } from './run-state.ts'
+import type { RunState } from './ledger/run-state.ts'
+import type { Project } from './project/node.ts'
 
 /** Everything planning and running needs; composed once by `lake`. */
 export interface PipelineContext extends TableContext {

@@ -1,22 +1,28 @@
-import { LimnError, limiter, type RunId, type TableId } from '../base/index.ts'
-import { IntervalSet } from '../dataset/index.ts'
-import type { Lease } from '../state/index.ts'
-import type { PinnedTable } from '../table/index.ts'
-import { type PipelineContext, withCatalog, writeLeaseOf } from './context.ts'
-import { FactBook, type RunRequest } from './fact-book.ts'
+import { LimnError, limiter, type RunId, type TableId } from '../../base/index.ts'
+import { IntervalSet } from '../../dataset/index.ts'
+import type { Lease } from '../../state/index.ts'
+import type { PinnedTable } from '../../table/index.ts'
+import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
+import type { LedgerRow } from '../ledger/ledger.ts'
+import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { FactBook, type RunRequest } from '../plan/fact-book.ts'
+import type { Plan, PlanItem } from '../plan/plan.ts'
+import type { Node } from '../project/node.ts'
+import {
+  inputSnapshots,
+  type RangeResult,
+  type ScanReport,
+  type StagedDataset,
+  type StageInputs,
+} from '../stage/stage.ts'
+import { stageModel } from '../stage/stage-model.ts'
+import { stageSource } from '../stage/stage-source.ts'
+import { pinRefName, type StagedTable, targetOf } from '../stage/staged-table.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
-import type { LedgerRow } from './ledger.ts'
-import { commitRecord, type RunRecordRows } from './ledger-store.ts'
-import type { Node } from './node.ts'
-import type { Plan, PlanItem } from './plan.ts'
 import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { type Recovery, runRow } from './recover.ts'
 import { stagedCatalog } from './run-catalog.ts'
-import { inputSnapshots, type RangeResult, type ScanReport, type StagedDataset, type StageInputs } from './stage.ts'
-import { stageModel } from './stage-model.ts'
-import { stageSource } from './stage-source.ts'
-import { pinRefName, type StagedTable, targetOf } from './staged-table.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3

@@ -1,6 +1,6 @@
-import { type TableId, tableId } from '../base/index.ts'
-import type { Contract } from '../contract/index.ts'
-import { type Interval, IntervalSet } from '../dataset/index.ts'
+import { type TableId, tableId } from '../../base/index.ts'
+import type { Contract } from '../../contract/index.ts'
+import { type Interval, IntervalSet } from '../../dataset/index.ts'
 
 /** The lake's own tables: the record of what was done, published with the data it speaks of. */
 export const ledgerTable = tableId('limn.run')

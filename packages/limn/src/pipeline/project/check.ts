@@ -1,7 +1,7 @@
-import { LimnError, type TableId } from '../base/index.ts'
-import { allChecks } from '../contract/index.ts'
-import type { ColumnShape, FileEngine } from '../engine/index.ts'
-import { duckType } from '../sql/index.ts'
+import { LimnError, type TableId } from '../../base/index.ts'
+import { allChecks } from '../../contract/index.ts'
+import type { ColumnShape, FileEngine } from '../../engine/index.ts'
+import { duckType } from '../../sql/index.ts'
 import type { Node, Project } from './node.ts'
 
 /** Literals that stand for the interval when a model is only bound. */

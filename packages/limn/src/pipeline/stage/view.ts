@@ -1,5 +1,5 @@
-import { type TableId, tableId } from '../base/index.ts'
-import { addUnits, type Interval, IntervalSet } from '../dataset/index.ts'
+import { type TableId, tableId } from '../../base/index.ts'
+import { addUnits, type Interval, IntervalSet } from '../../dataset/index.ts'
 import {
   ancestorsOf,
   type DataFile,
@@ -7,11 +7,11 @@ import {
   type ScanTask,
   specById,
   type TableMetadata,
-} from '../iceberg/index.ts'
-import { fieldByName, type Schema } from '../schema/index.ts'
-import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin, supersededProperty } from '../table/index.ts'
-import type { PipelineContext } from './context.ts'
-import type { Node, Shape } from './node.ts'
+} from '../../iceberg/index.ts'
+import { fieldByName, type Schema } from '../../schema/index.ts'
+import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin, supersededProperty } from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { Node, Shape } from '../project/node.ts'
 
 /**
  * What a dataset's readers see of its table. Bronze keeps all deliveries; readers get those that no later delivery of

@@ -1,10 +1,16 @@
 import { resolve } from 'node:path'
-import { isTableId, LimnError, nearest, sha256, tableId } from '../base/index.ts'
-import type { IcebergSource } from '../dataset/index.ts'
-import { type LoadedTable, schemaById, snapshotById, snapshotsBetween, type TableMetadata } from '../iceberg/index.ts'
-import { canPromote, fieldByName, isPrimitive } from '../schema/index.ts'
-import { duckType, quoteIdentifier } from '../sql/index.ts'
-import { storePath } from '../storage/index.ts'
+import { isTableId, LimnError, nearest, sha256, tableId } from '../../base/index.ts'
+import type { IcebergSource } from '../../dataset/index.ts'
+import {
+  type LoadedTable,
+  schemaById,
+  snapshotById,
+  snapshotsBetween,
+  type TableMetadata,
+} from '../../iceberg/index.ts'
+import { canPromote, fieldByName, isPrimitive } from '../../schema/index.ts'
+import { duckType, quoteIdentifier } from '../../sql/index.ts'
+import { storePath } from '../../storage/index.ts'
 import {
   openExternal,
   type PinnedTable,
@@ -14,12 +20,12 @@ import {
   readPinned,
   schemaOfPin,
   writeLocal,
-} from '../table/index.ts'
-import type { PipelineContext } from './context.ts'
+} from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { DatasetLedger, Delivery } from '../ledger/ledger.ts'
+import type { Probe } from '../plan/plan.ts'
+import type { Node } from '../project/node.ts'
 import { type Landing, sourceColumns, withDelivery } from './landing.ts'
-import type { DatasetLedger, Delivery } from './ledger.ts'
-import type { Node } from './node.ts'
-import type { Probe } from './plan.ts'
 import type { Target } from './staged-table.ts'
 
 const externalRows = tableId('limn_source.rows')

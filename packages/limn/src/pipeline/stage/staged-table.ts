@@ -1,6 +1,6 @@
-import { invariant, type RunId, randomPositiveLong, randomUuid, type TableId } from '../base/index.ts'
-import type { Contract } from '../contract/index.ts'
-import { partitionSpecOf, schemaOf, specEquals } from '../dataset/index.ts'
+import { invariant, type RunId, randomPositiveLong, randomUuid, type TableId } from '../../base/index.ts'
+import type { Contract } from '../../contract/index.ts'
+import { partitionSpecOf, schemaOf, specEquals } from '../../dataset/index.ts'
 import {
   applyUpdates,
   createTableUpdates,
@@ -12,10 +12,10 @@ import {
   stageSnapshot,
   type TableMetadata,
   type Update,
-} from '../iceberg/index.ts'
-import type { Schema } from '../schema/index.ts'
-import { committed, type Layout, type PinnedTable, pinSnapshot } from '../table/index.ts'
-import { type PipelineContext, tableLocation } from './context.ts'
+} from '../../iceberg/index.ts'
+import type { Schema } from '../../schema/index.ts'
+import { committed, type Layout, type PinnedTable, pinSnapshot } from '../../table/index.ts'
+import { type PipelineContext, tableLocation } from '../context.ts'
 
 /** The branch a run stages on. */
 export function runBranch(run: RunId): string {

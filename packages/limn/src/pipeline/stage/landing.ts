@@ -1,9 +1,9 @@
-import type { SourceColumn } from '../connect/index.ts'
-import { deliveryColumns } from '../dataset/index.ts'
-import type { DataFile } from '../iceberg/index.ts'
-import { quoteText } from '../sql/index.ts'
-import type { Delivery } from './ledger.ts'
-import type { Node } from './node.ts'
+import type { SourceColumn } from '../../connect/index.ts'
+import { deliveryColumns } from '../../dataset/index.ts'
+import type { DataFile } from '../../iceberg/index.ts'
+import { quoteText } from '../../sql/index.ts'
+import type { Delivery } from '../ledger/ledger.ts'
+import type { Node } from '../project/node.ts'
 
 /** What landing a source's deliveries came to; nothing of it is part of a snapshot yet. */
 export interface Landing {

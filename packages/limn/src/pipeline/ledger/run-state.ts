@@ -1,6 +1,6 @@
-import type { RunId, TableId } from '../base/index.ts'
-import type { Migration, StateDatabase, Tx } from '../state/index.ts'
-import type { StorePath } from '../storage/index.ts'
+import type { RunId, TableId } from '../../base/index.ts'
+import type { Migration, StateDatabase, Tx } from '../../state/index.ts'
+import type { StorePath } from '../../storage/index.ts'
 
 /**
  * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the

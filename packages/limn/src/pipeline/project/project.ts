@@ -1,5 +1,5 @@
-import { LimnError, sha256, type TableId, tableId } from '../base/index.ts'
-import { allChecks, type Contract, datasetsOf, fingerprintParts, validateContract } from '../contract/index.ts'
+import { LimnError, sha256, type TableId, tableId } from '../../base/index.ts'
+import { allChecks, type Contract, datasetsOf, fingerprintParts, validateContract } from '../../contract/index.ts'
 import {
   addUnits,
   buildGraph,
@@ -10,8 +10,8 @@ import {
   intervalParameters,
   type Producer,
   type SqlQuery,
-} from '../dataset/index.ts'
-import type { FileEngine } from '../engine/index.ts'
+} from '../../dataset/index.ts'
+import type { FileEngine } from '../../engine/index.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */

@@ -1,6 +1,6 @@
-import type { RunId } from '../base/index.ts'
-import { StagedCatalog } from '../catalog/index.ts'
-import type { PipelineContext } from './context.ts'
+import type { RunId } from '../../base/index.ts'
+import { StagedCatalog } from '../../catalog/index.ts'
+import type { PipelineContext } from '../context.ts'
 
 /** A run's view of the catalog: its unregistered tables, whose pointers the state database keeps, over the registered ones. */
 export function stagedCatalog(context: PipelineContext, run: RunId): StagedCatalog {

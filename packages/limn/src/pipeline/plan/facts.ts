@@ -1,12 +1,19 @@
-import { invariant, type TableId } from '../base/index.ts'
-import { alignTo, deliveryColumns, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../dataset/index.ts'
-import type { BoundTable, Session } from '../engine/index.ts'
-import { ancestorsOf, differ, type ScanTask, snapshotById } from '../iceberg/index.ts'
-import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../table/index.ts'
-import type { PipelineContext } from './context.ts'
-import type { Node } from './node.ts'
+import { invariant, type TableId } from '../../base/index.ts'
+import {
+  alignTo,
+  deliveryColumns,
+  type Edge,
+  type Interval,
+  IntervalSet,
+  type IntervalUnit,
+} from '../../dataset/index.ts'
+import type { BoundTable, Session } from '../../engine/index.ts'
+import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/index.ts'
+import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { Node } from '../project/node.ts'
+import { addedRows, filesOfView, removedRows, tasksOfView, timesOfFiles, viewOf } from '../stage/view.ts'
 import { impliedBy, type Touched } from './plan.ts'
-import { addedRows, filesOfView, removedRows, tasksOfView, timesOfFiles, viewOf } from './view.ts'
 
 /**
  * Facts about immutable snapshots that planning needs: what the rows that differ between two snapshots touch, and which

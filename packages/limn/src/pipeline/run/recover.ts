@@ -1,11 +1,11 @@
-import type { RunId, TableId } from '../base/index.ts'
-import type { TableCommit } from '../iceberg/index.ts'
-import type { PipelineContext } from './context.ts'
-import type { LedgerRow, Outcome } from './ledger.ts'
-import { commitRecord, type RunRecordRows } from './ledger-store.ts'
+import type { RunId, TableId } from '../../base/index.ts'
+import type { TableCommit } from '../../iceberg/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { LedgerRow, Outcome } from '../ledger/ledger.ts'
+import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { livePhases, type RunRecord } from '../ledger/run-state.ts'
+import { pinRefName } from '../stage/staged-table.ts'
 import { isPublished } from './publish.ts'
-import { livePhases, type RunRecord } from './run-state.ts'
-import { pinRefName } from './staged-table.ts'
 
 /** Branches and staged tables of runs that published nothing are kept this long for `--at run/<id>`. */
 export const keepUnpublishedMs = 7 * 24 * 3_600_000

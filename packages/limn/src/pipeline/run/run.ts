@@ -1,7 +1,7 @@
-import { newRunId, type RunId } from '../base/index.ts'
-import type { PipelineContext } from './context.ts'
+import { newRunId, type RunId } from '../../base/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { RunRequest } from '../plan/fact-book.ts'
 import { Execution, type RunReport } from './execution.ts'
-import type { RunRequest } from './fact-book.ts'
 import { recover } from './recover.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { invariant, type TableId } from '../base/index.ts'
+import { invariant, type TableId } from '../../base/index.ts'
 import {
   addUnits,
   alignTo,
@@ -7,10 +7,10 @@ import {
   type Interval,
   IntervalSet,
   type IntervalUnit,
-} from '../dataset/index.ts'
-import type { PinnedTable } from '../table/index.ts'
-import type { DatasetLedger } from './ledger.ts'
-import type { Node } from './node.ts'
+} from '../../dataset/index.ts'
+import type { PinnedTable } from '../../table/index.ts'
+import type { DatasetLedger } from '../ledger/ledger.ts'
+import type { Node } from '../project/node.ts'
 
 /** Why a dataset or interval is in the plan. A closed set; the first that applies is named. */
 export type Reason =

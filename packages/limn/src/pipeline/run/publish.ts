@@ -1,10 +1,10 @@
-import { LimnError, type RunId, type TableId } from '../base/index.ts'
-import { isAncestorOf, type Requirement, type TableCommit, type Update } from '../iceberg/index.ts'
-import type { Lease } from '../state/index.ts'
-import type { PipelineContext } from './context.ts'
-import { ledgerTable, verdictTable } from './ledger.ts'
-import { prepareRecord, type RunRecordRows } from './ledger-store.ts'
-import { pinRefName, runBranch, type StagedTable } from './staged-table.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
+import { isAncestorOf, type Requirement, type TableCommit, type Update } from '../../iceberg/index.ts'
+import type { Lease } from '../../state/index.ts'
+import type { PipelineContext } from '../context.ts'
+import { ledgerTable, verdictTable } from '../ledger/ledger.ts'
+import { prepareRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { pinRefName, runBranch, type StagedTable } from '../stage/staged-table.ts'
 
 const attemptsMax = 10
 

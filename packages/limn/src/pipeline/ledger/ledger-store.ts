@@ -1,5 +1,5 @@
-import { LimnError, type RunId, randomPositiveLong } from '../base/index.ts'
-import type { Contract } from '../contract/index.ts'
+import { LimnError, type RunId, randomPositiveLong } from '../../base/index.ts'
+import type { Contract } from '../../contract/index.ts'
 import {
   type DataFile,
   type LoadedTable,
@@ -9,10 +9,11 @@ import {
   stageSnapshot,
   type TableCommit,
   type Update,
-} from '../iceberg/index.ts'
-import { bindFiles, leaseFiles, liveTableTasks, pinRef, putFiles, readPinned, writeLocal } from '../table/index.ts'
-import type { PipelineContext } from './context.ts'
-import type { Judgement } from './gate.ts'
+} from '../../iceberg/index.ts'
+import { bindFiles, leaseFiles, liveTableTasks, pinRef, putFiles, readPinned, writeLocal } from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { Judgement } from '../run/gate.ts'
+import { targetOf } from '../stage/staged-table.ts'
 import {
   type Delivery,
   foldLedger,
@@ -23,7 +24,6 @@ import {
   verdictContract,
   verdictTable,
 } from './ledger.ts'
-import { targetOf } from './staged-table.ts'
 
 /** A month of a ledger table is rewritten into one file when it has more files than this. */
 const filesPerMonthMax = 100

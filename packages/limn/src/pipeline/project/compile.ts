@@ -1,10 +1,10 @@
-import { LimnError, type TableId } from '../base/index.ts'
-import { addUnits, floorTo, type Interval } from '../dataset/index.ts'
-import type { PipelineContext } from './context.ts'
-import { FactBook } from './fact-book.ts'
-import { bindViews } from './stage.ts'
-import { boundSql } from './stage-model.ts'
-import { viewOf } from './view.ts'
+import { LimnError, type TableId } from '../../base/index.ts'
+import { addUnits, floorTo, type Interval } from '../../dataset/index.ts'
+import type { PipelineContext } from '../context.ts'
+import { FactBook } from '../plan/fact-book.ts'
+import { bindViews } from '../stage/stage.ts'
+import { boundSql } from '../stage/stage-model.ts'
+import { viewOf } from '../stage/view.ts'
 
 export interface Compiled {
   readonly dataset: TableId

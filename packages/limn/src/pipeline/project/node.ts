@@ -1,6 +1,6 @@
-import type { TableId } from '../base/index.ts'
-import type { Contract } from '../contract/index.ts'
-import type { Edge, IntervalUnit, Producer } from '../dataset/index.ts'
+import type { TableId } from '../../base/index.ts'
+import type { Contract } from '../../contract/index.ts'
+import type { Edge, IntervalUnit, Producer } from '../../dataset/index.ts'
 
 /** How a dataset's rows are divided for planning. */
 export type Shape =
