@@ -127,7 +127,7 @@ export function makeSelect(choose: Chooser, cte: SelectSpec | null, depth = 0): 
 }
 
 export function makeQuery(choose: Chooser): QuerySpec {
-  const cte = choose.chance(2) ? makeSelect(choose, null) : null
+  const cte = choose.chance(2) ? makeSelect(choose, null, 7) : null
   const main = makeSelect(choose, cte)
   const same = !main.star && choose.chance(5)
   return { cte, main, union: same ? { all: choose.chance(2), select: { ...main, where: null } } : null }
