@@ -91,6 +91,16 @@ class DuckDb implements FileEngine {
     }
   }
 
+  async printExpression(tree: Readonly<Record<string, unknown>>): Promise<string> {
+    const connection = await this.tool()
+    const select = JSON.parse(await scalar(connection, "SELECT json_serialize_sql('SELECT 1')")) as {
+      readonly statements: readonly { readonly node: Record<string, unknown> }[]
+    }
+    for (const { node } of select.statements) node.select_list = [tree]
+    const text = await scalar(connection, `SELECT json_deserialize_sql(${quoteText(JSON.stringify(select))}::JSON)`)
+    return text.replace(/^SELECT /, '')
+  }
+
   async describe(
     sql: string,
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
