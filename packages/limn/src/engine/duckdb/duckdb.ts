@@ -97,7 +97,9 @@ class DuckDb implements FileEngine {
       readonly statements: readonly { readonly node: Record<string, unknown> }[]
     }
     for (const { node } of select.statements) node.select_list = [tree]
-    const text = await scalar(connection, `SELECT json_deserialize_sql(${quoteText(JSON.stringify(select))}::JSON)`)
+    // Positions do not fit a number here, and are not needed.
+    const json = JSON.stringify(select, (key, value: unknown) => (key === 'query_location' ? undefined : value))
+    const text = await scalar(connection, `SELECT json_deserialize_sql(${quoteText(json)}::JSON)`)
     return text.replace(/^SELECT /, '')
   }
 

@@ -60,11 +60,12 @@ export function describePlan(plan: Plan, facts: PlanFacts, delivered: DeliveredR
   return [...byDataset].flatMap(([dataset, items]): PlannedDataset[] => {
     const node = facts.nodes.get(dataset)
     if (!node) return []
+    const first = items.some((item) => item.reason === 'never-built')
     const parents = [...node.edges.keys()].filter(
-      (input) => byDataset.get(input)?.some(isBuild) && items.some((item) => item.because === input),
+      (input) => byDataset.get(input)?.some(isBuild) && (first || items.some((item) => item.because === input)),
     )
     const own = items.filter(
-      (item) => isBuild(item) && !(item.reason === 'input-changed' && parents.some((one) => one === item.because)),
+      (item) => isBuild(item) && !parents.some((one) => one === item.because) && !(first && parents.length > 0),
     )
     const { breaks, unbroken } =
       own.length > 0 ? reachOfChange(node, own, facts, readers) : { breaks: [], unbroken: [] }

@@ -43,6 +43,7 @@ export function estimateOf(node: Node, items: readonly PlanItem[], ledger: Datas
 }
 
 function unitsOf(items: readonly PlanItem[], unit: IntervalUnit | null): number | null {
+  if (!items.some(isBuild)) return null
   let units = 0
   for (const item of items.filter(isBuild)) {
     if (item.reason === 'asked-at-run') return null

@@ -214,14 +214,15 @@ export class Execution implements StageInputs {
     const items = book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    // Rows accepted from an earlier definition never promised what the new checks ask.
+    if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
     const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
       this.carriedOut.push(...items)
     }
-    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
