@@ -117,12 +117,31 @@ export const emptyLedger: DatasetLedger = {
   samples: [],
 }
 
+/** What folding looks at of a ledger row. */
+export type FoldedRow = Pick<
+  LedgerRow,
+  | 'seq'
+  | 'run'
+  | 'dataset'
+  | 'outcome'
+  | 'interval'
+  | 'fingerprint'
+  | 'checksHash'
+  | 'deliveries'
+  | 'inputs'
+  | 'outputSnapshot'
+  | 'rows'
+  | 'bytes'
+  | 'startedAtMs'
+  | 'seconds'
+>
+
 /**
  * Folds ledger rows, in order of `seq`, into the standing of each dataset; `before` is what earlier rows gave. Linear in
  * the rows where each says something of the end of what was built, as daily runs do.
  */
 export function foldLedger(
-  rows: readonly LedgerRow[],
+  rows: readonly FoldedRow[],
   before: ReadonlyMap<TableId, DatasetLedger> = new Map(),
 ): ReadonlyMap<TableId, DatasetLedger> {
   const open = new Map<TableId, OpenLedger>()
@@ -153,7 +172,7 @@ function opened(ledger: DatasetLedger): OpenLedger {
   return { ...ledger, built: [...ledger.built], latest: new Map(ledger.latest), samples: [...ledger.samples] }
 }
 
-function foldRow(ledger: OpenLedger, row: LedgerRow): void {
+function foldRow(ledger: OpenLedger, row: FoldedRow): void {
   ledger.checksHash = row.checksHash
   ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
   if (row.outcome === 'built' || row.outcome === 'kept' || row.outcome === 'landed') {
@@ -229,6 +248,7 @@ function firstIndex(entries: readonly Built[], test: (interval: Interval) => boo
 
 function sameOrigin(a: Built, b: Built): boolean {
   if (a.fingerprint !== b.fingerprint) return false
+  if (a.inputs === b.inputs) return true
   const names = Object.keys(a.inputs)
   return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])
 }

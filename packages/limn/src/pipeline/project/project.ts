@@ -12,9 +12,8 @@ import {
   type SqlQuery,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { lineageOf } from '../../sql/index.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
-import { columnsOf, readsOf } from './reads.ts'
+import { columnsOf, readingOf } from './reads.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
 const semanticsVersion = 1
@@ -82,7 +81,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    const lineage = query ? lineageOf(query.canonical, tables) : null
+    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -91,8 +90,12 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
-      lineage,
-      reads: await readsOf(engine, edges, lineage, tables),
+      get lineage() {
+        return reading.lineage
+      },
+      get reads() {
+        return reading.reads
+      },
       fingerprint: fingerprintOf(one, contract, shape, edges, query),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
       checkInputs: checkTables,
