@@ -148,7 +148,7 @@ export function makeModels(choose: Chooser): readonly ModelSpec[] {
       by,
       inputs,
       columns: makeColumns(choose, inputs.length),
-      even: choose.chance(4) ? choose.one(columnNames) : null,
+      even: choose.chance(2) ? choose.one(columnNames) : null,
       keys: 0,
     })
   }
