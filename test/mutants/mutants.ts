@@ -267,7 +267,7 @@ export const mutants: readonly Mutant[] = [
     suite: staleness,
   },
   {
-    name: 'a column that decides which rows there are counts as any other',
+    name: 'a column that decides which rows there are counts like the others',
     file: `${source}/pipeline/plan/change.ts`,
     find: "if (relevant.some((column) => usesColumn(lineage.rows.uses, input, column))) return 'all'",
     replace: '',
