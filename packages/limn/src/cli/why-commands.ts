@@ -20,7 +20,7 @@ export function addWhyCommands(program: Command, add: AddCommand): void {
     .option('--date <date>', 'only this interval: 2001-06, 2001-06-14')
     .option('--from <date>', 'first interval, inclusive')
     .option('--to <date>', 'last interval, exclusive')
-    .option('--key <values>', 'one row, by its key: the values in order of the keys, with commas between')
+    .option('--key <values>', 'one row: values of its keys in their order, with commas between')
     .option('--column <name>', 'how one column is computed, layer by layer')
     .option('--where <sql>', 'only rows of which this is true')
     .option('--against <state>', 'a snapshot, run, branch, tag or time of the table, or another table')

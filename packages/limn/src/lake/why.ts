@@ -7,6 +7,8 @@ import {
   apart,
   type Point,
   runBranch,
+  type TrailReport,
+  trail,
   type WhyBook,
   withCatalog,
 } from '../pipeline/index.ts'
@@ -41,6 +43,25 @@ export async function whyAgainst(lake: Lake, table: TableId, options: WhyAgainst
     by: options.by ?? null,
     where: options.where ?? null,
     times: options.range ? IntervalSet.of([options.range]) : null,
+  })
+}
+
+export interface WhyTrailOptions {
+  readonly range?: Interval | null
+  /** Values of the keys, in their order. */
+  readonly key?: readonly string[]
+  readonly column?: string
+  readonly where?: string
+}
+
+/** Where rows of a table come from: layer by layer down to the deliveries. Reads only. */
+export async function whyTrail(lake: Lake, table: TableId, options: WhyTrailOptions): Promise<TrailReport> {
+  return trail(await lake.context(await lake.loadProject()), {
+    table,
+    times: options.range ? IntervalSet.of([options.range]) : null,
+    key: options.key ?? null,
+    column: options.column ?? null,
+    where: options.where ?? null,
   })
 }
 

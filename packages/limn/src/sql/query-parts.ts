@@ -177,3 +177,28 @@ export function columnsHandedThrough(serialized: unknown): ReadonlyMap<string, s
   }
   return out
 }
+
+/** The item of the outermost SELECT that yields a column; null when there is none of that name. */
+export function columnItem(serialized: unknown, column: string): unknown {
+  const root = rootOf(serialized)
+  if (root?.type !== 'SELECT_NODE') return null
+  return listOf(root.select_list).find((item) => nameOfItem(item) === column) ?? null
+}
+
+/** The columns an expression names, each once, as the parts of its name; those inside of subqueries are left out. */
+export function columnsNamed(expression: unknown): readonly (readonly string[])[] {
+  const out = new Map<string, readonly string[]>()
+  const walk = (value: unknown) => {
+    if (Array.isArray(value)) for (const one of value) walk(one)
+    const node = asJson(value)
+    if (!node || node.class === 'SUBQUERY') return
+    if (node.class === 'COLUMN_REF') {
+      const names = listOf(node.column_names).map(String)
+      out.set(names.join('.'), names)
+      return
+    }
+    for (const child of Object.values(node)) walk(child)
+  }
+  walk(expression)
+  return [...out.values()]
+}

@@ -1,10 +1,11 @@
 import { tableId } from '../../base/index.ts'
 import { formatMicros, type Interval } from '../../dataset/index.ts'
-import { whyAgainst } from '../../lake/index.ts'
-import type { ApartReport } from '../../pipeline/index.ts'
+import { whyAgainst, whyTrail } from '../../lake/index.ts'
+import type { ApartReport, TrailReport } from '../../pipeline/index.ts'
 import { parseRange } from '../arguments.ts'
 import type { Invocation } from '../main.ts'
 import { toJson } from '../text.ts'
+import { trailText } from '../trail-text.ts'
 import { apartText } from '../why-text.ts'
 import { openLake, rangeOptionsOf, textOption } from './open.ts'
 
@@ -33,7 +34,33 @@ export default async function why(invocation: Invocation): Promise<number> {
     io.out(io.json ? toJson(apartValue(report)) : apartText(report, io.width).join('\n'))
     return 0
   }
+  const [key, column, where] = [
+    textOption(invocation, 'key'),
+    textOption(invocation, 'column'),
+    textOption(invocation, 'where'),
+  ]
+  const report = await whyTrail(lake, table, {
+    range: parseRange(rangeOptionsOf(invocation)),
+    ...(key === undefined ? {} : { key: key.split(',').map((value) => value.trim()) }),
+    ...(column === undefined ? {} : { column }),
+    ...(where === undefined ? {} : { where }),
+  })
+  io.out(io.json ? toJson(trailValue(report)) : trailText(report, io.width).join('\n'))
   return 0
+}
+
+function trailValue(report: TrailReport) {
+  const id = (value: bigint | null) => (value === null ? null : String(value))
+  return {
+    ...report,
+    steps: report.steps.map((one) => ({
+      ...one,
+      snapshotId: id(one.snapshotId),
+      direct: one.direct.map(String),
+      scope: { ...one.scope, times: one.scope.times?.intervals.map(ends) ?? null },
+    })),
+    history: report.history.map((one) => ({ ...one, snapshotId: id(one.snapshotId) })),
+  }
 }
 
 function ends(interval: Interval) {

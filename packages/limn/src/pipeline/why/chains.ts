@@ -1,11 +1,12 @@
 import type { TableId } from '../../base/index.ts'
 import type { IntervalSet } from '../../dataset/index.ts'
-import { columnsHandedThrough, quoteIdentifier, rootOf } from '../../sql/index.ts'
+import { columnsHandedThrough, rootOf } from '../../sql/index.ts'
 import { readPinned } from '../../table/index.ts'
 import { diffRows } from '../diff/diff-rows.ts'
 import type { Project } from '../project/node.ts'
 import type { Code, Point, WhyBook } from './book.ts'
 import { expressionText } from './code-change.ts'
+import { namesIn, renamedCondition } from './conditions.ts'
 import { deliveriesSeen } from './deliveries.ts'
 import { type Finding, noEvidence, type Origin } from './finding.ts'
 import { multipliedBy } from './joins.ts'
@@ -341,14 +342,4 @@ async function deliveredBy(
     if (found) return found
   }
   return null
-}
-
-function namesIn(condition: string): readonly string[] {
-  return [...condition.replaceAll(/'(?:[^']|'')*'/g, '').matchAll(/"((?:[^"]|"")*)"/g)].map((one) => one[1] ?? '')
-}
-
-function renamedCondition(condition: string, through: ReadonlyMap<string, string>): string {
-  return condition.replaceAll(/'(?:[^']|'')*'|"((?:[^"]|"")*)"/g, (token, name: string | undefined) =>
-    name === undefined ? token : quoteIdentifier(through.get(name) ?? name),
-  )
 }
