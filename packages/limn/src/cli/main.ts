@@ -4,6 +4,7 @@ import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
 import { addTableCommands } from './table-commands.ts'
+import { addWhyCommands } from './why-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
 export interface Invocation {
@@ -68,6 +69,7 @@ function buildProgram(argv: readonly string[]): Command {
       ['limn plan', 'limn plan --exit-code'],
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
+  addWhyCommands(program, add)
   add(
     program,
     'compile <name>',
