@@ -54,8 +54,12 @@ export const input = ingest('bronze.input', {
 export const ${name(i)} = model('silver.${name(i)}', {
   doc: 'A small model.', owner: 'bench', grain: ['id'], keys: ['id'],
   columns: { ${columns} },
-  build: ${build},${kind === 'whole' ? '' : `
-  edges: { '${read}': { reads: same, touches: 'happened_on' } },`}
+  build: ${build},${
+    kind === 'whole'
+      ? ''
+      : `
+  edges: { '${read}': { reads: same, touches: 'happened_on' } },`
+  }
 })
 `
   }
