@@ -16,6 +16,7 @@ export const quakeDay = model('gold.quake_day', {
   build: byInterval(
     'day',
     'day',
+    { batch: 'month' },
     ({ interval }) => sql`
       SELECT time::DATE AS day, count(*) AS quakes, count(*) FILTER (mag >= 4.5) AS strong, max(mag) AS largest,
         count(*) FILTER (status = 'reviewed') AS reviewed

@@ -22,6 +22,7 @@ export const quake = model('silver.quake', {
   build: byInterval(
     'time',
     'day',
+    { batch: 'month' },
     ({ interval }) => sql`
       SELECT id, time, latitude, longitude, depth, mag, place, type, status, versions
       FROM (

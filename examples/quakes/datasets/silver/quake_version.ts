@@ -26,6 +26,7 @@ export const quakeVersion = model('silver.quake_version', {
   build: byInterval(
     'arrived_at',
     'day',
+    { batch: 'month' },
     ({ interval }) => sql`
       WITH seen AS (
         SELECT *, lag(time IGNORE NULLS) OVER (PARTITION BY id ORDER BY scrape_seq) AS time_before
