@@ -1,4 +1,4 @@
-import { LimnError, limiter, type RunId, type TableId } from '../../base/index.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
@@ -20,6 +20,7 @@ import { stageModel } from '../stage/stage-model.ts'
 import { stageSource } from '../stage/stage-source.ts'
 import { pinRefName, type StagedTable, targetOf } from '../stage/staged-table.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
+import { Lanes, sizeOf } from './lanes.ts'
 import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { type Recovery, runRow } from './recover.ts'
@@ -27,9 +28,6 @@ import { stagedCatalog } from './run-catalog.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
-
-/** Datasets staged at once, where none reads the other. */
-const datasetsAtOnce = 2
 
 /** How long a run waits for a direct writer to finish. */
 const leaseWaitMs = 60_000
@@ -183,7 +181,7 @@ export class Execution implements StageInputs {
    * work are awaited, and the first failure in graph order is thrown.
    */
   private async stageAll(book: FactBook): Promise<void> {
-    const limit = limiter(datasetsAtOnce)
+    const lanes = new Lanes()
     const work = new Map<TableId, Promise<void>>()
     let failed = false
     for (const id of this.context.project.order) {
@@ -191,15 +189,21 @@ export class Execution implements StageInputs {
       if (!node || !this.options.request.selected.has(id)) continue
       const inputs = [...node.edges.keys()].flatMap((input) => work.get(input) ?? [])
       const one = Promise.allSettled(inputs).then(() =>
-        limit(async () => {
-          if (failed) return
-          try {
-            await this.stageDataset(book, node)
-          } catch (error) {
-            failed = true
-            throw error
-          }
-        }),
+        lanes.run(
+          sizeOf(
+            node,
+            [...node.edges.keys()].map((input) => book.pinOf(input)),
+          ),
+          async () => {
+            if (failed) return
+            try {
+              await this.stageDataset(book, node)
+            } catch (error) {
+              failed = true
+              throw error
+            }
+          },
+        ),
       )
       work.set(id, one)
     }
