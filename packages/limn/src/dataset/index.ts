@@ -4,10 +4,13 @@
  */
 export * from './dataset.ts'
 export * from './define.ts'
+export * from './duration.ts'
 export * from './graph.ts'
 export * from './hash-key.ts'
 export * from './interval.ts'
 export * from './interval-set.ts'
+export * from './local-time.ts'
+export * from './schedule.ts'
 export * from './selection.ts'
 export * from './sql-template.ts'
 export * from './table-shape.ts'
