@@ -140,6 +140,7 @@ function rangeOptions(command: Command): Command {
     .option('--to <date>', 'to here (exclusive)')
     .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
     .option('--full', 'rebuild silver and gold from bronze')
+    .option('--unsealed', 'build intervals that are not complete yet')
 }
 
 function add(parent: Command, usage: string, description: string, load: Load, examples: readonly string[]): Command {

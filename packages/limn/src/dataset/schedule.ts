@@ -30,7 +30,7 @@ export interface UpstreamSchedule {
 
 export type Schedule = CronSchedule | UpstreamSchedule
 
-/** Files a tick waits for. `%Y`, `%m`, `%d`, `%H` and `%M` in the glob stand for the tick's local time. */
+/** Files a tick waits for. `%Y`, `%m`, `%d` and `%H` in the glob stand for the tick's local time. */
 export interface FileSensor {
   readonly kind: 'files'
   readonly glob: string

@@ -59,6 +59,10 @@ export interface RunOptions {
   readonly range?: Interval | null
   readonly full?: boolean
   readonly waitMs?: number
+  /** Builds intervals that are not complete yet, and says so. */
+  readonly unsealed?: boolean
+  /** The moment as of which intervals count as complete: that of a tick. Default: now. */
+  readonly asOfMs?: number
 }
 
 /** A lake opened: its parts composed once. Dispose it to close its databases and engine. */
@@ -182,6 +186,8 @@ export class Lake implements AsyncDisposable {
       selected: await this.select(options.select ?? []),
       full: options.full ?? false,
       range: options.range ?? null,
+      ...(options.unsealed === undefined ? {} : { unsealed: options.unsealed }),
+      ...(options.asOfMs === undefined ? {} : { asOfMs: options.asOfMs }),
     }
   }
 }

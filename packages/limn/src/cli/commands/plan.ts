@@ -3,22 +3,27 @@ import type { PlanItem } from '../../pipeline/index.ts'
 import { parseRange } from '../arguments.ts'
 import type { Invocation } from '../main.ts'
 import { formatTable, toJson } from '../text.ts'
+import { heldValue, printHeld } from './held.ts'
 import { openLake, rangeOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
   const { io, args, options } = invocation
   const range = parseRange(rangeOptionsOf(invocation))
   await using lake = await openLake(invocation)
-  const report = await lake.plan({ select: args, range, full: options.full === true })
+  const unsealed = options.unsealed === true
+  const report = await lake.plan({ select: args, range, full: options.full === true, unsealed })
   const { items } = report.plan
   const pending = items.some((item) => item.reason !== 'asked-at-run' && !onlyAsked(item, items))
   if (io.json) {
-    io.out(toJson({ items: items.map(itemValue), inDoubt: report.inDoubt }))
+    io.out(
+      toJson({ items: items.map(itemValue), held: (report.plan.held ?? []).map(heldValue), inDoubt: report.inDoubt }),
+    )
   } else {
     for (const run of report.inDoubt)
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
+    printHeld(report.plan, io)
     if (items.length === 0) io.out('Nothing to do.')
     else io.out(formatTable(['dataset', 'interval', 'reason', '', 'because'], items.map(planRow), io.width))
   }

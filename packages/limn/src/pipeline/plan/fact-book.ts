@@ -1,12 +1,14 @@
 import type { TableId } from '../../base/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { type Interval, IntervalSet, type SealFacts } from '../../dataset/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
 import { type PinnedTable, pinRef } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
 import { standing } from '../ledger/ledger-store.ts'
 import type { Node } from '../project/node.ts'
+import { probeSeals } from '../schedule/markers.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
+import { watermarkAt } from '../stage/view.ts'
 import { domainOf, touchedBetween } from './facts.ts'
 import { type Head, type Plan, type PlanFacts, type Probe, plan, type Touched, touchedKey } from './plan.ts'
 import { probeFiles } from './sources.ts'
@@ -16,6 +18,10 @@ export interface RunRequest {
   readonly selected: ReadonlySet<TableId>
   readonly full: boolean
   readonly range: Interval | null
+  /** Builds intervals that are not complete yet. */
+  readonly unsealed?: boolean
+  /** The moment as of which intervals count as complete: a tick's. Default: now. */
+  readonly asOfMs?: number
 }
 
 /**
@@ -34,6 +40,7 @@ export class FactBook {
   private readonly staged = new Map<TableId, PinnedTable>()
   private readonly touched = new Map<string, Touched>()
   private readonly domains = new Map<TableId, Interval | null>()
+  private readonly seals: ReadonlyMap<TableId, SealFacts>
 
   private constructor(
     context: PipelineContext,
@@ -41,12 +48,14 @@ export class FactBook {
     mains: Map<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
     probes: ReadonlyMap<TableId, Probe>,
+    seals: ReadonlyMap<TableId, SealFacts>,
   ) {
     this.context = context
     this.request = request
     this.mains = mains
     this.ledger = ledger
     this.probes = probes
+    this.seals = seals
     for (const id of context.project.order)
       this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
   }
@@ -65,7 +74,8 @@ export class FactBook {
       if (input.kind === 'files') probes.set(id, await probeFiles(context, id, input, own))
       if (input.kind === 'iceberg') probes.set(id, await probeIceberg(context, node, input, own))
     }
-    return new FactBook(context, request, mains, ledger, probes)
+    const seals = await probeSeals(context, request.asOfMs ?? context.clock.nowMs())
+    return new FactBook(context, request, mains, ledger, probes, seals)
   }
 
   /** The table as this run reads it; null when it does not exist or has no rows yet. */
@@ -116,7 +126,18 @@ export class FactBook {
       bounds: this.bounds,
       domains: this.domains,
       request: this.request,
+      seals: this.sealsNow(),
     }
+  }
+
+  /** Watermarks are those of the tables as this run reads them: what it stages is committed with what it says. */
+  private sealsNow(): ReadonlyMap<TableId, SealFacts> {
+    const out = new Map<TableId, SealFacts>()
+    for (const [id, facts] of this.seals) {
+      const pin = this.pinOf(id)
+      out.set(id, { ...facts, watermark: pin && watermarkAt(pin.metadata, pin.snapshotId) })
+    }
+    return out
   }
 
   plan(): Plan {
@@ -139,6 +160,15 @@ export class FactBook {
     return this.plan()
   }
 
+  /** Whether a dataset has stale intervals that wait to be complete. */
+  holds(id: TableId): boolean {
+    const node = this.context.project.nodes.get(id)
+    const heads = new Map(this.heads).set(id, { ...(this.heads.get(id) ?? { snapshotId: null }), staged: false })
+    if (node?.shape.kind !== 'interval' || this.seals.size === 0) return false
+    const { held = [] } = plan({ ...this.facts(), heads, selected: new Set([id]) })
+    return held.length > 0
+  }
+
   /** Intervals whose inputs moved without touching them, with the snapshots they are now known to equal. */
   carriedOf(node: Node, rebuilt: IntervalSet): readonly { readonly interval: Interval | null }[] {
     const now = (input: TableId) => this.heads.get(input)?.snapshotId ?? null
@@ -158,11 +188,11 @@ export class FactBook {
     const heads = new Map(this.heads)
     for (const [id, head] of heads) heads.set(id, { ...head, staged: id !== node.id })
     const selected = new Set([node.id])
-    const { items } = plan({ ...this.facts(), heads, selected, request: { full: false, range: null } })
+    const { items, held = [] } = plan({ ...this.facts(), heads, selected, request: { full: false, range: null } })
     const builds = items.filter((item) => item.reason !== 'checks-changed')
     return {
       whole: builds.some((item) => item.interval === null),
-      times: IntervalSet.of(builds.flatMap((item) => (item.interval ? [item.interval] : []))),
+      times: IntervalSet.of([...builds, ...held].flatMap((item) => (item.interval ? [item.interval] : []))),
     }
   }
 }

@@ -7,10 +7,12 @@ import {
   type Interval,
   IntervalSet,
   type IntervalUnit,
+  type SealFacts,
 } from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import { type HeldInterval, holdUnsealed } from '../schedule/sealing.ts'
 
 /** Why a dataset or interval is in the plan. A closed set; the first that applies is named. */
 export type Reason =
@@ -38,6 +40,8 @@ export interface PlanItem {
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
 export interface Plan {
   readonly items: readonly PlanItem[]
+  /** What is stale and not complete yet: it is not built. Absent: nothing. */
+  readonly held?: readonly HeldInterval[]
 }
 
 /** A file or cursor a source would hand over. */
@@ -87,7 +91,9 @@ export interface PlanFacts {
   readonly bounds: ReadonlyMap<string, IntervalSet>
   /** The domain of an interval dataset over its inputs' present heads, aligned to its unit; null when it is empty. */
   readonly domains: ReadonlyMap<TableId, Interval | null>
-  readonly request: { readonly full: boolean; readonly range: Interval | null }
+  readonly request: { readonly full: boolean; readonly range: Interval | null; readonly unsealed?: boolean }
+  /** Of every dataset that states when an interval is complete. */
+  readonly seals?: ReadonlyMap<TableId, SealFacts>
 }
 
 export function touchedKey(dataset: TableId, input: TableId, from: bigint | null, to: bigint | null): string {
@@ -101,16 +107,19 @@ export function boundKey(dataset: TableId, input: TableId): string {
 /** Pure: the same facts give the same plan. Call it again with staged heads to narrow it. */
 export function plan(facts: PlanFacts): Plan {
   const items: PlanItem[] = []
+  const held: HeldInterval[] = []
   const pending = new Map<TableId, readonly PlanItem[]>()
   for (const id of facts.order) {
     const node = facts.nodes.get(id)
     invariant(node, `no node for ${id}`)
     if (!facts.selected.has(id) || facts.heads.get(id)?.staged) continue
-    const own = planDataset(node, facts, pending)
+    const found = holdUnsealed(node, planDataset(node, facts, pending), facts)
+    const own = found.items
+    held.push(...found.held)
     if (own.some((item) => item.reason !== 'checks-changed')) pending.set(id, own)
     items.push(...own)
   }
-  return { items }
+  return held.length > 0 ? { items, held } : { items }
 }
 
 type Pending = ReadonlyMap<TableId, readonly PlanItem[]>

@@ -8,6 +8,7 @@ import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { FactBook, type RunRequest } from '../plan/fact-book.ts'
 import type { Plan, PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import type { HeldInterval } from '../schedule/sealing.ts'
 import {
   inputSnapshots,
   type RangeResult,
@@ -84,6 +85,7 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
+  private readonly held: HeldInterval[] = []
   private readonly pinned = new Set<TableId>()
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
@@ -210,7 +212,9 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = book.plan().items.filter((item) => item.dataset === id)
+    const { items: all, held = [] } = book.plan()
+    const items = all.filter((item) => item.dataset === id)
+    this.held.push(...held.filter((one) => one.dataset === id))
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
     if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
@@ -245,7 +249,9 @@ export class Execution implements StageInputs {
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
     const stillStale =
-      this.options.request.range === null ? IntervalSet.empty : (await book.staleOf(node)).times.minus(rebuilt)
+      this.options.request.range === null && !book.holds(node.id)
+        ? IntervalSet.empty
+        : (await book.staleOf(node)).times.minus(rebuilt)
     const intervals = book.carriedOf(node, rebuilt.union(stillStale))
     if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
   }
@@ -462,7 +468,10 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
+      carriedOut: {
+        items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+        held: this.held.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+      },
       datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,
