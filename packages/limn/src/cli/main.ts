@@ -54,11 +54,17 @@ function buildProgram(argv: readonly string[]): Command {
       'run [select...]',
       'Plan, build, judge and publish what is stale.',
       () => import('./commands/run.ts'),
-      ['limn run', 'limn run +gold.airport_day', 'limn run silver.flight --from 2001-03-01 --to 2001-05-01'],
+      [
+        'limn run',
+        'limn run +gold.airport_day',
+        'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn run --due --wait 10m',
+      ],
     ),
   )
     .option('--wait <time>', 'wait for another run to finish: 30s, 10m, 1h')
     .option('--explain', 'show what each build read and what pruning left out')
+    .option('--due', 'run what is due by schedules, missed ticks in order')
   rangeOptions(
     add(
       program,
@@ -68,6 +74,13 @@ function buildProgram(argv: readonly string[]): Command {
       ['limn plan', 'limn plan --exit-code'],
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
+  add(program, 'up', 'Stay up and run what is due: a small scheduler.', () => import('./commands/up.ts'), [
+    'limn up',
+    'limn up --json --health /run/limn/health.json',
+  ])
+    .option('--poll <time>', 'look at least this often for files and publications: 30s')
+    .option('--drain <time>', 'how long a run may go on when told to stop: 10m')
+    .option('--health <file>', 'where to say that it is alive; .limn/up.json of the lake')
   add(
     program,
     'compile <name>',

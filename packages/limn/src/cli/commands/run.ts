@@ -4,12 +4,14 @@ import { parseRange, parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
+import { runWhatIsDue } from './due.ts'
 import { heldValue, printHeld } from './held.ts'
 import { openLake, rangeOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
 export default async function run(invocation: Invocation): Promise<number> {
   const { io, args, options } = invocation
+  if (options.due === true) return runWhatIsDue(invocation)
   const range = parseRange(rangeOptionsOf(invocation))
   const waitMs = parseWait(textOption(invocation, 'wait'))
   await using lake = await openLake(invocation)

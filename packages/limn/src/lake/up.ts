@@ -1,0 +1,158 @@
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { LimnError } from '../base/index.ts'
+import { formatSchedule, nextTick } from '../dataset/index.ts'
+import type { Schedules } from '../pipeline/index.ts'
+import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
+import type { Lake } from './lake.ts'
+
+/** What a scheduler tells of itself, beside what it runs. */
+export type UpEvent =
+  | DueEvent
+  | { readonly kind: 'started'; readonly next: readonly NextTick[]; readonly triggered: readonly string[] }
+  /** Something that is not one run's affair went wrong; the scheduler goes on. */
+  | { readonly kind: 'error'; readonly error: LimnError }
+  | { readonly kind: 'stopped' }
+
+export interface NextTick {
+  readonly name: string
+  readonly schedule: string
+  readonly atMs: number
+}
+
+export interface UpOptions {
+  /** Looks at least this often for ticks, files and publications of others. */
+  readonly pollMs: number
+  readonly onEvent: (event: UpEvent) => void
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Aborted: no further run begins, and the one under way is finished. The lake's own signal interrupts it. */
+  readonly stop: AbortSignal
+  readonly health?: Health
+}
+
+/**
+ * A small scheduler: runs what is due until it is told to stop. Several may be up on one lake; one works at a time, and a
+ * tick is run once. What it has done is in the lake: it can be killed at any moment. Throws what makes the lake unusable
+ * before the first run, and `interrupted`.
+ */
+export async function up(lake: Lake, options: UpOptions): Promise<void> {
+  const { stop, health } = options
+  const schedules = await lakeSchedules(lake)
+  if (schedules.entries.length + schedules.triggered.length === 0) {
+    throw new LimnError('config/invalid', {
+      message: 'No dataset and no group has a schedule.',
+      notDone: 'Nothing is up.',
+      remedy:
+        "State one in a dataset (schedule: '0 6 * * * in Europe/Berlin') or for a group (schedules in limn.config.ts).",
+    })
+  }
+  const { clock, signal } = await lake.context()
+  const next = () => nextTicks(schedules, clock.nowMs())
+  options.onEvent({ kind: 'started', next: next(), triggered: schedules.triggered })
+  while (!stop.aborted) {
+    health?.write('running', next())
+    try {
+      await runDue(lake, { waitMs: 0, onEvent: options.onEvent, stopping: () => stop.aborted })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof LimnError)) throw error
+      // Another scheduler, or another run, is at work: what is due stays due.
+      if (error.kind !== 'lease/held') options.onEvent({ kind: 'error', error })
+    }
+    if (stop.aborted) break
+    health?.write('idle', next())
+    const soonest = Math.min(...next().map((one) => one.atMs)) - clock.nowMs()
+    await options.sleep(Math.max(0, Math.min(soonest, options.pollMs)), stop)
+  }
+  health?.write('stopped', [])
+  options.onEvent({ kind: 'stopped' })
+}
+
+/** When each schedule ticks next, soonest first. */
+export function nextTicks(schedules: Schedules, nowMs: number): readonly NextTick[] {
+  return schedules.entries
+    .map(({ name, schedule }) => ({
+      name,
+      schedule: formatSchedule(schedule),
+      atMs: nextTick(schedule, nowMs),
+    }))
+    .sort((a, b) => a.atMs - b.atMs || (a.name < b.name ? -1 : 1))
+}
+
+/** A file that says that the scheduler is alive: whoever watches it looks at `heartbeat`. Written whole, by renaming. */
+export class Health {
+  private readonly path: string
+  private readonly about: { readonly pid: number; readonly host: string; readonly version: string }
+  private readonly nowMs: () => number
+  private last: { state: string; next: readonly NextTick[] } = { state: 'starting', next: [] }
+
+  constructor(
+    path: string,
+    about: { readonly pid: number; readonly host: string; readonly version: string },
+    nowMs: () => number,
+  ) {
+    this.path = path
+    this.about = about
+    this.nowMs = nowMs
+    mkdirSync(dirname(path), { recursive: true })
+  }
+
+  write(state: 'running' | 'idle' | 'stopped', next: readonly NextTick[]): void {
+    this.last = { state, next }
+    this.beat()
+  }
+
+  /** Says again what was said last, now. */
+  beat(): void {
+    const { state, next } = this.last
+    const text = JSON.stringify({
+      ...this.about,
+      state,
+      heartbeat: new Date(this.nowMs()).toISOString(),
+      next: next.map((one) => ({ ...one, atMs: undefined, at: new Date(one.atMs).toISOString() })),
+    })
+    writeFileSync(`${this.path}.tmp`, `${text}\n`)
+    renameSync(`${this.path}.tmp`, this.path)
+  }
+}
+
+/** One line about an event. */
+export function upText(event: UpEvent): string {
+  switch (event.kind) {
+    case 'started': {
+      const ticks = event.next.map(
+        (one) => `${one.name} (${one.schedule}) at ${new Date(one.atMs).toISOString().slice(0, 16)}Z`,
+      )
+      const after = event.triggered.length > 0 ? [`after their inputs: ${event.triggered.join(', ')}`] : []
+      return `up; next: ${[...ticks, ...after].join('; ')}`
+    }
+    case 'error':
+      return `error[${event.error.kind}]: ${event.error.message}`
+    case 'stopped':
+      return 'stopped'
+    default:
+      return dueText(event)
+  }
+}
+
+/** An event as JSON. */
+export function upValue(event: UpEvent) {
+  switch (event.kind) {
+    case 'started':
+      return {
+        event: event.kind,
+        next: event.next.map((one) => ({
+          name: one.name,
+          schedule: one.schedule,
+          at: new Date(one.atMs).toISOString(),
+        })),
+        triggered: event.triggered,
+      }
+    case 'error':
+      return { event: event.kind, error: { kind: event.error.kind, message: event.error.message } }
+    case 'stopped':
+      return { event: event.kind }
+    default:
+      return dueValue(event)
+  }
+}
