@@ -141,6 +141,13 @@ function buildProgram(argv: readonly string[]): Command {
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
   const runBodies = () => import('./commands/runs.ts')
   add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
+  add(
+    runs,
+    'path [id]',
+    'Show what decided when a run ended, and whether the next will be in time.',
+    () => import('./commands/path.ts'),
+    ['limn runs path', 'limn runs path 20260131T120000-00abcd'],
+  )
   add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
     'limn runs show 20260131T120000-00abcd',
   ])

@@ -7,6 +7,7 @@ import {
   independent,
   lastOfLedger,
   lastPublished,
+  metMark,
   type PipelineContext,
   type RunReport,
   refusals,
@@ -128,7 +129,9 @@ class DueRuns {
     for (const entry of ready) {
       if (entry.datasets.some((id) => failed.has(id) || held.has(id))) this.blocked.add(entry.name)
       if (entry.datasets.some((id) => held.has(id))) continue
-      await this.marks.advance(tickMark(entry.name), tick.atMs, this.context.clock.nowMs())
+      const nowMs = this.context.clock.nowMs()
+      await this.marks.advance(tickMark(entry.name), tick.atMs, nowMs)
+      if (!entry.datasets.some((id) => failed.has(id))) await this.marks.advance(metMark(entry.name), tick.atMs, nowMs)
     }
   }
 

@@ -49,3 +49,8 @@ export function tickMark(name: string): string {
 export function triggerMark(name: string): string {
   return `trigger ${name}`
 }
+
+/** The mark of a schedule's last tick whose run published, or found nothing to do. */
+export function metMark(name: string): string {
+  return `met ${name}`
+}
