@@ -34,6 +34,8 @@ function brief(event: DueEvent | UpEvent): string {
     case 'started':
     case 'stopped':
       return event.kind
+    case 'outlook':
+      return event.outlook.verdict
     case 'error':
       return event.error.message
     default:

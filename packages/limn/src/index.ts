@@ -2,7 +2,7 @@
  * limn: a lakehouse in one npm install that refuses to publish a wrong number. What a project writes: datasets with
  * their contracts, and the lake they live in.
  */
-export { type ErrorKind, LimnError } from './base/index.ts'
+export { type ErrorKind, env, LimnError } from './base/index.ts'
 export type { Additivity, Check, ColumnContract, Contract, MaintainPolicy, Severity } from './contract/index.ts'
 export {
   all,

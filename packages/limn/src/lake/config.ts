@@ -1,4 +1,5 @@
 import type { Schedule, ScheduleText } from '../dataset/index.ts'
+import type { Notify } from '../pipeline/index.ts'
 
 /** Options of a lake; every path is relative to the folder of `limn.config.ts`. */
 export interface LakeConfig {
@@ -18,6 +19,8 @@ export interface LakeConfig {
   }
   /** When groups of datasets are run, by selection: `{ 'tag:daily': '0 6 * * * in Europe/Berlin' }`. A dataset's own goes before. */
   readonly schedules?: Readonly<Record<string, Schedule | ScheduleText>>
+  /** Who is told of what, by owner of datasets (`*`: every owner): `{ ops: [{ on: ['failed'], webhook: env('OPS_URL') }] }`. */
+  readonly notify?: Notify
 }
 
 /** Describes a lake: one catalog, one warehouse, one state database. `export default defineLake({ … })` in `limn.config.ts`. */

@@ -20,6 +20,7 @@ import {
   triggerMark,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
+import { withNotifications } from './notify.ts'
 import { ledgerOf } from './tables.ts'
 
 /** What a tick or a trigger came to. A line of `limn up`, and of `limn run --due`. */
@@ -80,8 +81,15 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
     const due = new DueRuns(lake, context, options)
     const published = lastPublished(await ledgerOf(lake))
     const last = (entry: ScheduleEntry) => due.marks.get(tickMark(entry.name)) ?? lastOfLedger(published, entry)
-    for (const tick of dueTicks(schedules.entries, last, clock.nowMs())) await due.runTick(tick)
-    await due.runTriggered(schedules)
+    await withNotifications(
+      lake,
+      async () => {
+        for (const tick of dueTicks(schedules.entries, last, clock.nowMs())) await due.runTick(tick)
+        await due.runTriggered(schedules)
+        return due.failures
+      },
+      (failures) => failures,
+    )
     return { events: due.events }
   } finally {
     await lease.release()
@@ -92,6 +100,8 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
 class DueRuns {
   readonly marks: ScheduleMarks
   readonly events: DueEvent[] = []
+  /** What went wrong in runs, to be told to owners. */
+  readonly failures: LimnError[] = []
   private readonly lake: Lake
   private readonly context: PipelineContext
   private readonly options: DueOptions
@@ -188,6 +198,7 @@ class DueRuns {
       this.context.signal.throwIfAborted()
       if (!(error instanceof LimnError) || error.kind === 'internal') throw error
       this.tell({ kind: 'failed', datasets, error })
+      if (!error.retryable) this.failures.push(error)
       return error.retryable ? 'retry' : 'failed'
     }
   }

@@ -2,14 +2,18 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { LimnError } from '../base/index.ts'
 import { formatSchedule, nextTick } from '../dataset/index.ts'
-import type { Schedules } from '../pipeline/index.ts'
+import type { Outlook, Schedules } from '../pipeline/index.ts'
 import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
 import type { Lake } from './lake.ts'
+import { notify } from './notify.ts'
+import { outlookOn } from './outlook.ts'
 
 /** What a scheduler tells of itself, beside what it runs. */
 export type UpEvent =
   | DueEvent
   | { readonly kind: 'started'; readonly next: readonly NextTick[]; readonly triggered: readonly string[] }
+  /** What past runs let expect of a promise, when it is not that it will be kept; told when it changes. */
+  | { readonly kind: 'outlook'; readonly outlook: Outlook }
   /** Something that is not one run's affair went wrong; the scheduler goes on. */
   | { readonly kind: 'error'; readonly error: LimnError }
   | { readonly kind: 'stopped' }
@@ -28,6 +32,8 @@ export interface UpOptions {
   /** Aborted: no further run begins, and the one under way is finished. The lake's own signal interrupts it. */
   readonly stop: AbortSignal
   readonly health?: Health
+  /** Calls back every so often, also while a run is under way, until what it gives is called. Default: not at all. */
+  readonly every?: (ms: number, body: () => Promise<void>) => () => void
 }
 
 /**
@@ -49,8 +55,10 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
   const { clock, signal } = await lake.context()
   const next = () => nextTicks(schedules, clock.nowMs())
   options.onEvent({ kind: 'started', next: next(), triggered: schedules.triggered })
+  const watch = new PromiseWatch(lake, options.onEvent)
   while (!stop.aborted) {
     health?.write('running', next())
+    const rest = options.every?.(options.pollMs, () => watch.look())
     try {
       await runDue(lake, { waitMs: 0, onEvent: options.onEvent, stopping: () => stop.aborted })
     } catch (error) {
@@ -58,14 +66,51 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
       if (!(error instanceof LimnError)) throw error
       // Another scheduler, or another run, is at work: what is due stays due.
       if (error.kind !== 'lease/held') options.onEvent({ kind: 'error', error })
+    } finally {
+      rest?.()
     }
     if (stop.aborted) break
+    await watch.look()
     health?.write('idle', next())
     const soonest = Math.min(...next().map((one) => one.atMs)) - clock.nowMs()
     await options.sleep(Math.max(0, Math.min(soonest, options.pollMs)), stop)
   }
   health?.write('stopped', [])
   options.onEvent({ kind: 'stopped' })
+}
+
+/** Looks whether promises will be kept, and tells what changed; owners are told too. */
+class PromiseWatch {
+  private readonly lake: Lake
+  private readonly onEvent: (event: UpEvent) => void
+  private readonly told = new Set<string>()
+  private looking = false
+
+  constructor(lake: Lake, onEvent: (event: UpEvent) => void) {
+    this.lake = lake
+    this.onEvent = onEvent
+  }
+
+  async look(): Promise<void> {
+    if (this.looking) return
+    this.looking = true
+    try {
+      let worse = false
+      for (const outlook of await outlookOn(this.lake)) {
+        const key = `${outlook.dataset} ${outlook.promise} ${outlook.byMs} ${outlook.verdict}`
+        if (outlook.verdict === 'on-time' || this.told.has(key)) continue
+        this.told.add(key)
+        this.onEvent({ kind: 'outlook', outlook })
+        worse = true
+      }
+      if (worse) await notify(this.lake)
+    } catch (error) {
+      if (error instanceof LimnError) this.onEvent({ kind: 'error', error })
+      else throw error
+    } finally {
+      this.looking = false
+    }
+  }
 }
 
 /** When each schedule ticks next, soonest first. */
@@ -128,6 +173,11 @@ export function upText(event: UpEvent): string {
     }
     case 'error':
       return `error[${event.error.kind}]: ${event.error.message}`
+    case 'outlook': {
+      const { dataset, verdict, promise, byMs, expectedMs } = event.outlook
+      const expected = expectedMs === null ? '' : `, expected ${new Date(expectedMs).toISOString()}`
+      return `${verdict}: ${dataset}, promised by ${new Date(byMs).toISOString()} (${promise})${expected}`
+    }
     case 'stopped':
       return 'stopped'
     default:
@@ -150,6 +200,11 @@ export function upValue(event: UpEvent) {
       }
     case 'error':
       return { event: event.kind, error: { kind: event.error.kind, message: event.error.message } }
+    case 'outlook': {
+      const { dataset, verdict, promise, byMs, expectedMs, chain } = event.outlook
+      const expected = expectedMs === null ? null : new Date(expectedMs).toISOString()
+      return { event: event.kind, dataset, verdict, promise, by: new Date(byMs).toISOString(), expected, chain }
+    }
     case 'stopped':
       return { event: event.kind }
     default:

@@ -1,4 +1,5 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
+import { withNotifications } from '../../lake/index.ts'
 import type { Judgement, RunReport } from '../../pipeline/index.ts'
 import { parseRange, parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
@@ -16,7 +17,9 @@ export default async function run(invocation: Invocation): Promise<number> {
   const waitMs = parseWait(textOption(invocation, 'wait'))
   await using lake = await openLake(invocation)
   const unsealed = options.unsealed === true
-  const report = await lake.run({ select: args, range, full: options.full === true, waitMs, unsealed })
+  const report = await withNotifications(lake, () =>
+    lake.run({ select: args, range, full: options.full === true, waitMs, unsealed }),
+  )
   if (io.json) io.out(toJson(reportValue(report)))
   else printReport(report, io, options.explain === true)
   return report.outcome === 'refused' ? 3 : 0

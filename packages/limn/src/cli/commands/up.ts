@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LimnError } from '../../base/index.ts'
+import { LimnError, silentProgress } from '../../base/index.ts'
 import { Health, Lake, up, upText, upValue } from '../../lake/index.ts'
 import { parseWait, usage } from '../arguments.ts'
 import type { Invocation } from '../main.ts'
@@ -15,7 +15,7 @@ export default async function upCommand(invocation: Invocation): Promise<number>
   if (pollMs < 1000) throw usage('--poll is less than a second.', 'Write 1s or more.')
   const drainMs = parseWait(textOption(invocation, 'drain') ?? '10m')
   const interrupt = new AbortController()
-  await using lake = await Lake.open({ signal: interrupt.signal })
+  await using lake = await Lake.open({ signal: interrupt.signal, progress: { ...silentProgress, note: io.err } })
   const { pid, host, version, clock } = await lake.context()
   const path = resolve(textOption(invocation, 'health') ?? join(lake.folder, '.limn', 'up.json'))
   const health = new Health(path, { pid, host, version }, () => clock.nowMs())
@@ -25,9 +25,10 @@ export default async function upCommand(invocation: Invocation): Promise<number>
   }
   const beat = setInterval(() => health.beat(), heartbeatMs)
   let drain: NodeJS.Timeout | undefined
+  const fatal = (error: unknown) => interrupt.abort(error)
   const now = () => interrupt.abort(interrupted())
   stop.addEventListener('abort', () => {
-    io.err(`Stopping: the run under way has ${Math.round(drainMs / 1000)} s to finish; a second signal interrupts it.`)
+    io.err(`Stopping. A run under way has ${Math.round(drainMs / 1000)} s to finish; a second signal interrupts it.`)
     drain = setTimeout(now, drainMs)
     process.once('SIGINT', now)
     process.once('SIGTERM', now)
@@ -38,6 +39,10 @@ export default async function upCommand(invocation: Invocation): Promise<number>
       onEvent: say,
       stop,
       health,
+      every: (ms, body) => {
+        const timer = setInterval(() => void body().catch(fatal), ms)
+        return () => clearInterval(timer)
+      },
       sleep: async (ms, signal) => {
         await sleep(ms, undefined, { signal }).catch(() => undefined)
       },
