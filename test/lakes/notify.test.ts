@@ -10,11 +10,11 @@ import { bronzeEvent, deliver, goldDay, smallLake, writeLake } from '../support/
 function toldLake() {
   const lake = smallLake('notify')
   writeLake(lake.folder, {
-    'limn.config.ts': `import { defineLake } from 'limn'
+    'limn.config.ts': `import { cron, defineLake, whenFiles } from 'limn'
 const command = [process.execPath, 'hook.cjs']
 export default defineLake({
   name: 'small',
-  schedules: { '*.*': '0 6 * * * in UTC' },
+  schedules: { '*.*': cron('0 6 * * *', { zone: 'UTC', waitFor: whenFiles('go', { timeout: '6h' }) }) },
   notify: { ops: [{ on: ['failed', 'refused', 'late', 'recovered'], command }], '*': [{ on: ['failed'], command: [...command, 'all'] }] },
 })
 `,
@@ -90,6 +90,7 @@ describe('owners', () => {
     )
     let now = Date.parse('2026-01-02T06:00Z')
     const clock = { nowMs: () => now }
+    writeFileSync(join(folder, 'go'), '')
     {
       // A first run of an hour and a half: that is what later ones are expected to take.
       await using lake = await Lake.open({
@@ -112,9 +113,8 @@ describe('owners', () => {
     now = Date.parse('2026-01-03T06:45Z')
     deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
     await using lake = await Lake.open({ cwd: folder, clock })
-    // The tick is due since three quarters of an hour, and another scheduler holds the lease: it will not be in time.
-    const { state, signal } = await lake.context()
-    const other = await state.acquire('schedule', 'another scheduler', { waitMs: 0, signal })
+    // The tick is due since three quarters of an hour, and waits for a file: it will not be in time.
+    rmSync(join(folder, 'go'))
     let slept = 0
     await up(lake, {
       pollMs: 60 * 60_000,
@@ -123,11 +123,21 @@ describe('owners', () => {
       sleep: async (ms) => {
         now += ms
         slept++
-        if (slept === 3) await other.release()
+        if (slept === 3) writeFileSync(join(folder, 'go'), '')
         if (slept === 4) stop.abort()
       },
     })
-    expect(events).toEqual(['started', 'will-be-late', 'late', 'tick', 'published', 'stopped'])
+    expect(events).toEqual([
+      'started',
+      'waiting',
+      'will-be-late',
+      'waiting',
+      'waiting',
+      'late',
+      'tick',
+      'published',
+      'stopped',
+    ])
     expect(told(folder).map((one) => [one.on, one.predicted, ...one.datasets])).toEqual([
       ['late', true, 'gold.day'],
       ['late', false, 'gold.day'],

@@ -56,11 +56,19 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
   const next = () => nextTicks(schedules, clock.nowMs())
   options.onEvent({ kind: 'started', next: next(), triggered: schedules.triggered })
   const watch = new PromiseWatch(lake, options.onEvent)
+  const waiting = new Set<string>()
+  const onDue = (event: DueEvent) => {
+    // A tick that waits is looked at again and again, and told of once.
+    const key = event.kind === 'waiting' ? `${event.name} ${event.tickMs}` : null
+    if (key !== null && waiting.has(key)) return
+    if (key !== null) waiting.add(key)
+    options.onEvent(event)
+  }
   while (!stop.aborted) {
     health?.write('running', next())
     const rest = options.every?.(options.pollMs, () => watch.look())
     try {
-      await runDue(lake, { waitMs: 0, onEvent: options.onEvent, stopping: () => stop.aborted })
+      await runDue(lake, { waitMs: 0, onEvent: onDue, stopping: () => stop.aborted })
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof LimnError)) throw error
