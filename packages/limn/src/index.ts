@@ -6,6 +6,7 @@ export { type ErrorKind, env, LimnError } from './base/index.ts'
 export type { Additivity, Check, ColumnContract, Contract, MaintainPolicy, Severity } from './contract/index.ts'
 export {
   all,
+  appendChanges,
   byInterval,
   type CheckBuilder,
   type CronSchedule,
@@ -16,6 +17,7 @@ export {
   iceberg,
   ingest,
   manifest,
+  mergeByKey,
   model,
   onUpstream,
   type Row,

@@ -81,10 +81,28 @@ export interface IcebergSource {
 
 export type SourceInput = FileSource | FunctionSource | IcebergSource
 
-/** Built whole: every build replaces all rows. */
+/**
+ * How a dataset that is built whole is brought up to date from what changed in its inputs since it was built. Where that
+ * cannot be told (the first build, a changed definition, a table that others wrote to) it is built whole all the same.
+ */
+export type Increment =
+  /**
+   * Its rows of the keys that changed input rows affect are built anew, and merged by key. `touches` gives, by input, the
+   * keys that a row of it affects, as SQL expressions in the order of `keys`; by default the columns of their names.
+   */
+  | {
+      readonly kind: 'merge'
+      readonly keys: readonly string[]
+      readonly touches: Readonly<Record<string, readonly string[]>>
+    }
+  /** The query over the rows that came to one input, appended. `removed` says what rows that left it, or changed, mean. */
+  | { readonly kind: 'append'; readonly input: string; readonly removed: 'rebuild' | 'ignore' | 'error' }
+
+/** Built whole: every build replaces all rows, or, with an increment, brings them up to date. */
 export interface WholeBuild {
   readonly kind: 'whole'
   readonly query: () => SqlQuery
+  readonly increment?: Increment
 }
 
 /** Built interval by interval of the output's own time column. */

@@ -162,6 +162,42 @@ export function whole(query: (() => SqlQuery) | SqlQuery): WholeBuild {
   return { kind: 'whole', query: typeof query === 'function' ? query : () => query }
 }
 
+/**
+ * Brought up to date key by key: of the rows that changed in its inputs since the last build, the keys they affect are built
+ * anew by the query and merged; other rows stay. The result equals that of `whole`, as long as a row of the output depends
+ * on input rows of its key alone. Inputs whose key has other names say so: `touches: { 'silver.order': 'customer_id' }`.
+ */
+export function mergeByKey(
+  options: {
+    readonly keys: readonly string[]
+    readonly touches?: Readonly<Record<string, string | readonly string[]>>
+  },
+  query: (() => SqlQuery) | SqlQuery,
+): WholeBuild {
+  const touches = Object.entries(options.touches ?? {}).map(([input, given]) => [
+    input,
+    typeof given === 'string' ? [given] : given,
+  ])
+  return {
+    ...whole(query),
+    increment: { kind: 'merge', keys: options.keys, touches: Object.fromEntries(touches) },
+  }
+}
+
+/**
+ * Appended to: the query is run over the rows that came to one input since the last build, and its rows are added. Rows that
+ * left the input, or changed, are no appends: the dataset is then built whole (`rebuild`, default), they are an error, or
+ * are ignored. Other inputs are read as they are at that moment.
+ */
+export function appendChanges(
+  input: DatasetReference | string,
+  query: (() => SqlQuery) | SqlQuery,
+  options: { readonly removed?: 'rebuild' | 'ignore' | 'error' } = {},
+): WholeBuild {
+  const name = typeof input === 'string' ? input : input.id
+  return { ...whole(query), increment: { kind: 'append', input: name, removed: options.removed ?? 'rebuild' } }
+}
+
 interface IntervalOptions {
   /** First day of the domain, `YYYY-MM-DD`; inclusive. Default: the first interval an input row reaches. */
   readonly start?: string

@@ -13,6 +13,7 @@ import {
   type Timing,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
+import { incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
@@ -80,6 +81,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
+    requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -292,7 +294,7 @@ function fingerprintOf(
         ? { table: source.table, ref: source.ref }
         : source
           ? { version: source.version }
-          : { query: query?.canonical, edges: [...edges] }
+          : { query: query?.canonical, edges: [...edges], ...incrementPart(producer) }
   return sha256(
     JSON.stringify({ semanticsVersion, id: one.dataset.id, contract: fingerprintParts(contract), shape, made }),
   ).slice(0, 32)

@@ -3,7 +3,7 @@ import { IntervalSet } from '../../dataset/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { LedgerRow } from '../ledger/ledger.ts'
+import type { DatasetLedger, LedgerRow } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { FactBook, type RunRequest } from '../plan/fact-book.ts'
 import type { Plan, PlanItem } from '../plan/plan.ts'
@@ -157,6 +157,10 @@ export class Execution implements StageInputs {
       )
     }
     return pin
+  }
+
+  standingOf(id: TableId): DatasetLedger | undefined {
+    return this.requireBook().ledger.get(id)
   }
 
   private rank(id: TableId): number {
