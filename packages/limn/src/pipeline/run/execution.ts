@@ -3,12 +3,13 @@ import { IntervalSet } from '../../dataset/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { LedgerRow } from '../ledger/ledger.ts'
+import type { DatasetLedger, LedgerRow } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { acceptedEntries } from '../plan/accepted.ts'
 import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
 import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import type { HeldInterval } from '../schedule/sealing.ts'
 import {
   inputSnapshots,
   type RangeResult,
@@ -83,6 +84,7 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
+  private readonly held: HeldInterval[] = []
   private readonly pinned = new Set<TableId>()
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
@@ -156,6 +158,10 @@ export class Execution implements StageInputs {
     return pin
   }
 
+  standingOf(id: TableId): DatasetLedger | undefined {
+    return this.requireBook().ledger.get(id)
+  }
+
   private rank(id: TableId): number {
     return this.context.project.order.indexOf(id)
   }
@@ -215,7 +221,8 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = book.planOf(id)
+    const { items, held } = book.planOf(id)
+    this.held.push(...held)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
     const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
@@ -252,7 +259,8 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const stale = leavesStale(this.options.request) ? await book.staleOf(node) : null
+    const leaves = leavesStale(this.options.request) || book.holds(node.id)
+    const stale = leaves ? await book.staleOf(node) : null
     if (stale?.whole) return
     const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
     if (kept.length === 0) return
@@ -475,7 +483,10 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
+      carriedOut: {
+        items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+        held: this.held.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+      },
       datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,
