@@ -1,5 +1,6 @@
 import { LimnError, type RunId, randomPositiveLong } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
+import { IntervalSet } from '../../dataset/index.ts'
 import {
   type DataFile,
   type LoadedTable,
@@ -16,7 +17,7 @@ import type { Judgement } from '../run/gate.ts'
 import { targetOf } from '../stage/staged-table.ts'
 import {
   type Delivery,
-  foldLedger,
+  isPublishedOutcome,
   type LedgerRow,
   ledgerContract,
   ledgerTable,
@@ -96,17 +97,14 @@ function revive(row: StoredRow): LedgerRow {
   }
 }
 
-/** Where each dataset stands, as published. */
-export async function standing(context: PipelineContext, loaded: LoadedTable | null) {
-  return foldLedger(await readLedger(context, loaded))
-}
-
 /** Ledger rows and verdicts to be committed, `seq` still to be given. */
 export interface RunRecordRows {
   readonly rows: readonly Omit<LedgerRow, 'seq'>[]
   readonly verdicts: readonly Judgement[]
   readonly judgedAtMs: number
   readonly run: RunId
+  /** The last ledger row that the run knew of when it planned: what it says of rows it did not write holds up to there. */
+  readonly basedOn?: number
 }
 
 /** What a ledger commit is made of, on the state of the ledger tables it was prepared for. */
@@ -114,6 +112,8 @@ export interface PreparedRecord {
   readonly commits: readonly TableCommit[]
   /** Files to delete once it is certain that the commit did not happen. */
   readonly files: readonly DataFile[]
+  /** Rows of this very run that the ledger has already: somebody has settled it. Then nothing else is prepared. */
+  readonly known: readonly LedgerRow[]
 }
 
 /**
@@ -124,13 +124,15 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const tables = await context.catalog.loadTables([ledgerTable, verdictTable], { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
   const before = await readLedger(context, ledger)
+  const known = before.filter((row) => row.run === record.run)
+  if (known.length > 0) return { commits: [], files: [], known }
   const first = before.reduce((max, row) => Math.max(max, row.seq), 0) + 1
   const parts = [
     await prepareAppend(
       context,
       ledgerContract,
       ledger,
-      record.rows.map((row, i) => ledgerCells({ ...row, seq: first + i })),
+      stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i })),
       'started_at',
     ),
   ]
@@ -138,7 +140,24 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
     const cells = record.verdicts.map((one) => verdictCells(one, record))
     parts.push(await prepareAppend(context, verdictContract, tables.get(verdictTable) ?? null, cells, 'judged_at'))
   }
-  return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files) }
+  return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files), known: [] }
+}
+
+/**
+ * The rows of a record without those that others have overtaken: a run that found intervals unchanged and wrote nothing says
+ * nothing of them any more once somebody has published them anew.
+ */
+function stillTrue({ rows, basedOn }: RunRecordRows, before: readonly LedgerRow[]): RunRecordRows['rows'] {
+  const newer = before.filter((row) => row.seq > (basedOn ?? Infinity) && isPublishedOutcome(row.outcome))
+  if (newer.length === 0) return rows
+  return rows.flatMap((row) => {
+    if (row.outcome !== 'carried' && row.outcome !== 'kept') return [row]
+    const own = newer.filter((one) => one.dataset === row.dataset && one.outcome !== 'checked')
+    if (row.interval === null || own.some((one) => one.interval === null)) return own.length === 0 ? [row] : []
+    const gone = IntervalSet.of(own.flatMap((one) => (one.interval ? [one.interval] : [])))
+    const left = IntervalSet.of([row.interval]).minus(gone)
+    return left.intervals.map((interval) => ({ ...row, interval }))
+  })
 }
 
 function timestamp(ms: number): bigint {
@@ -257,19 +276,27 @@ async function crowdedMonths(context: PipelineContext, loaded: LoadedTable): Pro
   return [...months.values()].filter((month) => month.length > filesPerMonthMax).flat()
 }
 
-/** Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. */
-export async function commitRecord(context: PipelineContext, record: RunRecordRows): Promise<void> {
+/** How often a record is prepared anew because others wrote the ledger meanwhile: many runs may end at once. */
+const recordAttemptsMax = 10
+
+/**
+ * Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. A run the ledger knows
+ * already is left as it stands there, and its rows are returned; else null.
+ */
+export async function commitRecord(
+  context: PipelineContext,
+  record: RunRecordRows,
+): Promise<readonly LedgerRow[] | null> {
   for (let attempt = 1; ; attempt++) {
     const prepared = await prepareRecord(context, record)
+    if (prepared.known.length > 0) return prepared.known
     const outcome = await context.catalog.commit(prepared.commits, {
       timestampMs: context.clock.nowMs(),
       signal: context.signal,
     })
-    if (outcome.kind === 'committed') return
-    if (outcome.kind === 'conflict' && attempt < 5) {
-      await context.store.delete(prepared.files.map((file) => file.path))
-      continue
-    }
+    if (outcome.kind === 'committed') return null
+    if (outcome.kind === 'conflict') await context.store.delete(prepared.files.map((file) => file.path))
+    if (attempt < recordAttemptsMax) continue
     throw new LimnError('catalog/conflict', {
       message: 'The record of the run could not be committed.',
       notDone: 'No dataset was changed.',

@@ -15,6 +15,11 @@ export type Outcome = 'landed' | 'built' | 'kept' | 'carried' | 'checked' | 'ref
 
 const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'checked'])
 
+/** Whether a row speaks of what readers see. */
+export function isPublishedOutcome(outcome: Outcome): boolean {
+  return published.has(outcome)
+}
+
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
   readonly ordinal: number

@@ -1,5 +1,5 @@
 import type { RunId, TableId } from '../../base/index.ts'
-import type { Migration, StateDatabase, Tx } from '../../state/index.ts'
+import type { HeldLease, Migration, StateDatabase, Tx } from '../../state/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 
 /**
@@ -54,6 +54,24 @@ export const pipelineMigrations: readonly Migration[] = [
         key TEXT PRIMARY KEY, value TEXT NOT NULL
       ) STRICT;`,
   },
+  {
+    id: 2,
+    name: 'leases of runs, requests to stop, backfills',
+    sql: `
+      CREATE TABLE run_lease (
+        run TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (run, name)
+      ) STRICT;
+      INSERT INTO run_lease (run, name, epoch)
+        SELECT run.id, lease.name, lease.epoch FROM run, lease
+        WHERE lease.name = 'run' AND run.phase IN ('running', 'publishing');
+      CREATE TABLE run_cancel (
+        run TEXT PRIMARY KEY, asked_ms INTEGER NOT NULL, asked_by TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE backfill (
+        id TEXT PRIMARY KEY, request TEXT NOT NULL, created_ms INTEGER NOT NULL,
+        ended TEXT, ended_ms INTEGER, message TEXT NOT NULL DEFAULT ''
+      ) STRICT;`,
+  },
 ]
 
 interface RunRow {
@@ -80,8 +98,12 @@ export class RunState {
     readonly host: string
     readonly pid: number
     readonly startedAtMs: number
+    /** While all of these are alive, so is the run. */
+    readonly leases: readonly HeldLease[]
   }): Promise<void> {
     return this.change(`run ${run.id} running`, (tx) => {
+      for (const { name, epoch } of run.leases)
+        tx.run('INSERT INTO run_lease (run, name, epoch) VALUES (?, ?, ?)', [run.id, name, epoch])
       tx.run('INSERT INTO run (id, phase, host, pid, started_ms) VALUES (?, ?, ?, ?, ?)', [
         run.id,
         'running',
@@ -122,9 +144,43 @@ export class RunState {
         id,
       ])
       tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
+      tx.run('DELETE FROM run_cancel WHERE run = ?', [id])
       if (phase === 'published' || phase === 'idle') forget(tx, id)
       if (phase === 'idle') tx.run('DELETE FROM run WHERE id = ?', [id])
+      if (phase === 'published' || phase === 'idle') tx.run('DELETE FROM run_lease WHERE run = ?', [id])
     })
+  }
+
+  /** The leases a run took when it began. */
+  leases(id: RunId): readonly HeldLease[] {
+    return this.state.read((tx) =>
+      tx.all<HeldLease>('SELECT name, epoch FROM run_lease WHERE run = ? ORDER BY name', [id]),
+    )
+  }
+
+  /** Whether the process of a run, or of a backfill by its id, is still at work. */
+  isAlive(id: RunId): boolean {
+    return this.state.alive(this.leases(id))
+  }
+
+  /** Takes the leases of a dead run from it, so that it finds out should it wake. False when it is alive. */
+  fence(id: RunId): Promise<boolean> {
+    return this.state.fence(this.leases(id))
+  }
+
+  /** Asks a live run to stop; it finds out within seconds, and at the latest right before it would publish. */
+  askToStop(id: RunId, by: string, nowMs: number): Promise<void> {
+    return this.change(`run ${id} asked to stop`, (tx) => {
+      tx.run('INSERT OR REPLACE INTO run_cancel (run, asked_ms, asked_by) VALUES (?, ?, ?)', [id, nowMs, by])
+    })
+  }
+
+  /** Who asked a run to stop, or null. */
+  stopAskedBy(id: RunId): string | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ asked_by: string }>('SELECT asked_by FROM run_cancel WHERE run = ?', [id]),
+    )
+    return row?.asked_by ?? null
   }
 
   markRecorded(ids: readonly RunId[]): Promise<void> {

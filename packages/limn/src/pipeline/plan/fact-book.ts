@@ -3,8 +3,8 @@ import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
 import { type PinnedTable, pinRef } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
-import { standing } from '../ledger/ledger-store.ts'
+import { type DatasetLedger, emptyLedger, foldLedger, ledgerTable } from '../ledger/ledger.ts'
+import { readLedger } from '../ledger/ledger-store.ts'
 import type { Node } from '../project/node.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
 import { domainOf, touchedBetween } from './facts.ts'
@@ -25,6 +25,8 @@ export interface RunRequest {
 export class FactBook {
   readonly request: RunRequest
   readonly ledger: ReadonlyMap<TableId, DatasetLedger>
+  /** `seq` of the last ledger row this knows of; 0 when there was none. */
+  readonly ledgerSeq: number
   /** Main of every table of the lake, at one instant. */
   readonly mains: Map<TableId, LoadedTable | null>
   readonly probes: ReadonlyMap<TableId, Probe>
@@ -40,12 +42,14 @@ export class FactBook {
     request: RunRequest,
     mains: Map<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
+    ledgerSeq: number,
     probes: ReadonlyMap<TableId, Probe>,
   ) {
     this.context = context
     this.request = request
     this.mains = mains
     this.ledger = ledger
+    this.ledgerSeq = ledgerSeq
     this.probes = probes
     for (const id of context.project.order)
       this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
@@ -55,7 +59,9 @@ export class FactBook {
     const mains = new Map(
       await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
     )
-    const ledger = await standing(context, mains.get(ledgerTable) ?? null)
+    const rows = await readLedger(context, mains.get(ledgerTable) ?? null)
+    const ledger = foldLedger(rows)
+    const ledgerSeq = rows.reduce((last, row) => Math.max(last, row.seq), 0)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
@@ -65,7 +71,7 @@ export class FactBook {
       if (input.kind === 'files') probes.set(id, await probeFiles(context, id, input, own))
       if (input.kind === 'iceberg') probes.set(id, await probeIceberg(context, node, input, own))
     }
-    return new FactBook(context, request, mains, ledger, probes)
+    return new FactBook(context, request, mains, ledger, ledgerSeq, probes)
   }
 
   /** The table as this run reads it; null when it does not exist or has no rows yet. */
