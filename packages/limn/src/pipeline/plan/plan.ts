@@ -22,6 +22,8 @@ export type Reason =
   | 'never-built'
   | 'input-changed'
   | 'checks-changed'
+  /** Built by a backfill, `because` names it. */
+  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId
