@@ -4,6 +4,10 @@
  */
 
 export * from './context.ts'
+export { diffRows } from './diff/diff-rows.ts'
+export * from './diff/row-diff.ts'
+export * from './ledger/definition.ts'
+export { type DefinitionKey, definitionKey, definitionOf, definitionsOf } from './ledger/definition-store.ts'
 export * from './ledger/ledger.ts'
 export { readLedger } from './ledger/ledger-store.ts'
 export * from './ledger/run-state.ts'

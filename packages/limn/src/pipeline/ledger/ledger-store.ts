@@ -1,20 +1,12 @@
-import { LimnError, type RunId, randomPositiveLong } from '../../base/index.ts'
-import type { Contract } from '../../contract/index.ts'
+import { LimnError, type RunId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
-import {
-  type DataFile,
-  type LoadedTable,
-  partitionKey,
-  type Requirement,
-  type ScanTask,
-  stageSnapshot,
-  type TableCommit,
-  type Update,
-} from '../../iceberg/index.ts'
-import { bindFiles, leaseFiles, liveTableTasks, pinRef, putFiles, readPinned, writeLocal } from '../../table/index.ts'
+import type { DataFile, LoadedTable, TableCommit } from '../../iceberg/index.ts'
+import { pinRef, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Judgement } from '../run/gate.ts'
-import { targetOf } from '../stage/staged-table.ts'
+import { type Cell, prepareAppend } from './append.ts'
+import { definitionTable } from './definition.ts'
+import { prepareDefinitions } from './definition-store.ts'
 import {
   type Delivery,
   isPublishedOutcome,
@@ -25,11 +17,6 @@ import {
   verdictContract,
   verdictTable,
 } from './ledger.ts'
-
-/** A month of a ledger table is rewritten into one file when it has more files than this. */
-const filesPerMonthMax = 100
-
-type Cell = string | number | bigint | boolean | null
 
 /** All ledger rows as published in a given state of `limn.run`. */
 export async function readLedger(context: PipelineContext, loaded: LoadedTable | null): Promise<readonly LedgerRow[]> {
@@ -117,11 +104,13 @@ export interface PreparedRecord {
 }
 
 /**
- * Writes the files of a ledger append and prepares its commit: to `limn.run`, and to `limn.check_result` when there are
- * verdicts. Prepared anew for every attempt, because `seq` follows what others have published.
+ * Writes the files of a ledger append and prepares its commit: to `limn.run`, to `limn.check_result` when there are
+ * verdicts, and to `limn.definition` when a fingerprint or checks appear for the first time. Prepared anew for every
+ * attempt, because `seq` follows what others have published.
  */
 export async function prepareRecord(context: PipelineContext, record: RunRecordRows): Promise<PreparedRecord> {
-  const tables = await context.catalog.loadTables([ledgerTable, verdictTable], { signal: context.signal })
+  const own = [ledgerTable, verdictTable, definitionTable]
+  const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
   const before = await readLedger(context, ledger)
   const known = before.filter((row) => row.run === record.run)
@@ -140,6 +129,8 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
     const cells = record.verdicts.map((one) => verdictCells(one, record))
     parts.push(await prepareAppend(context, verdictContract, tables.get(verdictTable) ?? null, cells, 'judged_at'))
   }
+  const definitions = await prepareDefinitions(context, tables.get(definitionTable) ?? null, record)
+  if (definitions) parts.push(definitions)
   return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files), known: [] }
 }
 
@@ -210,70 +201,6 @@ function verdictCells(one: Judgement, record: RunRecordRows): readonly Cell[] {
     JSON.stringify(one.sample),
     timestamp(record.judgedAtMs),
   ]
-}
-
-async function prepareAppend(
-  context: PipelineContext,
-  contract: Contract,
-  loaded: LoadedTable | null,
-  rows: readonly (readonly Cell[])[],
-  timeColumn: string,
-): Promise<{ readonly commit: TableCommit; readonly files: readonly DataFile[] }> {
-  const target = targetOf(context, contract, loaded)
-  const columns = Object.entries(contract.columns).map(([name, column]) => ({ name, type: column.type }))
-  await using scratch = await context.store.scratch({ signal: context.signal })
-  const crowded = loaded ? await crowdedMonths(context, loaded) : []
-  const pin = loaded && pinRef(loaded)
-  await using lease = await leaseFiles(context, crowded)
-  const bound = pin && crowded.length > 0 ? [bindFiles(pin, crowded, lease)] : []
-  await using session = await context.engine.session(bound, { signal: context.signal })
-  await session.ingest('limn_rows', columns, rows)
-  const names = columns.map((column) => `"${column.name}"`).join(', ')
-  const old = bound.length > 0 ? ` UNION ALL SELECT ${names} FROM ${contract.id}` : ''
-  const written = await writeLocal(
-    session,
-    `SELECT ${names} FROM limn_rows${old} ORDER BY "${timeColumn}"`,
-    target.layout,
-    scratch.folder,
-  )
-  const files = await putFiles(context, target.layout, written)
-  const staged = await stageSnapshot({
-    store: context.store,
-    manifests: context.manifests,
-    steps: context.steps,
-    randomness: context.randomness,
-    base: target.evolved,
-    parentSnapshotId: target.evolved.currentSnapshotId,
-    ref: 'main',
-    operation: crowded.length > 0 ? 'overwrite' : 'append',
-    added: files,
-    removed: crowded.map((task) => task.file),
-    snapshotId: randomPositiveLong(context.randomness),
-    timestampMs: context.clock.nowMs(),
-    schemaId: target.layout.schema.schemaId,
-    summary: {},
-    signal: context.signal,
-  })
-  const requirements: readonly Requirement[] = loaded ? staged.requirements : [{ type: 'assert-create' }]
-  const current: readonly Update[] = target.evolves
-    ? [
-        { action: 'set-current-schema', schemaId: target.layout.schema.schemaId },
-        { action: 'set-default-spec', specId: target.layout.spec.specId },
-      ]
-    : []
-  const updates: readonly Update[] = [...target.updates, ...staged.updates, ...current]
-  return { commit: { table: contract.id, requirements, updates }, files }
-}
-
-/** Live files of months that have too many. */
-async function crowdedMonths(context: PipelineContext, loaded: LoadedTable): Promise<readonly ScanTask[]> {
-  const pin = pinRef(loaded)
-  const months = new Map<string, ScanTask[]>()
-  for (const task of pin ? await liveTableTasks(context, pin) : []) {
-    const key = partitionKey(task.file)
-    months.set(key, [...(months.get(key) ?? []), task])
-  }
-  return [...months.values()].filter((month) => month.length > filesPerMonthMax).flat()
 }
 
 /** How often a record is prepared anew because others wrote the ledger meanwhile: many runs may end at once. */

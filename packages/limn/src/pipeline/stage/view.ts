@@ -96,7 +96,7 @@ export function intervalOfFile(
   file: Pick<DataFile, 'partition' | 'specId'>,
   metadata: TableMetadata,
   schema: Schema,
-  shape: IntervalShape,
+  shape: Pick<IntervalShape, 'column'>,
 ): Interval | null {
   const column = fieldByName(schema, shape.column)
   const spec = specById(metadata, file.specId)
