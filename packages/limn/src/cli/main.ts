@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addBackfillCommands } from './run-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
@@ -36,6 +37,8 @@ function buildProgram(argv: readonly string[]): Command {
     .description('A lakehouse in one npm install that refuses to publish a wrong number.')
     .version(version(), '-V, --version')
     .exitOverride()
+    // Options stand after the command they belong to: `backfill` and its verbs have some of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .configureOutput({ outputError: (text) => usageError(text, argv.includes('--json')) })
     .configureHelp({ showGlobalOptions: false })
@@ -112,6 +115,7 @@ function buildProgram(argv: readonly string[]): Command {
     () => import('./commands/maintain.ts'),
     ['limn maintain --dry-run', 'limn maintain silver.flight', 'limn maintain +gold.airport_day'],
   ).option('--dry-run', 'say what would be done, and change nothing')
+  addBackfillCommands(program, add)
   const table = program
     .command('table')
     .description('Look at tables, shape them and keep them in order.')

@@ -3,6 +3,12 @@
  * Refuses to publish what a hard check failed.
  */
 
+export * from './backfill/backfill.ts'
+export { backfillBranch } from './backfill/branch.ts'
+export type { DatasetChange } from './backfill/compare.ts'
+export type { LookedAt } from './backfill/pass.ts'
+export { type BackfillRecord, type BackfillRequest, BackfillState } from './backfill/request.ts'
+export * from './backfill/tolerance.ts'
 export * from './context.ts'
 export { diffRows } from './diff/diff-rows.ts'
 export * from './diff/row-diff.ts'

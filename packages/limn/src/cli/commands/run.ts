@@ -59,7 +59,7 @@ export function reportValue(report: RunReport) {
   }
 }
 
-function printReport(report: RunReport, io: Io, explain: boolean): void {
+export function printReport(report: RunReport, io: Io, explain: boolean): void {
   for (const id of report.recovery.abandoned)
     io.err(`${io.paint.yellow('Recovered:')} run ${id} had died before publishing; nothing of it is visible.`)
   for (const id of report.recovery.published)

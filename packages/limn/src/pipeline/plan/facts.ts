@@ -61,7 +61,7 @@ export async function touchedBetween(
 }
 
 /** Maintenance keeps the rows: between the two snapshots there are only such that replaced files (operation `replace`). */
-function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
+export function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
   if (from === null || to.snapshotId === null) return false
   for (const snapshot of ancestorsOf(to.metadata, to.snapshotId)) {
     if (snapshot.snapshotId === from) return true

@@ -17,6 +17,7 @@ import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { dropRefs, type Recovery, runRow } from './recover.ts'
 import type { RunReport } from './report.ts'
+import { requestText, workOf } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
 import { type Carried, recordOf, wholeRun } from './run-record.ts'
 import { Overtaken, type Takeover } from './takeover.ts'
@@ -86,7 +87,7 @@ export class Execution implements StageInputs {
         await this.endOvertaken()
         throw error
       }
-      const cause = this.isFenced() ? fenced(this.run, error) : error
+      const cause = this.isFenced() ? fenced(this.run, error) : this.whyAborted(error)
       await this.endFailed(cause)
       throw cause
     }
@@ -100,6 +101,12 @@ export class Execution implements StageInputs {
     } catch {
       return true
     }
+  }
+
+  /** Whoever aborted the work said why; what fails because of it says less. */
+  private whyAborted(error: unknown): unknown {
+    const { aborted, reason } = this.context.signal
+    return aborted && reason instanceof LimnError ? reason : error
   }
 
   /** Main as pinned at the start, or what this run staged. Registered tables are pinned by a ref at first use. */
@@ -130,8 +137,15 @@ export class Execution implements StageInputs {
   private async recordBegin(): Promise<void> {
     this.begun = true
     const { host, pid } = this.context
-    const { startedAtMs, leases } = this.options
-    await this.context.runs.begin({ id: this.run, host, pid, startedAtMs, leases: leases.held })
+    const { startedAtMs, leases, request } = this.options
+    await this.context.runs.begin({
+      id: this.run,
+      host,
+      pid,
+      startedAtMs,
+      leases: leases.held,
+      request: requestText(request),
+    })
   }
 
   /**
@@ -175,6 +189,8 @@ export class Execution implements StageInputs {
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
+      const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
+      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
     }
     book.settle(id, staged?.table?.pin ?? null)

@@ -2,9 +2,12 @@ import { newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { LeaseHolder } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRequest } from '../plan/fact-book.ts'
+import { attend } from './attend.ts'
 import { Execution } from './execution.ts'
 import { recover } from './recover.ts'
 import type { RunReport } from './report.ts'
+import { RetryTakeover } from './retry.ts'
+import type { RunLog } from './run-log.ts'
 
 /** Whoever writes datasets holds one lease per dataset in its pool: daily runs and backfills do not wait for each other. */
 export type Pool = 'run' | 'backfill'
@@ -23,7 +26,11 @@ export function datasetLease(pool: Pool, dataset: TableId): string {
 export async function run(
   context: PipelineContext,
   request: RunRequest,
-  options: { readonly waitMs: number },
+  options: {
+    readonly waitMs: number
+    /** An unpublished run whose staged files are taken over where they still hold. */
+    readonly retry?: RunId
+  },
 ): Promise<RunReport> {
   const startedAtMs = context.clock.nowMs()
   const names = [...request.selected].map((id) => datasetLease('run', id))
@@ -35,9 +42,32 @@ export async function run(
   try {
     const recovery = await recover(context)
     const id: RunId = newRunId(startedAtMs, Buffer.from(context.randomness.bytes(3)).readUIntBE(0, 3))
-    return await new Execution({ context, leases, run: id, startedAtMs, recovery, request }).execute()
+    using attended = attend(context, id)
+    const takeover = options.retry ? { takeover: await RetryTakeover.open(context, options.retry) } : {}
+    const execution = new Execution({
+      context: attended.context,
+      leases,
+      run: id,
+      startedAtMs,
+      recovery,
+      request,
+      ...takeover,
+    })
+    return await logged(attended.log, () => execution.execute())
   } finally {
     await leases.release()
+  }
+}
+
+/** The last line of a log says how the run ended. */
+async function logged(log: RunLog, body: () => Promise<RunReport>): Promise<RunReport> {
+  try {
+    const report = await body()
+    log.write('end', 'run', report.outcome)
+    return report
+  } catch (error) {
+    log.write('end', 'run', `failed: ${error instanceof Error ? error.message : String(error)}`)
+    throw error
   }
 }
 
