@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
-import { addBackfillCommands } from './run-commands.ts'
+import { addBackfillCommands, addRunsCommands } from './run-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
@@ -127,14 +127,13 @@ function buildProgram(argv: readonly string[]): Command {
   addTableCommands(table, add)
   const runs = program
     .command('runs')
-    .description('Look at runs.')
-    .addHelpText('after', '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd')
+    .description('Look at runs, and do something about those that were not published.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd\n  limn runs retry 20260131T120000-00abcd',
+    )
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
-  const runBodies = () => import('./commands/runs.ts')
-  add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
-  add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
-    'limn runs show 20260131T120000-00abcd',
-  ])
+  addRunsCommands(runs, add)
   return program
 }
 

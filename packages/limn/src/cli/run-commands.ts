@@ -54,3 +54,31 @@ function tuning(command: Command): Command {
     .option('--approve', 'publish when it is built, whatever it changes')
     .option('--wait <time>', 'wait for another backfill of these datasets: 30s, 10m, 1h')
 }
+
+/** The verbs of `limn runs`. */
+export function addRunsCommands(runs: Command, add: AddCommand): void {
+  const look = () => import('./commands/runs.ts')
+  const act = () => import('./commands/runs-act.ts')
+  const example = '20260131T120000-00abcd'
+  add(runs, 'ls', 'List runs, latest first, with those that are at work.', look, ['limn runs ls'])
+  add(
+    runs,
+    'show <id>',
+    'Show a run: the intervals rewritten and why, the verdicts, and how to see rows at fault.',
+    look,
+    [`limn runs show ${example}`],
+  )
+  add(runs, 'logs <id>', 'Print what a run or backfill told while it went on.', act, [`limn runs logs ${example}`])
+  add(runs, 'diff <id>', 'Show the rows that a run changed; of one that did not publish, what it would have.', act, [
+    `limn runs diff ${example}`,
+  ])
+  add(runs, 'retry <id>', 'Run again, taking over what an unpublished run staged where that still holds.', act, [
+    `limn runs retry ${example}`,
+  ]).option('--wait <time>', 'wait for another run of these datasets: 30s, 10m, 1h')
+  add(runs, 'discard <id>', 'Drop what an unpublished run staged, now instead of in a week.', act, [
+    `limn runs discard ${example}`,
+  ])
+  add(runs, 'cancel <id>', 'Ask a run or backfill that is at work to stop. It publishes nothing.', act, [
+    `limn runs cancel ${example}`,
+  ])
+}

@@ -181,13 +181,7 @@ function processStart(pid: number): string {
 }
 
 function heldLeases(state: StateDatabase, leases: readonly HeldLease[]): Leases {
-  const timer = setInterval(() => {
-    const now = state.clock.nowMs()
-    state.transact((tx) => {
-      for (const { name, epoch } of leases)
-        tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [now, name, epoch])
-    })
-  }, heartbeatMs)
+  const timer = setInterval(() => beat(state, leases), heartbeatMs)
   timer.unref()
   return {
     held: leases,
@@ -213,6 +207,19 @@ function heldLeases(state: StateDatabase, leases: readonly HeldLease[]): Leases 
           tx.run('UPDATE lease SET holder = NULL WHERE name = ? AND epoch = ?', [name, epoch])
       })
     },
+  }
+}
+
+/** A beat that fails is left out: if none succeeds for a minute the leases count as dead, and `assertHeld` tells of it. */
+function beat(state: StateDatabase, leases: readonly HeldLease[]): void {
+  const now = state.clock.nowMs()
+  try {
+    state.transact((tx) => {
+      for (const { name, epoch } of leases)
+        tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [now, name, epoch])
+    })
+  } catch {
+    // The database is busy or closed.
   }
 }
 

@@ -89,7 +89,7 @@ export class Execution implements StageInputs {
       }
       const cause = this.isFenced() ? fenced(this.run, error) : this.whyAborted(error)
       await this.endFailed(cause)
-      throw cause
+      throw this.begun ? ofRun(cause, this.run) : cause
     }
   }
 
@@ -388,4 +388,19 @@ export class Execution implements StageInputs {
       seconds: (this.context.clock.nowMs() - this.options.startedAtMs) / 1000,
     }
   }
+}
+
+/** An error that says which run it ended, so that whoever shows it can show what was staged. */
+function ofRun(error: unknown, run: RunId): unknown {
+  if (!(error instanceof LimnError)) return error
+  const { kind, message, notDone, remedy, location, context, retryable, cause } = error
+  return new LimnError(kind, {
+    message,
+    ...(notDone === undefined ? {} : { notDone }),
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(location === undefined ? {} : { location }),
+    context: { ...context, run },
+    retryable,
+    cause: cause ?? error,
+  })
 }
