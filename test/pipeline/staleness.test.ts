@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
-import { type Interval, IntervalSet } from '../../packages/limn/src/dataset/index.ts'
+import { type Interval, IntervalSet, noTiming } from '../../packages/limn/src/dataset/index.ts'
 import { emptyLedger, type FoldedRow, foldLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
 import type { DefinitionDiff } from '../../packages/limn/src/pipeline/plan/definition-diff.ts'
 import {
@@ -100,6 +100,7 @@ function bare(name: string, shape: Shape): Node {
     edges: new Map(),
     reads: new Map(),
     lineage: null,
+    timing: noTiming,
     contract: {
       id: id(name),
       doc: '',
@@ -238,7 +239,7 @@ class Player {
     this.publish(source, this.delivered)
     const settled = new Set<string>([source])
     for (const model of this.models) {
-      const items = planOf(id(model.name), this.facts(settled, range, false), new Map()).filter(isBuild)
+      const items = planOf(id(model.name), this.facts(settled, range, false), new Map()).items.filter(isBuild)
       const days = this.build(model, items)
       for (const day of days) {
         expect(
@@ -306,7 +307,7 @@ class Player {
   ): void {
     const ledger = foldLedger(this.rows).get(id(model.name)) ?? emptyLedger
     const stale =
-      range === null ? [] : planOf(id(model.name), this.facts(settled, null, false), new Map()).filter(isBuild)
+      range === null ? [] : planOf(id(model.name), this.facts(settled, null, false), new Map()).items.filter(isBuild)
     if (stale.some((item) => item.interval === null)) return
     const left = IntervalSet.of(stale.flatMap((item) => (item.interval ? [item.interval] : [])))
     for (const entry of ledger.built) {

@@ -66,6 +66,10 @@ export interface RunOptions {
   /** Only what became stale through changes after this time, in milliseconds since the epoch. */
   readonly sinceMs?: number
   readonly waitMs?: number
+  /** Builds intervals that are not complete yet, and says so. */
+  readonly unsealed?: boolean
+  /** The moment as of which intervals count as complete: that of a tick. Default: now. */
+  readonly asOfMs?: number
 }
 
 /** A lake opened: its parts composed once. Dispose it to close its databases and engine. */
@@ -191,6 +195,8 @@ export class Lake implements AsyncDisposable {
       range,
       ...(forwardOnly === true ? { forwardOnly } : {}),
       ...(sinceMs === undefined ? {} : { sinceMs }),
+      ...(options.unsealed === undefined ? {} : { unsealed: options.unsealed }),
+      ...(options.asOfMs === undefined ? {} : { asOfMs: options.asOfMs }),
     }
     if (restate.length === 0) return { ...common, selected: await this.select(patterns) }
     const restated = await this.select(restate)

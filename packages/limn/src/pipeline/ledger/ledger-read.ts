@@ -5,19 +5,28 @@ import type { PipelineContext } from '../context.ts'
 import type { Cell } from './append.ts'
 import { type Delivery, type FoldedRow, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
 
-/** All ledger rows as published in a given state of `limn.run`. */
-export async function readLedger(context: PipelineContext, loaded: LoadedTable | null): Promise<readonly LedgerRow[]> {
+/** All ledger rows as published in a given state of `limn.run`; with `after`, those of a later `seq`. */
+export async function readLedger(
+  context: PipelineContext,
+  loaded: LoadedTable | null,
+  after = 0,
+): Promise<readonly LedgerRow[]> {
   const pin = loaded && pinRef(loaded)
   if (!pin || pin.snapshotId === null) return []
-  await using reading = await readPinned(context, pin)
+  await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
   const { rows } = await session.rows(
     `SELECT seq, run_id, dataset, outcome, reason, planned, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
        deliveries, inputs, base_snapshot, output_snapshot, rows, files, bytes, quarantined,
        epoch_ms(started_at), epoch_ms(judged_at), seconds, limn_version, host, message
-     FROM ${ledgerTable} ORDER BY seq`,
+     FROM ${ledgerTable} WHERE seq > ${after} ORDER BY seq`,
   )
   return rows.map((row) => ledgerRow(row as readonly Cell[]))
+}
+
+/** Files of earlier rows alone are not opened. */
+function laterThan(seq: number): { readonly predicate?: Predicate } {
+  return seq > 0 ? { predicate: { kind: 'compare', operator: 'gt', column: 'seq', value: BigInt(seq) } } : {}
 }
 
 function ledgerRow(row: readonly Cell[]): LedgerRow {
@@ -70,9 +79,7 @@ export async function* readFoldedRows(
 ): AsyncGenerator<readonly FoldedRow[]> {
   const pin = pinRef(loaded)
   if (!pin || pin.snapshotId === null) return
-  // Files of earlier rows alone are not opened.
-  const predicate: Predicate = { kind: 'compare', operator: 'gt', column: 'seq', value: BigInt(after) }
-  await using reading = await readPinned(context, pin, after > 0 ? { predicate } : {})
+  await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
   const extent = await session.rows(`SELECT min(seq), max(seq) FROM ${ledgerTable} WHERE seq > ${after}`)
   const [first, last] = extent.rows[0] ?? []
