@@ -26,6 +26,7 @@ import {
 } from '../iceberg/index.ts'
 import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
+import { SqliteEnvironments } from './sqlite-environments.ts'
 import { SqliteTableNames } from './sqlite-names.ts'
 import { SqliteViews } from './sqlite-views.ts'
 
@@ -53,6 +54,7 @@ export class SqliteCatalog implements Catalog {
   private readonly metadata: MetadataFiles
   readonly views: SqliteViews
   readonly names: SqliteTableNames
+  readonly environments: SqliteEnvironments
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -62,6 +64,7 @@ export class SqliteCatalog implements Catalog {
     this.guarded(() => this.database.exec(layout))
     this.views = new SqliteViews(options, this.database)
     this.names = new SqliteTableNames(options, this.database, this.steps)
+    this.environments = new SqliteEnvironments(options, this.database, this.steps)
   }
 
   async listTables(): Promise<readonly TableId[]> {

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addLifeCommands } from './life-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
@@ -131,6 +132,7 @@ function buildProgram(argv: readonly string[]): Command {
   add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
     'limn runs show 20260131T120000-00abcd',
   ])
+  addLifeCommands(program, add, unknownCommand)
   return program
 }
 
@@ -147,6 +149,7 @@ function add(parent: Command, usage: string, description: string, load: Load, ex
     .command(usage)
     .description(description)
     .option('--json', 'print JSON')
+    .option('--env <name>', 'where to work: an environment, or prod (default: LIMN_ENV, else the configuration)')
     .exitOverride()
     .addHelpText(
       'after',

@@ -5,6 +5,7 @@ import { type PipelineContext, quarantineOf } from '../pipeline/index.ts'
 import {
   expireSnapshots,
   healthOf,
+  ownsItsFiles,
   removeOrphans,
   rewriteDataFiles,
   rewriteManifests,
@@ -101,7 +102,7 @@ async function maintainTable(
       if (plan.expired.length > 0) done = { ...done, expired: { snapshots: plan.expired.length, files: count } }
     }
     const loaded = await loadTable(lake, table)
-    const owns = loaded.metadata.properties['gc.enabled']?.toLowerCase() !== 'false'
+    const owns = ownsItsFiles(loaded)
     if (policy.orphansAfterDays !== false && owns) {
       const ageMs = Math.max((policy.orphansAfterDays ?? 3) * dayMs, live.longestMs ?? 0)
       const { plan } = await removeOrphans(context, table, { ...common, live, ageMs })

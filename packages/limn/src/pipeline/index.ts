@@ -4,6 +4,11 @@
  */
 
 export * from './context.ts'
+export * from './environment/changes.ts'
+export * from './environment/drop.ts'
+export * from './environment/fork.ts'
+export * from './environment/promote.ts'
+export * from './environment/standing.ts'
 export * from './ledger/ledger.ts'
 export { readLedger } from './ledger/ledger-store.ts'
 export * from './ledger/run-state.ts'

@@ -1,6 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import {
+  access,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import {
   explainSystemError,
@@ -41,12 +54,18 @@ export class LocalStore implements ObjectStore {
   readonly root: StorePath
   private readonly folder: string
   private readonly steps: Steps
+  private readonly changes: (path: StorePath) => boolean
   private readonly known = new Set<string>()
 
-  constructor(folder: string, options: { readonly steps?: Steps } = {}) {
+  /** With `changes`, only files of which it says so are written or deleted; reading is free. Default: all of the folder. */
+  constructor(
+    folder: string,
+    options: { readonly steps?: Steps; readonly changes?: (path: StorePath) => boolean } = {},
+  ) {
     this.folder = resolve(folder)
     this.root = storePath(`${scheme}${this.folder}`)
     this.steps = options.steps ?? noSteps
+    this.changes = options.changes ?? (() => true)
   }
 
   async read(path: StorePath, range?: ByteRange, options: Cancel = {}): Promise<Uint8Array> {
@@ -199,12 +218,38 @@ export class LocalStore implements ObjectStore {
 
   private inside(path: StorePath): string {
     const local = resolve(localFile(path))
-    if (local.startsWith(`${this.folder}/`)) return local
+    if (local.startsWith(`${this.folder}/`)) {
+      if (this.changes(storePath(`${scheme}${local}`))) return local
+      throw new LimnError('storage/not-yours', {
+        message: `${path} belongs to another environment of the lake.`,
+        notDone: 'Nothing was written or deleted.',
+        remedy: 'An environment changes files of its own folders only.',
+      })
+    }
     throw new LimnError('storage/failed', {
       message: `${path} is outside the warehouse ${this.folder}.`,
       notDone: 'Nothing was written or deleted.',
       remedy: 'limn changes files of its own warehouse only.',
     })
+  }
+
+  async linkFiles(
+    files: readonly { readonly from: StorePath; readonly to: StorePath }[],
+    options: Cancel = {},
+  ): Promise<void> {
+    const folders = new Set<string>()
+    await mapConcurrently([...files], 16, async ({ from, to }) => {
+      options.signal?.throwIfAborted()
+      const target = this.inside(to)
+      await guard(to, 'It was not written.', async () => {
+        await this.makeFolder(dirname(target))
+        folders.add(dirname(target))
+        await linkOrCopy(localFile(from), target)
+      })
+    })
+    await mapConcurrently([...folders], 16, (folder) =>
+      guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
+    )
   }
 
   /** Makes a folder and syncs every parent that gained an entry. */
@@ -219,6 +264,22 @@ export class LocalStore implements ObjectStore {
     }
     this.known.add(folder)
   }
+}
+
+/** A second name of a file, or a copy where the file system has no second names. What is there already stays. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+    return
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'EEXIST') return
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK') throw error
+  }
+  const temporary = `${to}.${randomBytes(4).toString('hex')}.tmp`
+  await copyFile(from, temporary)
+  await syncFile(temporary)
+  await rename(temporary, to)
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

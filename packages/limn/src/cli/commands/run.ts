@@ -11,7 +11,7 @@ export default async function run(invocation: Invocation): Promise<number> {
   const { io, args, options } = invocation
   const range = parseRange(rangeOptionsOf(invocation))
   const waitMs = parseWait(textOption(invocation, 'wait'))
-  await using lake = await openLake(invocation)
+  await using lake = await openLake(invocation, { makeEnvironment: true })
   const report = await lake.run({ select: args, range, full: options.full === true, waitMs })
   if (io.json) io.out(toJson(reportValue(report)))
   else printReport(report, io, options.explain === true)
@@ -82,7 +82,7 @@ function printReport(report: RunReport, io: Io, explain: boolean): void {
   }
 }
 
-function printFailure(one: Judgement, io: Io): void {
+export function printFailure(one: Judgement, io: Io): void {
   const head = one.severity === 'hard' ? io.paint.red('failed (hard)') : io.paint.yellow('failed (soft)')
   io.err(`${head} ${one.dataset}: ${one.check}: ${one.explanation}`)
   if (one.sample.rows.length > 0) {

@@ -13,7 +13,7 @@ export const verdictTable = tableId('limn.check_result')
  */
 export type Outcome = 'landed' | 'built' | 'kept' | 'carried' | 'checked' | 'refused' | 'failed' | 'abandoned'
 
-const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'checked'])
+export const publishedOutcomes: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'checked'])
 
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
@@ -93,7 +93,7 @@ export const emptyLedger: DatasetLedger = {
 export function foldLedger(rows: readonly LedgerRow[]): ReadonlyMap<TableId, DatasetLedger> {
   const out = new Map<TableId, DatasetLedger>()
   for (const row of [...rows].sort((a, b) => a.seq - b.seq)) {
-    if (!published.has(row.outcome)) continue
+    if (!publishedOutcomes.has(row.outcome)) continue
     const id = tableId(row.dataset)
     out.set(id, foldRow(out.get(id) ?? emptyLedger, row))
   }

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import type { AddCommand } from './table-commands.ts'
+
+/** Says of a word that is no verb of a group what could be meant, and ends. */
+export type UnknownCommand = (parent: Command, name: string) => never
+
+const dryRun = ['--dry-run', 'say what would be done, and change nothing'] as const
+
+/** The verbs by which a lake lives on: environments. */
+export function addLifeCommands(program: Command, add: AddCommand, unknown: UnknownCommand): void {
+  addEnvironments(program, add, unknown)
+}
+
+function addEnvironments(program: Command, add: AddCommand, unknown: UnknownCommand): void {
+  const env = program
+    .command('env')
+    .description('Environments: the whole lake again, without copying a file.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  limn env create dev\n  limn run --env dev\n  limn env diff dev\n  limn env promote dev\n  limn env drop dev',
+    )
+  env.on('command:*', (names: readonly string[]) => unknown(env, names[0] ?? ''))
+  const bodies = () => import('./commands/env.ts')
+  add(env, 'ls', 'List environments.', bodies, ['limn env ls'])
+  add(env, 'create <name>', 'Make an environment of what production has now. No file is copied.', bodies, [
+    'limn env create dev',
+  ])
+  add(env, 'diff <name>', 'Show what an environment changed, table by table. Ends with 4 when something is.', bodies, [
+    'limn env diff dev',
+    'limn env diff dev --exit-code',
+  ]).option('--exit-code', 'exit with 4 when the environment differs')
+  add(
+    env,
+    'promote <name>',
+    'Publish what an environment changed, in one commit with its ledger rows. Checks judge it again.',
+    bodies,
+    ['limn env promote dev --dry-run', 'limn env promote dev'],
+  )
+    .option('--wait <time>', 'wait for a run to finish: 30s, 10m, 1h')
+    .option(...dryRun)
+  add(env, 'drop <name>', 'Take an environment away, with the files it wrote. Files of production stay.', bodies, [
+    'limn env drop dev --dry-run',
+    'limn env drop dev',
+  ]).option(...dryRun)
+}
