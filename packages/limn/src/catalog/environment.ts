@@ -51,13 +51,11 @@ export class EnvironmentCatalog implements Catalog {
     )
   }
 
-  async commit(
-    changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
-  ): Promise<CommitOutcome> {
+  async commit(changes: readonly TableCommit[], options: Parameters<Catalog['commit']>[1]): Promise<CommitOutcome> {
+    const renames = options.renames?.map((one) => ({ from: this.inside(one.from), to: this.inside(one.to) })) ?? []
     const outcome = await this.real.commit(
       changes.map((change) => ({ ...change, table: this.inside(change.table) })),
-      options,
+      { ...options, renames },
     )
     switch (outcome.kind) {
       case 'committed':
@@ -125,11 +123,9 @@ export class ProductionCatalog implements Catalog {
     return this.real.loadTables(ids, options)
   }
 
-  async commit(
-    changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
-  ): Promise<CommitOutcome> {
+  async commit(changes: readonly TableCommit[], options: Parameters<Catalog['commit']>[1]): Promise<CommitOutcome> {
     for (const { table } of changes) this.own(table)
+    for (const { from, to } of options.renames ?? []) [this.own(from), this.own(to)]
     return this.real.commit(changes, options)
   }
 

@@ -23,6 +23,7 @@ import {
   metadataFolder,
   type TableCommit,
   type TableMetadata,
+  type TableRename,
 } from '../iceberg/index.ts'
 import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
@@ -91,10 +92,8 @@ export class SqliteCatalog implements Catalog {
     return out
   }
 
-  async commit(
-    changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
-  ): Promise<CommitOutcome> {
+  async commit(changes: readonly TableCommit[], options: Parameters<Catalog['commit']>[1]): Promise<CommitOutcome> {
+    const renames = options.renames ?? []
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted()
       const bases = await this.loadTables(changes.map((change) => change.table))
@@ -106,10 +105,12 @@ export class SqliteCatalog implements Catalog {
       const next: LoadedTable[] = []
       for (const change of changes)
         next.push(await this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs))
-      const detail = changes.map((change) => change.table).join(' ')
-      const moved = await step(this.steps, 'catalog.commit', detail, () => this.swap(next, bases))
+      const detail = [...changes.map((change) => change.table), ...renames.map((one) => `${one.from}→${one.to}`)].join(
+        ' ',
+      )
+      const moved = await step(this.steps, 'catalog.commit', detail, () => this.swap(next, bases, renames))
       if (moved.kind === 'swapped') return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
-      if (moved.kind === 'unknown') return this.settle(next, moved.cause)
+      if (moved.kind === 'unknown') return this.settle(next, renames, moved.cause)
       await this.options.store.delete(next.map((one) => one.metadataLocation))
       if (attempt >= attemptsMax)
         return { kind: 'conflict', table: moved.table, requirement: { type: 'pointer-moved' } }
@@ -158,6 +159,7 @@ export class SqliteCatalog implements Catalog {
   private swap(
     next: readonly LoadedTable[],
     bases: ReadonlyMap<TableId, LoadedTable | null>,
+    renames: readonly TableRename[],
   ):
     | { readonly kind: 'swapped' }
     | { readonly kind: 'moved'; readonly table: TableId }
@@ -183,21 +185,24 @@ export class SqliteCatalog implements Catalog {
             )
           }
         }
+        for (const { from, to } of renames) if (!this.names.renameIn(tx, from, to)) throw new PointerMoved(from)
         committing = true
       })
       return { kind: 'swapped' }
     } catch (cause) {
       if (cause instanceof PointerMoved) return { kind: 'moved', table: cause.table }
       if (committing) return { kind: 'unknown', cause }
+      if (cause instanceof LimnError) throw cause
       throw explainSqlite(cause, this.options.path, 'catalog')
     }
   }
 
   /** An error while committing: the pointers say whether it happened. */
-  private settle(next: readonly LoadedTable[], cause: unknown): CommitOutcome {
+  private settle(next: readonly LoadedTable[], renames: readonly TableRename[], cause: unknown): CommitOutcome {
     try {
       const pointers = this.pointers()
-      if (next.every((one) => pointers.get(one.table) === one.metadataLocation)) {
+      const named = new Map(renames.map((one) => [one.from, one.to]))
+      if (next.every((one) => pointers.get(named.get(one.table) ?? one.table) === one.metadataLocation)) {
         return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
       }
     } catch {

@@ -9,6 +9,22 @@ const dryRun = ['--dry-run', 'say what would be done, and change nothing'] as co
 /** The verbs by which a lake lives on: environments. */
 export function addLifeCommands(program: Command, add: AddCommand, unknown: UnknownCommand): void {
   addEnvironments(program, add, unknown)
+  add(
+    program,
+    'drop [name]',
+    'Take away the table of a dataset that is no longer defined; without a name: list what can be had back.',
+    () => import('./commands/drop.ts'),
+    [
+      'limn drop silver.old_flight --dry-run',
+      'limn drop silver.old_flight',
+      'limn drop --undo silver.old_flight',
+      'limn drop',
+    ],
+  )
+    .option('--undo', 'have it back, with its history and standing, within seven days')
+    .option('--purge', 'delete its files at once; it cannot be had back')
+    .option('--force', 'even though something reads it')
+    .option(...dryRun)
 }
 
 function addEnvironments(program: Command, add: AddCommand, unknown: UnknownCommand): void {

@@ -106,6 +106,8 @@ export interface Dataset {
   /** Called once all files are loaded; checks may name other datasets. */
   readonly contract: () => Contract
   readonly producer: Producer
+  /** Former names, latest first. */
+  readonly renamedFrom?: readonly TableId[]
 }
 
 const brand = Symbol.for('limn.dataset')

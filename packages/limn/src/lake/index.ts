@@ -1,6 +1,7 @@
 /** Row 13: composition only: reads configuration, builds stores, catalog and engine, binds datasets to runs. */
 export type { StatementResult } from '../query/index.ts'
 export * from './config.ts'
+export * from './drop.ts'
 export * from './environments.ts'
 export * from './lake.ts'
 export * from './live-runs.ts'

@@ -31,6 +31,7 @@ import {
   type Compiled,
   checkProject,
   compileModel,
+  droppedNamespace,
   environmentFolder,
   folderIn,
   forkEnvironment,
@@ -159,12 +160,21 @@ export class Lake implements AsyncDisposable {
       owners.set(dataset.id, `the dataset in ${file}`)
       owners.set(quarantineOf(dataset.id), `the dataset in ${file}`)
     }
-    return (table) => owners.get(table) ?? (namespaceOf(table) === 'limn' ? 'limn itself' : null)
+    return (table) => owners.get(table) ?? (ownNamespaces.has(namespaceOf(table)) ? 'limn itself' : null)
   }
 
   private async holdForWrite(table: TableId): Promise<AsyncDisposable> {
     const lease = await this.parts.state.acquire(writeLeaseOf(table), `a direct write (process ${process.pid})`, {
       waitMs: this.openedWith.writeWaitMs ?? 60_000,
+      signal: this.openedWith.signal ?? new AbortController().signal,
+    })
+    return { [Symbol.asyncDispose]: () => lease.release() }
+  }
+
+  /** Keeps runs from beginning until it is disposed. Throws `lease/held` while one is at work. */
+  async hold(what: string): Promise<AsyncDisposable> {
+    const lease = await this.parts.state.acquire('run', `${what} (process ${process.pid})`, {
+      waitMs: 0,
       signal: this.openedWith.signal ?? new AbortController().signal,
     })
     return { [Symbol.asyncDispose]: () => lease.release() }
@@ -298,6 +308,8 @@ async function makeEnvironment(
   if (environments.list().some((one) => one.name === environment)) return
   await forkEnvironment(await lake.context(), environments, environment)
 }
+
+const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
 
 let version: string | null = null
 

@@ -1,6 +1,6 @@
 import type { Progress, TableId } from '../base/index.ts'
 import type { EnvironmentName } from '../catalog/index.ts'
-import type { Catalog } from '../iceberg/index.ts'
+import type { Catalog, TableRename } from '../iceberg/index.ts'
 import type { StateDatabase } from '../state/index.ts'
 import { folderOf, type TableContext } from '../table/index.ts'
 import type { RunState } from './ledger/run-state.ts'
@@ -19,6 +19,8 @@ export interface PipelineContext extends TableContext {
   readonly version: string
   /** The environment this is of; absent: production. */
   readonly environment?: EnvironmentName
+  /** Renames that the next run will make: whoever only looks sees them made. */
+  readonly renames?: readonly TableRename[]
 }
 
 /** Where a dataset's table lives in the warehouse. */

@@ -13,12 +13,23 @@ export default async function plan(invocation: Invocation): Promise<number> {
   const { items } = report.plan
   const pending = items.some((item) => item.reason !== 'asked-at-run' && !onlyAsked(item, items))
   if (io.json) {
-    io.out(toJson({ items: items.map(itemValue), inDoubt: report.inDoubt }))
+    io.out(
+      toJson({
+        items: items.map(itemValue),
+        inDoubt: report.inDoubt,
+        renames: report.renames,
+        orphans: report.orphans,
+      }),
+    )
   } else {
     for (const run of report.inDoubt)
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
+    for (const { from, to } of report.renames)
+      io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
+    for (const id of report.orphans)
+      io.err(`${io.paint.yellow('Orphan:')} ${id} has a table and no definition. Take it away: limn drop ${id}`)
     if (items.length === 0) io.out('Nothing to do.')
     else io.out(formatTable(['dataset', 'interval', 'reason', '', 'because'], items.map(planRow), io.width))
   }

@@ -1,10 +1,10 @@
-import type { TableId } from '../../base/index.ts'
+import { namespaceOf, type TableId } from '../../base/index.ts'
 import type { EnvironmentName } from '../../catalog/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import { type DataFile, fileKey, type LoadedTable, readInventory, schemaById } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { ledgerTable, verdictTable } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import { droppedNamespace } from '../rename/orphans.ts'
 import { quarantineOf } from '../stage/quarantine.ts'
 import { timesOfFiles } from '../stage/view.ts'
 import { environmentRef, hasReshaped, type Origin, originOf } from './standing.ts'
@@ -41,6 +41,8 @@ export interface ChangedTable extends TableStates {
   readonly productionMoved: boolean
 }
 
+const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
+
 /** Every table that the environment or production has, in order of names; the lake's own are left out. */
 export async function changedTables(
   production: PipelineContext,
@@ -49,7 +51,7 @@ export async function changedTables(
 ): Promise<readonly ChangedTable[]> {
   const { signal } = production
   const [ours, theirs] = [await there.catalog.listTables({ signal }), await production.catalog.listTables({ signal })]
-  const ids = [...new Set([...ours, ...theirs])].filter((id) => id !== ledgerTable && id !== verdictTable).sort()
+  const ids = [...new Set([...ours, ...theirs])].filter((id) => !ownNamespaces.has(namespaceOf(id))).sort()
   const [here, prod] = [
     await there.catalog.loadTables(ids, { signal }),
     await production.catalog.loadTables(ids, { signal }),

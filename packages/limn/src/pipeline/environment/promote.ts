@@ -6,6 +6,7 @@ import { type PipelineContext, withCatalog } from '../context.ts'
 import { ledgerTable } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows, readLedger } from '../ledger/ledger-store.ts'
 import { FactBook } from '../plan/fact-book.ts'
+import { renameDatasets } from '../rename/rename.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
 import { movedTooOften, publish } from '../run/publish.ts'
 import { recover, runRow } from '../run/recover.ts'
@@ -59,6 +60,7 @@ export async function promote(
   try {
     if (options.dryRun) return await rehearse(production, there, environment)
     await recover(production)
+    await renameDatasets(production)
     const run = newRunId(startedAtMs, Buffer.from(production.randomness.bytes(3)).readUIntBE(0, 3))
     return await new Promotion(production, there, environment, lease, run, startedAtMs).execute()
   } finally {
@@ -223,13 +225,13 @@ class Promotion {
       version,
       refused,
     })
-    // Tables of no dataset have no standing: their row only says what was done.
+    // Tables of no dataset have no standing, and get none: their row only says what was done.
     const told = new Set(rows.map((row) => row.dataset))
     const free = this.tables.filter((one) => !told.has(one.table))
     const message = refused || `promoted from ${this.environment}`
     const own = { id: this.run, startedAtMs: this.startedAtMs, host, message }
     const more = free.map((one) => ({
-      ...runRow(this.registered, own, refused === '' ? 'carried' : 'refused', judgedAtMs),
+      ...runRow(this.registered, own, refused === '' ? 'checked' : 'refused', judgedAtMs),
       dataset: one.table,
     }))
     return { run: this.run, verdicts: judgements, judgedAtMs, rows: [...rows, ...more] }

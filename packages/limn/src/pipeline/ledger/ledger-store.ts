@@ -17,6 +17,7 @@ import { targetOf } from '../stage/staged-table.ts'
 import {
   type Delivery,
   foldLedger,
+  foldRename,
   type LedgerRow,
   ledgerContract,
   ledgerTable,
@@ -98,7 +99,9 @@ function revive(row: StoredRow): LedgerRow {
 
 /** Where each dataset stands, as published. */
 export async function standing(context: PipelineContext, loaded: LoadedTable | null) {
-  return foldLedger(await readLedger(context, loaded))
+  const folded = new Map(foldLedger(await readLedger(context, loaded)))
+  for (const rename of context.renames ?? []) foldRename(folded, rename)
+  return folded
 }
 
 /** Ledger rows and verdicts to be committed, `seq` still to be given. */

@@ -8,12 +8,29 @@ export const verdictTable = tableId('limn.check_result')
 
 /**
  * What a ledger row says of a dataset and interval range. Published: `landed` (deliveries appended), `built` (rewritten),
- * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `checked` (only judged again).
+ * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `checked` (only judged again), `renamed` (its
+ * table, history and standing were another name's before).
  * Not published: `refused` (a gate said no), `failed`, `abandoned` (the process died).
  */
-export type Outcome = 'landed' | 'built' | 'kept' | 'carried' | 'checked' | 'refused' | 'failed' | 'abandoned'
+export type Outcome =
+  | 'landed'
+  | 'built'
+  | 'kept'
+  | 'carried'
+  | 'checked'
+  | 'renamed'
+  | 'refused'
+  | 'failed'
+  | 'abandoned'
 
-export const publishedOutcomes: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'checked'])
+export const publishedOutcomes: ReadonlySet<Outcome> = new Set([
+  'landed',
+  'built',
+  'kept',
+  'carried',
+  'checked',
+  'renamed',
+])
 
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
@@ -95,9 +112,30 @@ export function foldLedger(rows: readonly LedgerRow[]): ReadonlyMap<TableId, Dat
   for (const row of [...rows].sort((a, b) => a.seq - b.seq)) {
     if (!publishedOutcomes.has(row.outcome)) continue
     const id = tableId(row.dataset)
-    out.set(id, foldRow(out.get(id) ?? emptyLedger, row))
+    if (row.outcome === 'renamed') foldRename(out, { from: tableId(row.reason.slice(renamedPrefix.length)), to: id })
+    else out.set(id, foldRow(out.get(id) ?? emptyLedger, row))
   }
   return out
+}
+
+/** Before the former name, in the reason of a row that says a dataset was renamed. */
+export const renamedPrefix = 'renamed-from: '
+
+/** A dataset's standing under another name, its own and as an input of others. */
+export function foldRename(
+  standing: Map<TableId, DatasetLedger>,
+  { from, to }: { readonly from: TableId; readonly to: TableId },
+): void {
+  const own = standing.get(from)
+  standing.delete(from)
+  if (own) standing.set(to, own)
+  for (const [id, ledger] of standing)
+    standing.set(id, { ...ledger, built: ledger.built.map((entry) => withInput(entry, from, to)) })
+}
+
+function withInput(entry: Built, from: TableId, to: TableId): Built {
+  const { [from]: snapshotId, ...rest } = entry.inputs
+  return snapshotId === undefined ? entry : { ...entry, inputs: { ...rest, [to]: snapshotId } }
 }
 
 function foldRow(before: DatasetLedger, row: LedgerRow): DatasetLedger {
@@ -153,7 +191,7 @@ export const ledgerContract: Contract = {
     dataset: { type: 'string', doc: 'The dataset, or * for the run as a whole.' },
     outcome: {
       type: 'string',
-      doc: 'landed, built, kept, carried or checked when published; refused, failed or abandoned when not.',
+      doc: 'landed, built, kept, carried, checked or renamed when published; refused, failed or abandoned when not.',
     },
     reason: { type: 'string', doc: 'Why it was planned.' },
     planned: { type: 'string', doc: 'JSON list: what the plan said of the dataset before anything was staged.' },

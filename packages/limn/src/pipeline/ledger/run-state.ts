@@ -219,6 +219,14 @@ export class RunState {
     })
   }
 
+  /** What runs noted of a table, under another name of it. */
+  renameTable(from: TableId, to: TableId): Promise<void> {
+    return this.change(`table ${from} renamed ${to}`, (tx) => {
+      for (const table of ['run_ref', 'staged_pointer'])
+        tx.run(`UPDATE OR REPLACE ${table} SET table_id = ? WHERE table_id = ?`, [to, from])
+    })
+  }
+
   /** The remembered hash of a file, if its stamp (size, inode, times) is unchanged. */
   fileHash(path: string, stamp: string): string | null {
     const row = this.state.read((tx) =>

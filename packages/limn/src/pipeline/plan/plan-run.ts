@@ -1,10 +1,14 @@
 import { join } from 'node:path'
+import type { TableId } from '../../base/index.ts'
 import { openDelivery } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
+import type { TableRename } from '../../iceberg/index.ts'
 import { bindFiles, leaseFiles } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
+import { orphansOf } from '../rename/orphans.ts'
+import { asRenamed } from '../rename/rename.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
@@ -16,13 +20,23 @@ import { boundKey, type Plan } from './plan.ts'
 export interface PlanReport {
   readonly plan: Plan
   readonly inDoubt: readonly RunRecord[]
+  /** Tables that the next run gives the names of their datasets. */
+  readonly renames: readonly TableRename[]
+  /** Tables of datasets that are no longer defined. */
+  readonly orphans: readonly TableId[]
 }
 
 /** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
-export async function planRun(context: PipelineContext, request: RunRequest): Promise<PlanReport> {
+export async function planRun(present: PipelineContext, request: RunRequest): Promise<PlanReport> {
+  const context = await asRenamed(present)
   const book = await FactBook.open(context, request)
   await boundPending(context, book)
-  return { plan: await book.gatherSettled(), inDoubt: runsInDoubt(context) }
+  return {
+    plan: await book.gatherSettled(),
+    inDoubt: runsInDoubt(context),
+    renames: context.renames ?? [],
+    orphans: await orphansOf(context, book.ledger),
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { newRunId, type RunId } from '../../base/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRequest } from '../plan/fact-book.ts'
+import { renameDatasets } from '../rename/rename.ts'
 import { Execution, type RunReport } from './execution.ts'
 import { recover } from './recover.ts'
 
@@ -22,6 +23,7 @@ export async function run(
   })
   try {
     const recovery = await recover(context)
+    await renameDatasets(context)
     const id: RunId = newRunId(startedAtMs, Buffer.from(context.randomness.bytes(3)).readUIntBE(0, 3))
     return await new Execution({ context, lease, run: id, startedAtMs, recovery, request }).execute()
   } finally {
