@@ -265,7 +265,7 @@ describe('an environment', () => {
       folder,
       "SELECT dataset, outcome, output_snapshot IS NULL FROM limn.run WHERE dataset LIKE 'lab.%' ORDER BY 1",
     )
-    expect(row).toEqual(['lab.more carried true', 'lab.note carried true'])
+    expect(row).toEqual(['lab.more checked true', 'lab.note checked true'])
     expect(await planIn(folder)).toEqual([])
   })
 

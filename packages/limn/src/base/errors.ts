@@ -17,6 +17,7 @@ export const errorKinds = {
   'usage/unknown-snapshot': 2,
   'usage/owned-table': 2,
   'usage/in-use': 2,
+  'usage/unknown-backup': 2,
   'usage/unknown-environment': 2,
   'usage/environment-exists': 2,
   'environment/stale': 1,

@@ -29,6 +29,7 @@ import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
 import { SqliteEnvironments } from './sqlite-environments.ts'
 import { SqliteTableNames } from './sqlite-names.ts'
+import { SqlitePointers } from './sqlite-pointers.ts'
 import { SqliteViews } from './sqlite-views.ts'
 
 export interface SqliteCatalogOptions {
@@ -56,6 +57,7 @@ export class SqliteCatalog implements Catalog {
   readonly views: SqliteViews
   readonly names: SqliteTableNames
   readonly environments: SqliteEnvironments
+  readonly pointers: SqlitePointers
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -66,6 +68,7 @@ export class SqliteCatalog implements Catalog {
     this.views = new SqliteViews(options, this.database)
     this.names = new SqliteTableNames(options, this.database, this.steps)
     this.environments = new SqliteEnvironments(options, this.database, this.steps)
+    this.pointers = new SqlitePointers(options, this.database, this.steps)
   }
 
   async listTables(): Promise<readonly TableId[]> {
@@ -83,7 +86,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   async loadTables(ids: readonly TableId[]): Promise<ReadonlyMap<TableId, LoadedTable | null>> {
-    const pointers = this.pointers()
+    const pointers = this.current()
     const out = new Map<TableId, LoadedTable | null>()
     for (const id of ids) {
       const location = pointers.get(id)
@@ -142,7 +145,7 @@ export class SqliteCatalog implements Catalog {
     this.database.close()
   }
 
-  private pointers(): ReadonlyMap<string, StorePath> {
+  private current(): ReadonlyMap<string, StorePath> {
     const rows = this.guarded(() =>
       this.database
         .prepare(
@@ -200,7 +203,7 @@ export class SqliteCatalog implements Catalog {
   /** An error while committing: the pointers say whether it happened. */
   private settle(next: readonly LoadedTable[], renames: readonly TableRename[], cause: unknown): CommitOutcome {
     try {
-      const pointers = this.pointers()
+      const pointers = this.current()
       const named = new Map(renames.map((one) => [one.from, one.to]))
       if (next.every((one) => pointers.get(named.get(one.table) ?? one.table) === one.metadataLocation)) {
         return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }

@@ -9,6 +9,7 @@ const dryRun = ['--dry-run', 'say what would be done, and change nothing'] as co
 /** The verbs by which a lake lives on: environments. */
 export function addLifeCommands(program: Command, add: AddCommand, unknown: UnknownCommand): void {
   addEnvironments(program, add, unknown)
+  addCare(program, add, unknown)
   add(
     program,
     'drop [name]',
@@ -58,4 +59,34 @@ function addEnvironments(program: Command, add: AddCommand, unknown: UnknownComm
     'limn env drop dev --dry-run',
     'limn env drop dev',
   ]).option(...dryRun)
+}
+
+function addCare(program: Command, add: AddCommand, unknown: UnknownCommand): void {
+  const lake = program
+    .command('lake')
+    .description('The lake as a whole: move it, back it up, restore it.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  limn lake backup /backup/my-lake\n  limn lake restore /backup/my-lake ../my-lake-again\n  limn lake relocate /data/warehouse\n  limn lake rebuild-state',
+    )
+  lake.on('command:*', (names: readonly string[]) => unknown(lake, names[0] ?? ''))
+  const bodies = () => import('./commands/lake.ts')
+  add(lake, 'relocate <folder>', 'Move the warehouse to another folder. The old one is left as it was.', bodies, [
+    'limn lake relocate /data/warehouse --dry-run',
+    'limn lake relocate /data/warehouse',
+  ]).option(...dryRun)
+  add(
+    lake,
+    'backup <folder>',
+    'Copy the lake as of one instant, and of files only what the folder does not have yet.',
+    bodies,
+    ['limn lake backup /backup/my-lake'],
+  )
+  add(lake, 'restore <backup> <folder>', 'Restore a backup into an empty folder.', bodies, [
+    'limn lake restore /backup/my-lake ../my-lake-again',
+    'limn lake restore /backup/my-lake ../of-friday --backup 20260130T180000-000',
+  ]).option('--backup <id>', 'which of the backups in it (default the latest)')
+  add(lake, 'rebuild-state', 'Make a lost or damaged state database anew from the lake.', bodies, [
+    'limn lake rebuild-state',
+  ])
 }

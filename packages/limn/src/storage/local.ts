@@ -235,7 +235,7 @@ export class LocalStore implements ObjectStore {
 
   async linkFiles(
     files: readonly { readonly from: StorePath; readonly to: StorePath }[],
-    options: Cancel = {},
+    options: Cancel & { readonly copy?: boolean } = {},
   ): Promise<void> {
     const folders = new Set<string>()
     await mapConcurrently([...files], 16, async ({ from, to }) => {
@@ -244,7 +244,8 @@ export class LocalStore implements ObjectStore {
       await guard(to, 'It was not written.', async () => {
         await this.makeFolder(dirname(target))
         folders.add(dirname(target))
-        await linkOrCopy(localFile(from), target)
+        if (options.copy !== true && (await linked(localFile(from), target))) return
+        await copied(localFile(from), target)
       })
     })
     await mapConcurrently([...folders], 16, (folder) =>
@@ -266,20 +267,30 @@ export class LocalStore implements ObjectStore {
   }
 }
 
-/** A second name of a file, or a copy where the file system has no second names. What is there already stays. */
-async function linkOrCopy(from: string, to: string): Promise<void> {
+/** Gives a file a second name. False: the file system has none. One that is there already stays. */
+async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to)
-    return
+    return true
   } catch (error) {
     const code = systemCode(error)
-    if (code === 'EEXIST') return
-    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK') throw error
+    if (code === 'EEXIST') return true
+    if (code === 'EXDEV' || code === 'EPERM' || code === 'ENOTSUP' || code === 'EMLINK') return false
+    throw error
   }
+}
+
+/** The file appears when it is whole. */
+async function copied(from: string, to: string): Promise<void> {
   const temporary = `${to}.${randomBytes(4).toString('hex')}.tmp`
-  await copyFile(from, temporary)
-  await syncFile(temporary)
-  await rename(temporary, to)
+  try {
+    await copyFile(from, temporary)
+    await syncFile(temporary)
+    await rename(temporary, to)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

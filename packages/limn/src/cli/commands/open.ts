@@ -19,7 +19,7 @@ export function openLake(
 }
 
 /** What `--env` says, else `LIMN_ENV`; undefined: what the lake's configuration says. */
-function environmentOption(invocation: Invocation): string | undefined {
+export function environmentOption(invocation: Invocation): string | undefined {
   const asked = textOption(invocation, 'env') ?? process.env.LIMN_ENV
   return asked === '' ? undefined : asked
 }
