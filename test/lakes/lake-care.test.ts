@@ -5,6 +5,7 @@ import { LimnError, tableId } from '../../packages/limn/src/base/index.ts'
 import {
   backupLake,
   createEnvironment,
+  dropEnvironmentOf,
   type Lake,
   ledgerOf,
   rebuildLakeState,
@@ -203,6 +204,8 @@ describe('a backup', () => {
         await inLake(async (one) => {
           const context = await one.context()
           const table = tableId('lab.v2')
+          // What an environment stands on does not expire.
+          await dropEnvironmentOf(one, 'dev')
           await runSql(one, 'ALTER TABLE lab.v2 DROP TAG kept')
           await rewriteDataFiles(context, table, { all: true })
           const { deleted } = await expireSnapshots(context, table, { maxSnapshotAgeMs: 0, minSnapshotsToKeep: 1 })
