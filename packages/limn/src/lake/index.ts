@@ -1,5 +1,6 @@
 /** Row 13: composition only: reads configuration, builds stores, catalog and engine, binds datasets to runs. */
 export type { StatementResult } from '../query/index.ts'
+export * from './break-glass.ts'
 export * from './care/index.ts'
 export * from './config.ts'
 export * from './drop.ts'

@@ -4,6 +4,7 @@
  */
 
 export * from './context.ts'
+export * from './edit/edit.ts'
 export * from './environment/changes.ts'
 export * from './environment/drop.ts'
 export * from './environment/fork.ts'

@@ -9,7 +9,7 @@ export const verdictTable = tableId('limn.check_result')
 /**
  * What a ledger row says of a dataset and interval range. Published: `landed` (deliveries appended), `built` (rewritten),
  * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `checked` (only judged again), `renamed` (its
- * table, history and standing were another name's before).
+ * table, history and standing were another name's before), `edited` (rows changed by hand; the standing stays).
  * Not published: `refused` (a gate said no), `failed`, `abandoned` (the process died).
  */
 export type Outcome =
@@ -19,6 +19,7 @@ export type Outcome =
   | 'carried'
   | 'checked'
   | 'renamed'
+  | 'edited'
   | 'refused'
   | 'failed'
   | 'abandoned'
@@ -30,6 +31,7 @@ export const publishedOutcomes: ReadonlySet<Outcome> = new Set([
   'carried',
   'checked',
   'renamed',
+  'edited',
 ])
 
 /** One delivery as the ledger keeps it. */
@@ -121,6 +123,9 @@ export function foldLedger(rows: readonly LedgerRow[]): ReadonlyMap<TableId, Dat
 /** Before the former name, in the reason of a row that says a dataset was renamed. */
 export const renamedPrefix = 'renamed-from: '
 
+/** Before the reason a person gave, in the reason of a row that says rows were changed by hand. */
+export const editPrefix = 'break-glass: '
+
 /** A dataset's standing under another name, its own and as an input of others. */
 export function foldRename(
   standing: Map<TableId, DatasetLedger>,
@@ -140,6 +145,7 @@ function withInput(entry: Built, from: TableId, to: TableId): Built {
 
 function foldRow(before: DatasetLedger, row: LedgerRow): DatasetLedger {
   const common = { checksHash: row.checksHash, outputSnapshot: row.outputSnapshot ?? before.outputSnapshot }
+  if (row.outcome === 'edited') return { ...before, outputSnapshot: row.outputSnapshot ?? before.outputSnapshot }
   if (row.outcome === 'checked') return { ...before, ...common }
   if (row.outcome === 'landed') {
     const latest = new Map(before.latest)
@@ -191,7 +197,7 @@ export const ledgerContract: Contract = {
     dataset: { type: 'string', doc: 'The dataset, or * for the run as a whole.' },
     outcome: {
       type: 'string',
-      doc: 'landed, built, kept, carried, checked or renamed when published; refused, failed or abandoned when not.',
+      doc: 'landed, built, kept, carried, checked, renamed or edited when published; refused, failed or abandoned when not.',
     },
     reason: { type: 'string', doc: 'Why it was planned.' },
     planned: { type: 'string', doc: 'JSON list: what the plan said of the dataset before anything was staged.' },
