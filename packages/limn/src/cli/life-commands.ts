@@ -9,6 +9,13 @@ const dryRun = ['--dry-run', 'say what would be done, and change nothing'] as co
 /** The verbs by which a lake lives on: environments. */
 export function addLifeCommands(program: Command, add: AddCommand, unknown: UnknownCommand): void {
   addEnvironments(program, add, unknown)
+  add(
+    program,
+    'upgrade',
+    'Bring a lake that an earlier limn wrote to this one: say what changes, and change it.',
+    () => import('./commands/upgrade.ts'),
+    ['limn upgrade --dry-run', 'limn upgrade'],
+  ).option(...dryRun)
   addCare(program, add, unknown)
   add(
     program,

@@ -60,6 +60,8 @@ export interface OpenLakeOptions {
   readonly environment?: string
   /** Makes a configured environment that is not there yet. Default false: it shows what production has. */
   readonly makeEnvironment?: boolean
+  /** Another state database than the lake's own, for looking without leaving a trace. */
+  readonly statePath?: string
   readonly progress?: Progress
   readonly signal?: AbortSignal
   readonly clock?: Clock
@@ -262,7 +264,7 @@ async function composeParts(
   })
   const catalog = catalogOf(base, config, environment)
   const state = new StateDatabase({
-    path: statePath(folder, config, environment),
+    path: options.statePath ?? statePath(folder, config, environment),
     migrations: pipelineMigrations,
     steps,
     ...(options.clock ? { clock: options.clock } : {}),
