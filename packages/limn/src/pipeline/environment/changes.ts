@@ -7,7 +7,7 @@ import type { Node } from '../project/node.ts'
 import { droppedNamespace } from '../rename/orphans.ts'
 import { quarantineOf } from '../stage/quarantine.ts'
 import { timesOfFiles } from '../stage/view.ts'
-import { environmentRef, hasReshaped, type Origin, originOf } from './standing.ts'
+import { environmentRef, type ForkOrigin, forkOriginOf, hasReshaped } from './standing.ts'
 
 /** A table as an environment and production have it. */
 export interface TableStates {
@@ -15,7 +15,7 @@ export interface TableStates {
   readonly there: LoadedTable | null
   readonly production: LoadedTable | null
   /** What the environment's table stands on; null where it was made in the environment, or is gone. */
-  readonly origin: Origin | null
+  readonly origin: ForkOrigin | null
 }
 
 /** Files that came and went between two states of a table. */
@@ -69,8 +69,8 @@ export async function changedTables(
   })
 }
 
-function originIn(loaded: LoadedTable | null): Origin | null {
-  return loaded && originOf(loaded.metadata)
+function originIn(loaded: LoadedTable | null): ForkOrigin | null {
+  return loaded && forkOriginOf(loaded.metadata)
 }
 
 function changeOf({ there, origin }: TableStates): TableChange {

@@ -12,8 +12,8 @@ import { storePath } from '../../storage/index.ts'
 import { places } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { ledgerTable } from '../ledger/ledger.ts'
-import { readLedger } from '../ledger/ledger-store.ts'
-import { environmentLease, environmentRef, folderIn, type Origin, originProperties } from './standing.ts'
+import { readLedger } from '../ledger/ledger-read.ts'
+import { environmentLease, environmentRef, type ForkOrigin, folderIn, originProperties } from './standing.ts'
 
 export interface Forked {
   readonly environment: EnvironmentName
@@ -110,7 +110,7 @@ function copyOf(
   const line = new Set(main === null ? [] : [...ancestorsOf(metadata, main)].map((one) => one.snapshotId))
   const onMain = <T extends { readonly snapshotId: bigint }>(list: readonly T[]) =>
     list.filter((one) => line.has(one.snapshotId))
-  const origin: Origin = {
+  const origin: ForkOrigin = {
     tableUuid: metadata.tableUuid,
     snapshotId: main,
     schemaId: metadata.currentSchemaId,

@@ -5,14 +5,14 @@ import type { PipelineContext } from '../context.ts'
 import { type LedgerRow, publishedOutcomes } from '../ledger/ledger.ts'
 import type { StagedTable } from '../stage/staged-table.ts'
 import type { ChangedTable } from './changes.ts'
-import { originOf } from './standing.ts'
+import { forkOriginOf } from './standing.ts'
 
 /** A row of an environment's own ledger that says what was published there. */
 export type EnvironmentRow = LedgerRow
 
 /** What an environment did since it was made, in order. */
 export function rowsSince(ledger: LoadedTable | null, rows: readonly LedgerRow[]): readonly EnvironmentRow[] {
-  const last = (ledger && originOf(ledger.metadata)?.lastSeq) ?? 0
+  const last = (ledger && forkOriginOf(ledger.metadata)?.lastSeq) ?? 0
   return rows.filter((row) => row.seq > last && row.dataset !== '*' && publishedOutcomes.has(row.outcome))
 }
 

@@ -9,7 +9,7 @@ import type { PipelineContext } from '../context.ts'
  * What an environment's table keeps of where it came from, as properties of it: the table and snapshot it stands on, and
  * the shape that one had. Whether production has moved since is told from these alone.
  */
-export interface Origin {
+export interface ForkOrigin {
   readonly tableUuid: string
   readonly snapshotId: bigint | null
   readonly schemaId: number
@@ -30,7 +30,7 @@ const names = {
   seq: 'limn.environment.last-seq',
 } as const
 
-export function originProperties(environment: EnvironmentName, origin: Origin): Readonly<Record<string, string>> {
+export function originProperties(environment: EnvironmentName, origin: ForkOrigin): Readonly<Record<string, string>> {
   return {
     [environmentProperty]: environment,
     [names.uuid]: origin.tableUuid,
@@ -44,7 +44,7 @@ export function originProperties(environment: EnvironmentName, origin: Origin): 
 }
 
 /** Null for a table that was made in the environment. */
-export function originOf({ properties }: TableMetadata): Origin | null {
+export function forkOriginOf({ properties }: TableMetadata): ForkOrigin | null {
   const tableUuid = properties[names.uuid]
   if (tableUuid === undefined) return null
   const snapshot = properties[names.snapshot] ?? ''
@@ -60,7 +60,7 @@ export function originOf({ properties }: TableMetadata): Origin | null {
 }
 
 /** Whether a table has another shape than it had then. */
-export function hasReshaped(origin: Origin, now: TableMetadata): boolean {
+export function hasReshaped(origin: ForkOrigin, now: TableMetadata): boolean {
   return (
     now.currentSchemaId !== origin.schemaId ||
     now.defaultSpecId !== origin.specId ||

@@ -3,7 +3,7 @@ import { decodeMetadata, isUnder } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { type LedgerRow, ledgerTable } from './ledger.ts'
-import { readLedger } from './ledger-store.ts'
+import { readLedger } from './ledger-read.ts'
 import type { Phase } from './run-state.ts'
 
 export interface RebuiltState {

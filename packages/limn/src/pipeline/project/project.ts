@@ -12,8 +12,9 @@ import {
   type SqlQuery,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { renameTables } from '../../sql/index.ts'
+import { lineageOf, renameTables } from '../../sql/index.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
+import { columnsOf, readsOf } from './reads.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
 const semanticsVersion = 1
@@ -71,6 +72,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
   const graph = buildGraph(
     loaded.map((one) => ({ id: one.dataset.id, inputs: parsed.get(one.dataset.id)?.inputs ?? [], file: one.file })),
   )
+  const tables = columnsOf(new Map([...parsed].map(([id, { contract }]) => [id, contract])))
   const nodes = new Map<TableId, Node>()
   const firstNames = firstNamesOf(loaded)
   for (const one of loaded) {
@@ -81,6 +83,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
+    const lineage = query ? lineageOf(query.canonical, tables) : null
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -89,6 +92,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
+      lineage,
+      reads: await readsOf(engine, edges, lineage, tables),
       fingerprint: fingerprintOf(one, contract, shape, edges, query, firstNames),
       ...(one.dataset.renamedFrom ? { renamedFrom: one.dataset.renamedFrom } : {}),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
