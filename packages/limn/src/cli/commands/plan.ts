@@ -21,6 +21,10 @@ export default async function plan(invocation: Invocation): Promise<number> {
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
     printHeld(report.plan, io)
+    for (const { from, to } of report.renames)
+      io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
+    for (const id of report.orphans)
+      io.err(`${io.paint.yellow('Orphan:')} ${id} has a table and no definition. Take it away: limn drop ${id}`)
     io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
@@ -56,6 +60,8 @@ export function planValue(report: PlanReport) {
     },
     held: (report.plan.held ?? []).map(heldValue),
     inDoubt: report.inDoubt,
+    renames: report.renames,
+    orphans: report.orphans,
   }
 }
 
