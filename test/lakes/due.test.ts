@@ -36,6 +36,8 @@ function brief(event: DueEvent | UpEvent): string {
     case 'started':
     case 'stopped':
       return event.kind
+    case 'held':
+      return `held ${event.held.map((one) => one.dataset).join(' ')}`
     case 'outlook':
       return event.outlook.verdict
     case 'error':
@@ -64,7 +66,7 @@ describe('what is due', () => {
       ),
     })
     const clock = new HandClock('2026-01-02T05:30Z')
-    expect(await due(folder, clock)).toEqual(['01-02T05:00 *.*', `published ${everything}`])
+    expect(await due(folder, clock)).toEqual(['01-02T05:00 *.*', 'held silver.event', `published ${everything}`])
     expect(await oneValue(folder, 'SELECT max(day)::VARCHAR FROM gold.day')).toBe('2026-01-01 00:00:00')
     expect(await due(folder, clock)).toEqual([])
     clock.set('2026-01-01T00:00Z')
@@ -72,6 +74,7 @@ describe('what is due', () => {
     clock.set('2026-01-05T12:00Z')
     expect(await due(folder, clock)).toEqual([
       '01-03T05:00 missed *.*',
+      'held silver.event',
       `published ${everything}`,
       '01-04T05:00 missed *.*',
       `published ${everything}`,

@@ -32,6 +32,7 @@ import {
   type RunReport,
   RunState,
   run,
+  schedulesOf,
   writeLeaseOf,
 } from '../pipeline/index.ts'
 import type { OwnerOf } from '../query/index.ts'
@@ -172,7 +173,9 @@ export class Lake implements AsyncDisposable {
 
   /** Problems of all datasets, without running anything. Throws when they cannot even be loaded. */
   async check(): Promise<readonly LimnError[]> {
-    return checkProject(await this.loadProject(), this.parts.engine)
+    const project = await this.loadProject()
+    schedulesOf(project, this.config.schedules)
+    return checkProject(project, this.parts.engine)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
