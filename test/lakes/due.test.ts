@@ -37,7 +37,7 @@ function brief(event: DueEvent | UpEvent): string {
     case 'stopped':
       return event.kind
     case 'held':
-      return `held ${event.held.map((one) => one.dataset).join(' ')}`
+      return `held ${event.items.map((one) => one.dataset).join(' ')}`
     case 'outlook':
       return event.outlook.verdict
     case 'error':

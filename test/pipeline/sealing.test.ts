@@ -9,7 +9,7 @@ import {
   type SealFacts,
   timingOf,
 } from '../../packages/limn/src/dataset/index.ts'
-import type { PlanItem } from '../../packages/limn/src/pipeline/plan/plan.ts'
+import { isBuild, type PlanItem } from '../../packages/limn/src/pipeline/plan/plan.ts'
 import type { Node } from '../../packages/limn/src/pipeline/project/node.ts'
 import { holdUnsealed, unsealedText } from '../../packages/limn/src/pipeline/schedule/sealing.ts'
 import { projectOf } from '../support/projects.ts'
@@ -109,16 +109,18 @@ describe('intervals that are not complete', () => {
             ]
             const found = holdUnsealed(node, items, { nodes, seals, request: {} })
             const expected = Array.from({ length: days }, (_, i) => i).filter((i) => complete(i))
-            const built = IntervalSet.of(found.items.flatMap((item) => (item.interval ? [item.interval] : [])))
+            const timesOf = (some: readonly PlanItem[]) =>
+              IntervalSet.of(some.flatMap((item) => (item.interval ? [item.interval] : [])))
+            const built = timesOf(found.filter(isBuild))
             expect(built.intervals).toEqual(IntervalSet.of(expected.map(dayOf)).intervals)
             // What is not built is held, and nothing is both.
-            const held = IntervalSet.of(found.held.map((each) => each.interval))
+            const held = timesOf(found.filter((item) => item.reason === 'unsealed'))
             expect(held.intersect(built).isEmpty).toBe(true)
             expect(held.union(built).intervals).toEqual([items[0]?.interval])
             // Forced, all of it is built, and what is not complete says so.
             const forced = holdUnsealed(node, items, { nodes, seals, request: { unsealed: true } })
-            expect(forced.held).toEqual([])
-            const open = forced.items.filter((item) => item.because.includes('not complete'))
+            expect(forced.filter((item) => !isBuild(item))).toEqual([])
+            const open = forced.filter((item) => item.because.includes('not complete'))
             expect(IntervalSet.of(open.flatMap((item) => (item.interval ? [item.interval] : []))).intervals).toEqual(
               held.intervals,
             )

@@ -17,6 +17,8 @@ export function projectOf(inputs: Readonly<Record<string, readonly string[]>>): 
       checksHash: 'c',
       checkInputs: [],
       timing: noTiming,
+      lineage: null,
+      reads: new Map(),
       edges: new Map(reads.map((input) => [tableId(input), { reads: { kind: 'all' }, touches: null }])),
       contract: {
         id,

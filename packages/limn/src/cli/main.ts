@@ -4,6 +4,7 @@ import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
 import { addTableCommands } from './table-commands.ts'
+import { addWhyCommands } from './why-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
 export interface Invocation {
@@ -59,6 +60,8 @@ function buildProgram(argv: readonly string[]): Command {
         'limn run +gold.airport_day',
         'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
         'limn run --due --wait 10m',
+        'limn run --restate silver.flight --date 2001-03',
+        'limn run --forward-only',
       ],
     ),
   )
@@ -71,9 +74,15 @@ function buildProgram(argv: readonly string[]): Command {
       'plan [select...]',
       'Show what a run would do, and why. Changes nothing.',
       () => import('./commands/plan.ts'),
-      ['limn plan', 'limn plan --exit-code'],
+      [
+        'limn plan',
+        'limn plan --exit-code',
+        'limn plan --restate silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn plan --since 2026-01-31T12:00',
+      ],
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
+  addWhyCommands(program, add)
   add(program, 'up', 'Stay up and run what is due: a small scheduler.', () => import('./commands/up.ts'), [
     'limn up',
     'limn up --json --health /run/limn/health.json',
@@ -161,6 +170,13 @@ function rangeOptions(command: Command): Command {
     .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
     .option('--full', 'rebuild silver and gold from bronze')
     .option('--unsealed', 'build intervals that are not complete yet')
+    .option('--restate <select>', 'rebuild these although fresh, and what is downstream; may be repeated', repeated, [])
+    .option('--forward-only', 'let a changed definition apply to new intervals only')
+    .option('--since <time>', 'only what became stale through changes after this time (UTC)')
+}
+
+function repeated(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
 }
 
 function add(parent: Command, usage: string, description: string, load: Load, examples: readonly string[]): Command {

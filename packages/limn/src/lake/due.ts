@@ -4,12 +4,12 @@ import {
   type DueTick,
   dueTicks,
   filesAreThere,
-  type HeldInterval,
   independent,
   lastOfLedger,
   lastPublished,
   metMark,
   type PipelineContext,
+  type PlanItem,
   type RunReport,
   refusals,
   type ScheduleEntry,
@@ -40,7 +40,7 @@ export type DueEvent =
   /** The file did not come in time: the tick is given up. */
   | { readonly kind: 'timed-out'; readonly tickMs: number; readonly name: string; readonly glob: string }
   /** Intervals that are stale and not complete: the run leaves them. */
-  | { readonly kind: 'held'; readonly held: readonly HeldInterval[] }
+  | { readonly kind: 'held'; readonly items: readonly PlanItem[] }
   | { readonly kind: 'published'; readonly datasets: readonly TableId[]; readonly report: RunReport }
   | { readonly kind: 'idle'; readonly datasets: readonly TableId[] }
   | { readonly kind: 'refused'; readonly datasets: readonly TableId[]; readonly report: RunReport }
@@ -195,8 +195,8 @@ class DueRuns {
         waitMs: this.options.waitMs,
         ...(asOfMs === null ? {} : { asOfMs }),
       })
-      const held = report.carriedOut.held ?? []
-      if (held.length > 0) this.tell({ kind: 'held', held })
+      const items = report.carriedOut.items.filter((item) => item.reason === 'unsealed')
+      if (items.length > 0) this.tell({ kind: 'held', items })
       if (report.outcome === 'idle') this.tell({ kind: 'idle', datasets })
       else this.tell({ kind: report.outcome, datasets, report })
       return report.outcome === 'refused' ? 'failed' : 'done'
@@ -231,8 +231,12 @@ export function dueText(event: DueEvent, zoneless: (ms: number) => string = isoT
     case 'timed-out':
       return `${event.name}: ${event.glob} did not come in time; the tick of ${zoneless(event.tickMs)} is given up`
     case 'held':
-      return event.held
-        .map((one) => `held: ${one.dataset} ${formatInterval(one.unit, one.interval)} is ${unsealedText(one)}`)
+      return event.items
+        .flatMap(({ dataset, unit, interval, open }) =>
+          unit && interval && open
+            ? [`held: ${dataset} ${formatInterval(unit, interval)} is ${unsealedText(open)}`]
+            : [],
+        )
         .join('; ')
     case 'published':
       return `published run ${event.report.run}: ${event.datasets.join(', ')} (${event.report.seconds.toFixed(1)} s)`
@@ -268,12 +272,12 @@ export function dueValue(event: DueEvent) {
     case 'held':
       return {
         event: event.kind,
-        held: event.held.map((one) => ({
-          dataset: one.dataset,
-          interval: { start: formatMicros(one.interval.start), end: formatMicros(one.interval.end) },
-          until: one.untilMs === null ? null : isoText(one.untilMs),
-          missing: one.missing,
-          by: one.by,
+        held: event.items.map(({ dataset, interval, open }) => ({
+          dataset,
+          interval: interval && { start: formatMicros(interval.start), end: formatMicros(interval.end) },
+          until: open?.untilMs ? isoText(open.untilMs) : null,
+          missing: open?.missing ?? null,
+          by: open?.by ?? dataset,
         })),
       }
     case 'published':

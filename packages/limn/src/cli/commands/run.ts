@@ -1,25 +1,22 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
 import { withNotifications } from '../../lake/index.ts'
 import type { Judgement, RunReport } from '../../pipeline/index.ts'
-import { parseRange, parseWait } from '../arguments.ts'
+import { parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
 import { runWhatIsDue } from './due.ts'
-import { heldValue, printHeld } from './held.ts'
-import { openLake, rangeOptionsOf, textOption } from './open.ts'
+import { heldOf, printHeld } from './held.ts'
+import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
 export default async function run(invocation: Invocation): Promise<number> {
-  const { io, args, options } = invocation
+  const { io, options } = invocation
   if (options.due === true) return runWhatIsDue(invocation)
-  const range = parseRange(rangeOptionsOf(invocation))
+  const asked = runOptionsOf(invocation)
   const waitMs = parseWait(textOption(invocation, 'wait'))
   await using lake = await openLake(invocation)
-  const unsealed = options.unsealed === true
-  const report = await withNotifications(lake, () =>
-    lake.run({ select: args, range, full: options.full === true, waitMs, unsealed }),
-  )
+  const report = await withNotifications(lake, () => lake.run({ ...asked, waitMs }))
   if (io.json) io.out(toJson(reportValue(report)))
   else printReport(report, io, options.explain === true)
   return report.outcome === 'refused' ? 3 : 0
@@ -31,7 +28,7 @@ export function reportValue(report: RunReport) {
     outcome: report.outcome,
     planned: report.planned.items.map(itemValue),
     carriedOut: report.carriedOut.items.map(itemValue),
-    held: (report.carriedOut.held ?? []).map(heldValue),
+    held: heldOf(report.carriedOut),
     datasets: report.datasets.map((one) => ({
       dataset: one.dataset,
       snapshotId: one.snapshotId === null ? null : String(one.snapshotId),

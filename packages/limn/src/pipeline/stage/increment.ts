@@ -1,5 +1,5 @@
 import { LimnError, type TableId, tableId } from '../../base/index.ts'
-import type { Increment } from '../../dataset/index.ts'
+import { deliveryColumns, type Increment } from '../../dataset/index.ts'
 import type { Bound, Session } from '../../engine/index.ts'
 import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
@@ -14,7 +14,6 @@ import {
 } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Built } from '../ledger/ledger.ts'
-import { dataColumns } from '../plan/facts.ts'
 import type { PlanItem } from '../plan/plan.ts'
 import { incrementOf } from '../project/increment.ts'
 import type { Node } from '../project/node.ts'
@@ -253,6 +252,12 @@ async function mergeStep(
   const removed = old.filter((task) => paths.has(task.file.path))
   const others = `SELECT ${columns} FROM ${oldRows} AS o ANTI JOIN limn_keys AS k ON ${on('o')} WHERE o._file IN (SELECT _file FROM ${oldRows} AS h SEMI JOIN limn_keys AS k ON ${on('h')})`
   return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false }
+}
+
+/** Columns of an input that count as data: those that say how a row was delivered are aside. */
+function dataColumns(node: Node): readonly string[] {
+  const own = Object.keys(node.contract.columns)
+  return node.producer.kind === 'source' ? own.filter((name) => !(name in deliveryColumns)) : own
 }
 
 function columnList(names: readonly string[]): string {
