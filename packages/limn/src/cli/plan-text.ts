@@ -106,8 +106,9 @@ function causeText(cause: PlannedCause): string {
     case 'gap':
     case 'checks-changed':
     case 'accepted':
-    case 'unsealed':
       return said
+    case 'unsealed':
+      return `${said}: ${cause.because.join(', ')}`
   }
 }
 

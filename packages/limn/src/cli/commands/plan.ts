@@ -3,7 +3,7 @@ import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '..
 import type { Invocation } from '../main.ts'
 import { planTree } from '../plan-text.ts'
 import { toJson } from '../text.ts'
-import { heldOf, printHeld } from './held.ts'
+import { heldOf } from './held.ts'
 import { openLake, runOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
@@ -22,7 +22,6 @@ export default async function plan(invocation: Invocation): Promise<number> {
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
-    printHeld(report.plan, io)
     io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
