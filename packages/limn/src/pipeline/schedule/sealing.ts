@@ -45,9 +45,10 @@ export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: Seal
     }
     for (const interval of splitBy(shape.unit, item.interval)) {
       const open = openBy(node, interval, facts, memo)
-      const because = open === null ? item.because : `${item.because}, ${unsealedText(open)}`
-      if (open === null || facts.request.unsealed) append(out, { ...item, interval, because })
-      else append(out, { ...item, interval, reason: 'unsealed', atMost: false, open })
+      if (open === null) append(out, { ...item, interval })
+      else if (facts.request.unsealed)
+        append(out, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
+      else append(out, { ...item, interval, reason: 'unsealed', because: unsealedText(open), atMost: false, open })
     }
   }
   return out
@@ -68,7 +69,7 @@ function append(out: PlanItem[], next: PlanItem): void {
     next.interval &&
     last.interval.end === next.interval.start &&
     last.reason === next.reason &&
-    last.because === next.because &&
+    (last.because === next.because || next.reason === 'unsealed') &&
     last.atMost === next.atMost &&
     last.open?.by === next.open?.by
   if (joins && last.interval && next.interval)
