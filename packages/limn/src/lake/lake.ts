@@ -45,6 +45,7 @@ import {
   type RunRequest,
   RunState,
   run,
+  schedulesOf,
   unknownEnvironment,
   writeLeaseOf,
 } from '../pipeline/index.ts'
@@ -222,7 +223,9 @@ export class Lake implements AsyncDisposable {
 
   /** Problems of all datasets, without running anything. Throws when they cannot even be loaded. */
   async check(): Promise<readonly LimnError[]> {
-    return checkProject(await this.loadProject(), this.parts.engine)
+    const project = await this.loadProject()
+    schedulesOf(project, this.config.schedules)
+    return checkProject(project, this.parts.engine)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -233,13 +236,14 @@ export class Lake implements AsyncDisposable {
 
   private async request(options: RunOptions): Promise<RunRequest> {
     const { select: patterns = [], restate = [], full = false, range = null, forwardOnly, sinceMs } = options
+    const { unsealed, asOfMs } = options
     const common = {
       full,
       range,
       ...(forwardOnly === true ? { forwardOnly } : {}),
       ...(sinceMs === undefined ? {} : { sinceMs }),
-      ...(options.unsealed === undefined ? {} : { unsealed: options.unsealed }),
-      ...(options.asOfMs === undefined ? {} : { asOfMs: options.asOfMs }),
+      ...(unsealed === true ? { unsealed } : {}),
+      ...(asOfMs === undefined ? {} : { asOfMs }),
     }
     if (restate.length === 0) return { ...common, selected: await this.select(patterns) }
     const restated = await this.select(restate)
