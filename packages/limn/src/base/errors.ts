@@ -51,6 +51,7 @@ export const errorKinds = {
   'backfill/over-budget': 1,
   'backfill/failed': 1,
   'backfill/overtaken': 1,
+  'run/not-append': 1,
   'gate/refused': 3,
   'lease/held': 1,
   'lease/lost': 1,

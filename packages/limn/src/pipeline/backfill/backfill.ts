@@ -2,7 +2,7 @@ import { LimnError, nearest, newRunId, type RunId, type TableId } from '../../ba
 import type { Leases } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { isPublishedOutcome, ledgerTable } from '../ledger/ledger.ts'
-import { readLedger } from '../ledger/ledger-store.ts'
+import { readLedger } from '../ledger/ledger-read.ts'
 import { attend } from '../run/attend.ts'
 import { dropRefs, recover } from '../run/recover.ts'
 import type { RunReport } from '../run/report.ts'

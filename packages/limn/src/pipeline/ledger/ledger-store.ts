@@ -1,88 +1,15 @@
 import { LimnError, type RunId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
-import type { DataFile, LoadedTable, TableCommit } from '../../iceberg/index.ts'
-import { pinRef, readPinned } from '../../table/index.ts'
+import type { DataFile, TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Judgement } from '../run/gate.ts'
 import { type Cell, prepareAppend } from './append.ts'
 import { definitionTable } from './definition.ts'
 import { prepareDefinitions } from './definition-store.ts'
-import {
-  type Delivery,
-  isPublishedOutcome,
-  type LedgerRow,
-  ledgerContract,
-  ledgerTable,
-  type Outcome,
-  verdictContract,
-  verdictTable,
-} from './ledger.ts'
-
-/** All ledger rows as published in a given state of `limn.run`. */
-export async function readLedger(context: PipelineContext, loaded: LoadedTable | null): Promise<readonly LedgerRow[]> {
-  const pin = loaded && pinRef(loaded)
-  if (!pin || pin.snapshotId === null) return []
-  const known = context.runs.fact(`ledger ${pin.metadata.tableUuid} ${pin.snapshotId}`)
-  if (known !== null) return (JSON.parse(known) as StoredRow[]).map(revive)
-  await using reading = await readPinned(context, pin)
-  await using session = await context.engine.session([reading.bound], { signal: context.signal })
-  const { rows } = await session.rows(
-    `SELECT seq, run_id, dataset, outcome, reason, planned, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
-       deliveries, inputs, base_snapshot, output_snapshot, rows, files, bytes, quarantined,
-       epoch_ms(started_at), epoch_ms(judged_at), seconds, limn_version, host, message
-     FROM ${ledgerTable} ORDER BY seq`,
-  )
-  const stored = rows.map((row) => storedRow(row as readonly Cell[]))
-  context.runs.rememberFact(`ledger ${pin.metadata.tableUuid} ${pin.snapshotId}`, JSON.stringify(stored))
-  return stored.map(revive)
-}
-
-/** A ledger row as JSON: 64-bit ids as text. */
-interface StoredRow extends Omit<LedgerRow, 'inputs' | 'baseSnapshot' | 'outputSnapshot'> {
-  readonly inputs: Readonly<Record<string, string>>
-  readonly baseSnapshot: string | null
-  readonly outputSnapshot: string | null
-}
-
-function storedRow(row: readonly Cell[]): StoredRow {
-  const text = (i: number) => String(row[i] ?? '')
-  const number = (i: number) => Number(row[i] ?? 0)
-  const id = (i: number) => (row[i] === null ? null : String(row[i]))
-  return {
-    seq: number(0),
-    run: text(1),
-    dataset: text(2),
-    outcome: text(3) as Outcome,
-    reason: text(4),
-    planned: text(5),
-    interval: row[6] === null ? null : { start: number(6), end: number(7) },
-    fingerprint: text(8),
-    checksHash: text(9),
-    deliveries: JSON.parse(text(10)) as Delivery[],
-    inputs: JSON.parse(text(11)) as Record<string, string>,
-    baseSnapshot: id(12),
-    outputSnapshot: id(13),
-    rows: number(14),
-    files: number(15),
-    bytes: number(16),
-    quarantined: number(17),
-    startedAtMs: number(18),
-    judgedAtMs: number(19),
-    seconds: number(20),
-    version: text(21),
-    host: text(22),
-    message: text(23),
-  }
-}
-
-function revive(row: StoredRow): LedgerRow {
-  return {
-    ...row,
-    inputs: Object.fromEntries(Object.entries(row.inputs).map(([name, id]) => [name, BigInt(id)])),
-    baseSnapshot: row.baseSnapshot === null ? null : BigInt(row.baseSnapshot),
-    outputSnapshot: row.outputSnapshot === null ? null : BigInt(row.outputSnapshot),
-  }
-}
+import { isPublishedOutcome, type LedgerRow, ledgerTable, verdictTable } from './ledger.ts'
+import { ledgerContract, verdictContract } from './ledger-contracts.ts'
+import { readLedger } from './ledger-read.ts'
+import { standingOf } from './standing.ts'
 
 /** Ledger rows and verdicts to be committed, `seq` still to be given. */
 export interface RunRecordRows {
@@ -112,10 +39,13 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const own = [ledgerTable, verdictTable, definitionTable]
   const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
-  const before = await readLedger(context, ledger)
+  const { lastSeq } = await standingOf(context, ledger)
+  const since = record.basedOn ?? 0
+  // Nobody has written since the run planned, as a rule: then there is nothing to look at.
+  const before = lastSeq > since ? await readLedger(context, ledger, since) : []
   const known = before.filter((row) => row.run === record.run)
   if (known.length > 0) return { commits: [], files: [], known }
-  const first = before.reduce((max, row) => Math.max(max, row.seq), 0) + 1
+  const first = lastSeq + 1
   const parts = [
     await prepareAppend(
       context,
@@ -142,7 +72,7 @@ function stillTrue({ rows, basedOn }: RunRecordRows, before: readonly LedgerRow[
   const newer = before.filter((row) => row.seq > (basedOn ?? Infinity) && isPublishedOutcome(row.outcome))
   if (newer.length === 0) return rows
   return rows.flatMap((row) => {
-    if (row.outcome !== 'carried' && row.outcome !== 'kept') return [row]
+    if (row.outcome !== 'carried' && row.outcome !== 'accepted' && row.outcome !== 'kept') return [row]
     const own = newer.filter((one) => one.dataset === row.dataset && one.outcome !== 'checked')
     if (row.interval === null || own.some((one) => one.interval === null)) return own.length === 0 ? [row] : []
     const gone = IntervalSet.of(own.flatMap((one) => (one.interval ? [one.interval] : [])))

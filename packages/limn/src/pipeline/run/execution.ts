@@ -1,17 +1,21 @@
-import { LimnError, limiter, type RunId, type TableId } from '../../base/index.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import type { Leases } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
+import type { DatasetLedger } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
-import { FactBook, type RunRequest } from '../plan/fact-book.ts'
-import type { Plan, PlanItem } from '../plan/plan.ts'
+import { acceptedEntries } from '../plan/accepted.ts'
+import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
+import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import type { HeldInterval } from '../schedule/sealing.ts'
 import { inputSnapshots, type StagedDataset, type StageInputs } from '../stage/stage.ts'
 import { stageModel } from '../stage/stage-model.ts'
 import { stageSource } from '../stage/stage-source.ts'
 import { type StagedTable, targetOf } from '../stage/staged-table.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
+import { Lanes, sizeOf } from './lanes.ts'
 import { InputPins } from './pins.ts'
 import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
@@ -24,9 +28,6 @@ import { Overtaken, type Takeover } from './takeover.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
-
-/** Datasets staged at once, where none reads the other. */
-const datasetsAtOnce = 2
 
 /** How long a run waits for a direct writer to finish. */
 const leaseWaitMs = 60_000
@@ -54,6 +55,7 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
+  private readonly held: HeldInterval[] = []
   private readonly pins: InputPins
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
@@ -120,6 +122,10 @@ export class Execution implements StageInputs {
     return pin
   }
 
+  standingOf(id: TableId): DatasetLedger | undefined {
+    return this.requireBook().ledger.get(id)
+  }
+
   private rank(id: TableId): number {
     return this.context.project.order.indexOf(id)
   }
@@ -153,7 +159,7 @@ export class Execution implements StageInputs {
    * work are awaited, and the first failure in graph order is thrown.
    */
   private async stageAll(book: FactBook): Promise<void> {
-    const limit = limiter(datasetsAtOnce)
+    const lanes = new Lanes()
     const work = new Map<TableId, Promise<void>>()
     let failed = false
     for (const id of this.context.project.order) {
@@ -161,15 +167,21 @@ export class Execution implements StageInputs {
       if (!node || !this.options.request.selected.has(id)) continue
       const inputs = [...node.edges.keys()].flatMap((input) => work.get(input) ?? [])
       const one = Promise.allSettled(inputs).then(() =>
-        limit(async () => {
-          if (failed) return
-          try {
-            await this.stageDataset(book, node)
-          } catch (error) {
-            failed = true
-            throw error
-          }
-        }),
+        lanes.run(
+          sizeOf(
+            node,
+            [...node.edges.keys()].map((input) => book.pinOf(input)),
+          ),
+          async () => {
+            if (failed) return
+            try {
+              await this.stageDataset(book, node)
+            } catch (error) {
+              failed = true
+              throw error
+            }
+          },
+        ),
       )
       work.set(id, one)
     }
@@ -181,11 +193,15 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = this.options.takeover?.items(node) ?? book.plan().items.filter((item) => item.dataset === id)
+    const taken = this.options.takeover?.items(node)
+    const { items, held } = taken ? { items: taken, held: [] } : book.planOf(id)
+    this.held.push(...held)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
-    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    // Rows accepted from an earlier definition never promised what the new checks ask.
+    if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
+    const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
@@ -193,6 +209,7 @@ export class Execution implements StageInputs {
       this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
     }
+    if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
   }
@@ -219,10 +236,13 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const stillStale =
-      this.options.request.range === null ? IntervalSet.empty : (await book.staleOf(node)).times.minus(rebuilt)
-    const intervals = book.carriedOf(node, rebuilt.union(stillStale))
-    if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
+    const leaves = leavesStale(this.options.request) || book.holds(node.id)
+    const stale = leaves ? await book.staleOf(node) : null
+    if (stale?.whole) return
+    const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
+    if (kept.length === 0) return
+    const inputs = await inputSnapshots(this, node)
+    this.carried.push({ node, outcome: 'carried', intervals: kept.map(({ interval }) => ({ interval, inputs })) })
   }
 
   private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
@@ -374,7 +394,10 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
+      carriedOut: {
+        items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+        held: this.held.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+      },
       datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,

@@ -9,11 +9,11 @@ import type { StagedDataset } from '../stage/stage.ts'
 import type { Judgement } from './gate.ts'
 import { runRow } from './recover.ts'
 
-/** What the ledger will say of intervals whose inputs moved without touching them. */
+/** What the ledger will say of intervals left as they are: their inputs moved without touching them, or on purpose. */
 export interface Carried {
   readonly node: Node
-  readonly intervals: readonly { readonly interval: LedgerRow['interval'] }[]
-  readonly inputs: Readonly<Record<string, bigint>>
+  readonly outcome: 'carried' | 'accepted'
+  readonly intervals: readonly Pick<LedgerRow, 'interval' | 'inputs'>[]
 }
 
 /** What a run has to say of itself to the ledger. */
@@ -80,12 +80,15 @@ function stagedRows(facts: RunFacts, staged: StagedDataset, common: Common): rea
 }
 
 function carriedRows(context: PipelineContext, facts: RunFacts, common: Common): readonly Row[] {
-  return facts.carried.flatMap(({ node, intervals, inputs }) =>
-    intervals.map(({ interval }) => ({
-      ...runRow(context, wholeRun(context, facts, ''), 'carried', common.judgedAtMs),
+  return facts.carried.flatMap(({ node, outcome, intervals }) =>
+    intervals.map(({ interval, inputs }) => ({
+      ...runRow(context, wholeRun(context, facts, ''), outcome, common.judgedAtMs),
       ...common,
       dataset: node.id,
-      reason: 'input-changed: no row of it touches these',
+      reason:
+        outcome === 'carried'
+          ? 'input-changed: no row of it touches these'
+          : 'accepted: left as an earlier definition built it',
       interval,
       fingerprint: node.fingerprint,
       checksHash: node.checksHash,

@@ -9,6 +9,7 @@ import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from
 import type { PipelineContext } from '../context.ts'
 import { batchesOf, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import { stageIncrement } from './increment.ts'
 import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
 import {
   bindViews,
@@ -58,6 +59,10 @@ export async function stageModel(
   target: Target,
   replaces: StagedDataset | null,
 ): Promise<StagedDataset> {
+  const views = new Map<TableId, DatasetView>()
+  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  const increment = await stageIncrement(context, inputs, node, items, target, views, replaces)
+  if (increment) return increment
   const quarantine = await quarantineWriter(context, inputs.run, node)
   const task = context.progress.begin(node.id)
   const old = await oldFilesOf(context, node, target)
@@ -134,14 +139,18 @@ export async function oldFilesOf(context: PipelineContext, node: Node, target: T
 /** The model's SQL for one build, parameters as literals. */
 export function boundSql(node: Node, interval: Interval | null): string {
   invariant(node.query, `${node.id} is a model`)
-  if (node.shape.kind !== 'interval' || interval === null) return node.query.text
-  const type =
-    node.shape.columnType === 'date' ? 'DATE' : node.shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+  return boundQuery(node.query.text, node.shape, interval)
+}
+
+/** A query with its interval as literals of the interval column's type. */
+export function boundQuery(text: string, shape: Node['shape'], interval: Interval | null): string {
+  if (shape.kind !== 'interval' || interval === null) return text
+  const type = shape.columnType === 'date' ? 'DATE' : shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
   const literal = (at: number) => {
     const text = formatMicros(at).replace('T', ' ')
     return type === 'DATE' ? `DATE '${text.slice(0, 10)}'` : `${type} '${text}${type === 'TIMESTAMPTZ' ? '+00' : ''}'`
   }
-  return substituteParameters(node.query.text, {
+  return substituteParameters(text, {
     interval_start: literal(interval.start),
     interval_end: literal(interval.end),
   })

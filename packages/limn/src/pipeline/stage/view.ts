@@ -9,7 +9,14 @@ import {
   type TableMetadata,
 } from '../../iceberg/index.ts'
 import { fieldByName, type Schema } from '../../schema/index.ts'
-import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin, supersededProperty } from '../../table/index.ts'
+import {
+  liveTableTasks,
+  type PinnedTable,
+  schemaOfPin,
+  snapshotOfPin,
+  supersededProperty,
+  watermarkProperty,
+} from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Node, Shape } from '../project/node.ts'
 
@@ -54,21 +61,35 @@ export function supersededAt(metadata: TableMetadata, snapshotId: bigint | null)
   return new Set()
 }
 
+/** Up to which time a source had handed over everything as of a snapshot, in microseconds; null when it says nothing of it. */
+export function watermarkAt(metadata: TableMetadata, snapshotId: bigint | null): number | null {
+  if (snapshotId === null) return null
+  for (const snapshot of ancestorsOf(metadata, snapshotId)) {
+    const text = snapshot.summary[watermarkProperty]
+    if (text !== undefined) return Number(text)
+  }
+  return null
+}
+
 /** The rows of a pinned dataset that its readers see. */
 export function viewOf(node: Node | undefined, pin: PinnedTable): DatasetView {
   if (node?.producer.kind !== 'source') return { pin, keep: () => true }
   const superseded = supersededAt(pin.metadata, pin.snapshotId)
+  const ordinalOf = deliveryOf(pin)
+  return { pin, keep: (file) => !superseded.has(ordinalOf(file) ?? -1) }
+}
+
+/** Tells which delivery a data file of a source came with; null when its partition does not say. */
+export function deliveryOf(pin: PinnedTable): (file: DataFile) => number | null {
   const positions = new Map<number, number>()
-  return {
-    pin,
-    keep: (file) => {
-      let position = positions.get(file.specId)
-      if (position === undefined) {
-        position = deliveryPosition(specById(pin.metadata, file.specId), schemaOfPin(pin))
-        positions.set(file.specId, position)
-      }
-      return !superseded.has(Number(file.partition[position] ?? -1))
-    },
+  return (file) => {
+    let position = positions.get(file.specId)
+    if (position === undefined) {
+      position = deliveryPosition(specById(pin.metadata, file.specId), schemaOfPin(pin))
+      positions.set(file.specId, position)
+    }
+    const ordinal = file.partition[position]
+    return ordinal === null || ordinal === undefined ? null : Number(ordinal)
   }
 }
 
