@@ -15,6 +15,7 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
@@ -354,5 +355,54 @@ export const mutants: readonly Mutant[] = [
     find: 'if (wait === undefined || (answer.status !== 429 && answer.status < 500))',
     replace: 'if (wait === undefined)',
     suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a step holds although its inputs have changed',
+    file: `${source}/pipeline/backfill/validity.ts`,
+    find: 'step.interval === null ? touched.times.isEmpty : !touched.times.overlaps(step.interval)',
+    replace: 'true || touched.times.isEmpty',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill publishes without approval',
+    file: `${source}/pipeline/backfill/backfill.ts`,
+    find: 'if (!approved && !within) {',
+    replace: 'if (!approved && !within && passesMax < 0) {',
+    suite: backfills,
+  },
+  {
+    name: 'steps carried over leave the rows they replace',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'removed: live.filter(within),',
+    replace: 'removed: live.filter((file) => within(file) && live.length < 0),',
+    suite: backfills,
+  },
+  {
+    name: 'a step forgets the steps before it',
+    file: `${source}/pipeline/backfill/steps.ts`,
+    find: 'const change = { target, parent: head, expected: head,',
+    replace: 'const change = { target, parent: this.branch.base ?? head, expected: head,',
+    suite: backfills,
+  },
+  {
+    name: 'a branch stays on the main it began with',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'if (branch.base === mainHead) return',
+    replace: 'if (branch.base === mainHead || mainHead !== null) return',
+    suite: backfills,
+  },
+  {
+    name: 'a lost lease counts as held',
+    file: `${source}/state/lease.ts`,
+    find: 'if (lost === undefined) return',
+    replace: 'if (lost === undefined || leases.length > 0) return',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill leaves out the last interval of its range',
+    file: `${source}/pipeline/backfill/pass.ts`,
+    find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
+    replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
+    suite: backfills,
   },
 ]

@@ -107,6 +107,7 @@ function causeText(cause: PlannedCause): string {
     case 'gap':
     case 'checks-changed':
     case 'accepted':
+    case 'backfill':
       return said
     case 'backfill':
     case 'unsealed':

@@ -32,8 +32,6 @@ export type Reason =
   | 'unsealed'
   /** Built by a backfill, `because` names it. */
   | 'backfill'
-  /** Built by a backfill, `because` names it. */
-  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId
