@@ -4,7 +4,7 @@
  */
 
 export * from './context.ts'
-export { diffRows } from './diff/diff-rows.ts'
+export { diffRows, type RowsApart, rowsApart } from './diff/diff-rows.ts'
 export * from './diff/row-diff.ts'
 export * from './ledger/definition.ts'
 export { type DefinitionKey, definitionKey, definitionOf, definitionsOf } from './ledger/definition-store.ts'
