@@ -8,12 +8,8 @@
  * `--quick` makes tables a tenth as large. Peak memory is the kernel's high-water mark of a process in which only limn works;
  * `growth` is that of a case against the same at a tenth of its size.
  */
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { type Case, runCases } from './cases.ts'
 
 const { values: asked } = parseArgs({
   options: {
@@ -23,16 +19,6 @@ const { values: asked } = parseArgs({
     keep: { type: 'string' },
   },
 })
-
-interface Case {
-  readonly name: string
-  readonly script: string
-  readonly args: readonly string[]
-  /** What is to be reached, by figure. */
-  readonly targets: Readonly<Record<string, number>>
-  /** The same case at a tenth of the size, which stands before: peak memory may grow by a fifth. */
-  readonly tenth?: string
-}
 
 const scale = asked.quick ? 0.1 : 1
 const of = (full: number) => String(full * scale)
@@ -77,7 +63,7 @@ const cases: readonly Case[] = [
     targets: { ratio: 2, growth },
     tenth: 'copy on write of a tenth',
   },
-  { name: 'the upsert by others', script: 'upsert_peers', args: [of(10)], targets: {} },
+  { name: 'the upsert by others', script: 'upsert_peers', args: [of(10)], targets: {}, how: 'peer' },
   { name: 'bin-pack of a tenth of the files', script: 'compact', args: [of(1000), '1000'], targets: {} },
   { name: 'bin-pack of a tenth of the rows', script: 'compact', args: [of(10_000), '100'], targets: {} },
   {
@@ -89,62 +75,4 @@ const cases: readonly Case[] = [
   },
 ]
 
-const only = asked.only?.split(',')
-const folder = asked.keep ?? mkdtempSync(join(tmpdir(), 'limn-bench-'))
-mkdirSync(folder, { recursive: true })
-
-const python = fileURLToPath(new URL('../.peers/python/bin/python', import.meta.url))
-
-function run(script: string, args: readonly string[], program = process.execPath): Promise<string> {
-  const ending = program === python ? 'py' : 'ts'
-  const file = fileURLToPath(new URL(`iceberg/${script}.${ending}`, import.meta.url))
-  const child = spawn(program, [file, folder, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let out = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    out += chunk.toString()
-  })
-  return new Promise((done, failed) => {
-    child.on('error', failed)
-    child.on('close', (code) => (code === 0 ? done(out) : failed(new Error(`${script} ${args.join(' ')}: ${code}`))))
-  })
-}
-
-/** Null: others that are not installed. */
-async function figuresOf({ script, args }: Case): Promise<Record<string, number | string> | null> {
-  if (script === 'upsert_peers') return existsSync(python) ? JSON.parse(await run(script, args, python)) : null
-  await run(script, [...args, 'make'])
-  const figures = JSON.parse(await run(script, args))
-  return { ...figures, ...JSON.parse(await run(script, [...args, 'alone'])) }
-}
-
-const results: { readonly name: string; readonly figures: Record<string, number | string>; readonly met: boolean }[] =
-  []
-for (const one of cases) {
-  if (only && !only.includes(one.script)) continue
-  process.stderr.write(`${one.name} …\n`)
-  try {
-    const figures = await figuresOf(one)
-    if (figures === null) {
-      process.stderr.write(`${one.name}: skipped, scripts/install-peers.sh did not run\n`)
-      continue
-    }
-    const small = results.find((result) => result.name === one.tenth)?.figures.peak_mib
-    if (small !== undefined) figures.growth = Number((Number(figures.peak_mib) / Number(small)).toFixed(2))
-    const met = Object.entries(one.targets).every(([name, target]) => Number(figures[name]) <= target)
-    results.push({ name: one.name, figures, met })
-    const targets = Object.entries(one.targets).map(([name, target]) => `${name} ≤ ${target}`)
-    if (!asked.json)
-      process.stdout.write(
-        `${one.name}: ${Object.entries(figures)
-          .map(([name, value]) => `${name} ${value}`)
-          .join(', ')}${targets.length > 0 ? ` (${targets.join(', ')}: ${met ? 'met' : 'MISSED'})` : ''}\n`,
-      )
-  } finally {
-    if (asked.keep === undefined) {
-      rmSync(folder, { recursive: true, force: true })
-      mkdirSync(folder, { recursive: true })
-    }
-  }
-}
-if (asked.keep === undefined) rmSync(folder, { recursive: true, force: true })
-if (asked.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
+await runCases('iceberg', cases, { json: asked.json, only: asked.only?.split(','), keep: asked.keep })

@@ -8,6 +8,10 @@ peers=$PWD/.peers
 python=$peers/python
 requirements=('pyiceberg[sql-sqlite,pyarrow]==0.12.0' 'duckdb==1.5.5' 'duckdb-extension-iceberg==1.5.5' 'duckdb-extension-avro==1.5.5'
   'deltalake==1.6.6')
+# Tools that do a lake's work in another way, each in an environment of its own: their requirements exclude each other.
+dbt=('dbt-core==1.11.16' 'dbt-duckdb==1.11.1' 'duckdb==1.5.5')
+sqlmesh=('sqlmesh==0.236.4' 'duckdb==1.5.5')
+airflow=('apache-airflow==3.3.2')
 mkdir -p "$peers"
 
 # Runs a command unless the stamp says that it was done for the same inputs.
@@ -25,6 +29,13 @@ install_python() {
   "$python/bin/pip" install --quiet --disable-pip-version-check "${requirements[@]}"
 }
 
+install_tool() {
+  local folder=$peers/$1
+  shift
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
 resolve() {
   rm -rf "$peers/$1/lib"
   mvn -q -B -f test/interop/java/pom.xml -P "$1" dependency:copy-dependencies -DoutputDirectory="$peers/$1/lib"
@@ -39,6 +50,10 @@ compile() {
 
 once python.stamp "${requirements[*]}" install_python
 "$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy|duckdb|duckdb_extension_iceberg|deltalake)='
+
+once dbt.stamp "${dbt[*]}" install_tool dbt "${dbt[@]}"
+once sqlmesh.stamp "${sqlmesh[*]}" install_tool sqlmesh "${sqlmesh[@]}"
+once airflow.stamp "${airflow[*]}" install_tool airflow "${airflow[@]}"
 
 if command -v mvn >/dev/null && command -v javac >/dev/null; then
   poms=$(sha256sum test/interop/java/pom.xml | cut -c1-16)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
-import { type Edge, IntervalSet, parseMicros } from '../../packages/limn/src/dataset/index.ts'
+import { type Edge, IntervalSet, noTiming, parseMicros } from '../../packages/limn/src/dataset/index.ts'
 import { emptyLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
 import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan/plan.ts'
 import type { Node, Shape } from '../../packages/limn/src/pipeline/project/node.ts'
@@ -27,6 +27,9 @@ function node(id: TableId, shape: Shape, edges: Readonly<Record<string, Edge>>, 
     fingerprint,
     checksHash: 'c',
     checkInputs: [],
+    lineage: null,
+    reads: new Map(),
+    timing: noTiming,
     edges: new Map(Object.entries(edges).map(([name, edge]) => [tableId(name), edge])),
     contract: {
       id,
@@ -176,7 +179,7 @@ describe('the plan', () => {
     ])
     expect(show(settled({ ledger, domains })).slice(0, 2)).toEqual([
       'silver.x 12-31…01-01 never-built',
-      'silver.x 01-03…01-04 never-built',
+      'silver.x 01-03…01-04 gap',
     ])
   })
 

@@ -47,6 +47,7 @@ export const errorKinds = {
   'run/in-doubt': 1,
   'run/fenced': 1,
   'run/conflict': 1,
+  'run/not-append': 1,
   'gate/refused': 3,
   'lease/held': 1,
   'lease/lost': 1,

@@ -55,21 +55,41 @@ function buildProgram(argv: readonly string[]): Command {
       'run [select...]',
       'Plan, build, judge and publish what is stale.',
       () => import('./commands/run.ts'),
-      ['limn run', 'limn run +gold.airport_day', 'limn run silver.flight --from 2001-03-01 --to 2001-05-01'],
+      [
+        'limn run',
+        'limn run +gold.airport_day',
+        'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn run --restate silver.flight --date 2001-03',
+        'limn run --forward-only',
+        'limn run --due --wait 10m',
+      ],
     ),
   )
     .option('--wait <time>', 'wait for another run to finish: 30s, 10m, 1h')
     .option('--explain', 'show what each build read and what pruning left out')
+    .option('--due', 'run what is due by schedules, missed ticks in order')
   rangeOptions(
     add(
       program,
       'plan [select...]',
       'Show what a run would do, and why. Changes nothing.',
       () => import('./commands/plan.ts'),
-      ['limn plan', 'limn plan --exit-code'],
+      [
+        'limn plan',
+        'limn plan --exit-code',
+        'limn plan --restate silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn plan --since 2026-01-31T12:00',
+      ],
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
   addWhyCommands(program, add)
+  add(program, 'up', 'Stay up and run what is due: a small scheduler.', () => import('./commands/up.ts'), [
+    'limn up',
+    'limn up --json --health /run/limn/health.json',
+  ])
+    .option('--poll <time>', 'look at least this often for files and publications: 30s')
+    .option('--drain <time>', 'how long a run may go on when told to stop: 10m')
+    .option('--health <file>', 'where to say that it is alive; .limn/up.json of the lake')
   add(
     program,
     'compile <name>',
@@ -130,6 +150,13 @@ function buildProgram(argv: readonly string[]): Command {
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
   const runBodies = () => import('./commands/runs.ts')
   add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
+  add(
+    runs,
+    'path [id]',
+    'Show what decided when a run ended, and whether the next will be in time.',
+    () => import('./commands/path.ts'),
+    ['limn runs path', 'limn runs path 20260131T120000-00abcd'],
+  )
   add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
     'limn runs show 20260131T120000-00abcd',
   ])
@@ -142,6 +169,14 @@ function rangeOptions(command: Command): Command {
     .option('--to <date>', 'to here (exclusive)')
     .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
     .option('--full', 'rebuild silver and gold from bronze')
+    .option('--restate <select>', 'rebuild these although fresh, and what is downstream; may be repeated', repeated, [])
+    .option('--forward-only', 'let a changed definition apply to new intervals only')
+    .option('--since <time>', 'only what became stale through changes after this time (UTC)')
+    .option('--unsealed', 'build intervals that are not complete yet')
+}
+
+function repeated(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
 }
 
 function add(parent: Command, usage: string, description: string, load: Load, examples: readonly string[]): Command {

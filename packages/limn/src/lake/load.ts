@@ -34,7 +34,7 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
       location: { file: configName },
     })
   }
-  const known = ['name', 'warehouse', 'catalog', 'state', 'engine']
+  const known = ['name', 'warehouse', 'catalog', 'state', 'engine', 'schedules', 'notify']
   for (const key of Object.keys(config)) {
     if (known.includes(key)) continue
     throw new LimnError('config/invalid', {

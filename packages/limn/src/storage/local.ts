@@ -207,12 +207,12 @@ export class LocalStore implements ObjectStore {
     })
   }
 
-  /** Makes a folder and syncs every parent that gained an entry. */
+  /** Makes a folder and syncs every parent that gained an entry; the folder itself is synced with the first file in it. */
   private async makeFolder(folder: string): Promise<void> {
     if (this.known.has(folder)) return
     const first = await mkdir(folder, { recursive: true })
     if (first !== undefined) {
-      for (let at = folder; at.length >= dirname(first).length; at = dirname(at)) {
+      for (let at = dirname(folder); at.length >= dirname(first).length; at = dirname(at)) {
         await syncFolder(at)
         if (at === dirname(first) || at === dirname(at)) break
       }

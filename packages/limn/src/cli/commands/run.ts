@@ -1,18 +1,22 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
+import { withNotifications } from '../../lake/index.ts'
 import type { Judgement, RunReport } from '../../pipeline/index.ts'
-import { parseRange, parseWait } from '../arguments.ts'
+import { parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
-import { openLake, rangeOptionsOf, textOption } from './open.ts'
+import { runWhatIsDue } from './due.ts'
+import { heldValue, printHeld } from './held.ts'
+import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
 export default async function run(invocation: Invocation): Promise<number> {
-  const { io, args, options } = invocation
-  const range = parseRange(rangeOptionsOf(invocation))
+  const { io, options } = invocation
+  if (options.due === true) return runWhatIsDue(invocation)
+  const asked = runOptionsOf(invocation)
   const waitMs = parseWait(textOption(invocation, 'wait'))
   await using lake = await openLake(invocation)
-  const report = await lake.run({ select: args, range, full: options.full === true, waitMs })
+  const report = await withNotifications(lake, () => lake.run({ ...asked, waitMs }))
   if (io.json) io.out(toJson(reportValue(report)))
   else printReport(report, io, options.explain === true)
   return report.outcome === 'refused' ? 3 : 0
@@ -24,6 +28,7 @@ export function reportValue(report: RunReport) {
     outcome: report.outcome,
     planned: report.planned.items.map(itemValue),
     carriedOut: report.carriedOut.items.map(itemValue),
+    held: (report.carriedOut.held ?? []).map(heldValue),
     datasets: report.datasets.map((one) => ({
       dataset: one.dataset,
       snapshotId: one.snapshotId === null ? null : String(one.snapshotId),
@@ -64,6 +69,7 @@ function printReport(report: RunReport, io: Io, explain: boolean): void {
     io.err(`${io.paint.yellow('Recovered:')} run ${id} had died before publishing; nothing of it is visible.`)
   for (const id of report.recovery.published)
     io.err(`${io.paint.yellow('Recovered:')} run ${id} had died after publishing; its record is complete.`)
+  printHeld(report.carriedOut, io)
   if (report.outcome === 'idle') {
     io.out('Nothing to do.')
     return

@@ -91,6 +91,18 @@ class DuckDb implements FileEngine {
     }
   }
 
+  async printExpression(tree: Readonly<Record<string, unknown>>): Promise<string> {
+    const connection = await this.tool()
+    const select = JSON.parse(await scalar(connection, "SELECT json_serialize_sql('SELECT 1')")) as {
+      readonly statements: readonly { readonly node: Record<string, unknown> }[]
+    }
+    for (const { node } of select.statements) node.select_list = [tree]
+    // Positions do not fit a number here, and are not needed.
+    const json = JSON.stringify(select, (key, value: unknown) => (key === 'query_location' ? undefined : value))
+    const text = await scalar(connection, `SELECT json_deserialize_sql(${quoteText(json)}::JSON)`)
+    return text.replace(/^SELECT /, '')
+  }
+
   async describe(
     sql: string,
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
@@ -168,12 +180,13 @@ class DuckDb implements FileEngine {
 
   async session(tables: readonly Bound[], options: { readonly signal?: AbortSignal } = {}): Promise<Session> {
     options.signal?.throwIfAborted()
-    const connection = await this.connect()
-    const database = await this.attach(connection)
     const explain = async (error: unknown, sql: string | null) => {
       if (isInvalidated(error)) await this.renew()
       return explainRead(error, sql, filesRead(tables), (local) => this.canRead(local))
     }
+    const { connection, database } = await this.attached(tables.map(createSchema)).catch(async (error) => {
+      throw await explain(error, null)
+    })
     try {
       await this.bindAll(new Binder(connection, this), database, tables)
     } catch (error) {
@@ -216,11 +229,9 @@ class DuckDb implements FileEngine {
   }
 
   async viewSql(table: BoundTable): Promise<string> {
-    const connection = await this.connect()
-    const database = await this.attach(connection)
+    const { connection, database } = await this.attached([createSchema(table)])
     try {
       const binder = new Binder(connection, this, { portable: true })
-      await connection.run(createSchema(table))
       await binder.bind(table)
       return binder.statements.join(';\n')
     } finally {
@@ -229,7 +240,6 @@ class DuckDb implements FileEngine {
   }
 
   private async bindAll(binder: Binder, database: string, tables: readonly Bound[]): Promise<void> {
-    for (const sql of new Set(tables.map(createSchema))) await binder.run(sql)
     for (const table of tables) {
       if ('rows' in table) await loadRows(binder.connection, database, table)
       else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
@@ -262,17 +272,14 @@ class DuckDb implements FileEngine {
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
     queries: ReadonlyMap<TableId, string>,
   ): Promise<DuckDBConnection> {
-    const connection = await this.connect()
-    await this.attach(connection)
-    for (const [id, columns] of tables) {
-      const query = queries.get(id)
-      if (query !== undefined) {
-        await connection.run(`${createSchema({ id })}; ${viewOf(id, columns, query)}`)
-        continue
-      }
-      await connection.run(stubTable(id, columns))
-      await connection.run(`INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`)
-    }
+    const { connection } = await this.attached(
+      [...tables].flatMap(([id, columns]) => {
+        const query = queries.get(id)
+        return query === undefined
+          ? [stubTable(id, columns), `INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`]
+          : [createSchema({ id }), viewOf(id, columns, query)]
+      }),
+    )
     return connection
   }
 
@@ -283,19 +290,29 @@ class DuckDb implements FileEngine {
 
   private async connect(): Promise<DuckDBConnection> {
     const connection = await this.instance.connect()
-    await connection.run("SET errors_as_json = true; SET TimeZone = 'UTC'")
+    await connection.run(settings)
     return connection
   }
 
-  private async attach(connection: DuckDBConnection): Promise<string> {
+  /** A connection with a database of its own, in which the statements were run: in one call, each costs a round trip. */
+  private async attached(
+    statements: readonly string[],
+  ): Promise<{ readonly connection: DuckDBConnection; readonly database: string }> {
     const database = `limn_${this.names++}`
-    await connection.run(`ATTACH ':memory:' AS ${database}; USE ${database}`)
-    return database
+    const connection = await this.instance.connect()
+    try {
+      const all = [settings, `ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
+      await connection.run(all.join(';\n'))
+      return { connection, database }
+    } catch (error) {
+      await this.detach(connection, database)
+      throw error
+    }
   }
 
   private async detach(connection: DuckDBConnection, database: string): Promise<void> {
     try {
-      await connection.run(`USE memory; DETACH ${database}`)
+      await connection.run(`USE memory; DETACH DATABASE IF EXISTS ${database}`)
     } catch (error) {
       if (!isInvalidated(error)) throw error
     } finally {
@@ -303,6 +320,8 @@ class DuckDb implements FileEngine {
     }
   }
 }
+
+const settings = "SET errors_as_json = true; SET TimeZone = 'UTC'"
 
 function createSchema(table: Pick<Bound, 'id'>): string {
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`

@@ -1,92 +1,13 @@
 import { LimnError, type RunId } from '../../base/index.ts'
-import type { DataFile, LoadedTable, TableCommit } from '../../iceberg/index.ts'
-import { pinRef, readPinned } from '../../table/index.ts'
+import type { DataFile, TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Judgement } from '../run/gate.ts'
 import { type Cell, prepareAppend } from './append.ts'
 import { definitionTable } from './definition.ts'
 import { prepareDefinitions } from './definition-store.ts'
-import {
-  type Delivery,
-  foldLedger,
-  type LedgerRow,
-  ledgerContract,
-  ledgerTable,
-  type Outcome,
-  verdictContract,
-  verdictTable,
-} from './ledger.ts'
-
-/** All ledger rows as published in a given state of `limn.run`. */
-export async function readLedger(context: PipelineContext, loaded: LoadedTable | null): Promise<readonly LedgerRow[]> {
-  const pin = loaded && pinRef(loaded)
-  if (!pin || pin.snapshotId === null) return []
-  const known = context.runs.fact(`ledger ${pin.metadata.tableUuid} ${pin.snapshotId}`)
-  if (known !== null) return (JSON.parse(known) as StoredRow[]).map(revive)
-  await using reading = await readPinned(context, pin)
-  await using session = await context.engine.session([reading.bound], { signal: context.signal })
-  const { rows } = await session.rows(
-    `SELECT seq, run_id, dataset, outcome, reason, planned, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
-       deliveries, inputs, base_snapshot, output_snapshot, rows, files, bytes, quarantined,
-       epoch_ms(started_at), epoch_ms(judged_at), seconds, limn_version, host, message
-     FROM ${ledgerTable} ORDER BY seq`,
-  )
-  const stored = rows.map((row) => storedRow(row as readonly Cell[]))
-  context.runs.rememberFact(`ledger ${pin.metadata.tableUuid} ${pin.snapshotId}`, JSON.stringify(stored))
-  return stored.map(revive)
-}
-
-/** A ledger row as JSON: 64-bit ids as text. */
-interface StoredRow extends Omit<LedgerRow, 'inputs' | 'baseSnapshot' | 'outputSnapshot'> {
-  readonly inputs: Readonly<Record<string, string>>
-  readonly baseSnapshot: string | null
-  readonly outputSnapshot: string | null
-}
-
-function storedRow(row: readonly Cell[]): StoredRow {
-  const text = (i: number) => String(row[i] ?? '')
-  const number = (i: number) => Number(row[i] ?? 0)
-  const id = (i: number) => (row[i] === null ? null : String(row[i]))
-  return {
-    seq: number(0),
-    run: text(1),
-    dataset: text(2),
-    outcome: text(3) as Outcome,
-    reason: text(4),
-    planned: text(5),
-    interval: row[6] === null ? null : { start: number(6), end: number(7) },
-    fingerprint: text(8),
-    checksHash: text(9),
-    deliveries: JSON.parse(text(10)) as Delivery[],
-    inputs: JSON.parse(text(11)) as Record<string, string>,
-    baseSnapshot: id(12),
-    outputSnapshot: id(13),
-    rows: number(14),
-    files: number(15),
-    bytes: number(16),
-    quarantined: number(17),
-    startedAtMs: number(18),
-    judgedAtMs: number(19),
-    seconds: number(20),
-    version: text(21),
-    host: text(22),
-    message: text(23),
-  }
-}
-
-function revive(row: StoredRow): LedgerRow {
-  return {
-    ...row,
-    inputs: Object.fromEntries(Object.entries(row.inputs).map(([name, id]) => [name, BigInt(id)])),
-    baseSnapshot: row.baseSnapshot === null ? null : BigInt(row.baseSnapshot),
-    outputSnapshot: row.outputSnapshot === null ? null : BigInt(row.outputSnapshot),
-  }
-}
-
-/** Where each dataset stands, as published. */
-export async function standing(context: PipelineContext, loaded: LoadedTable | null) {
-  return foldLedger(await readLedger(context, loaded))
-}
+import { type LedgerRow, ledgerTable, verdictTable } from './ledger.ts'
+import { ledgerContract, verdictContract } from './ledger-contracts.ts'
+import { standingOf } from './standing.ts'
 
 /** Ledger rows and verdicts to be committed, `seq` still to be given. */
 export interface RunRecordRows {
@@ -111,8 +32,7 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const own = [ledgerTable, verdictTable, definitionTable]
   const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
-  const before = await readLedger(context, ledger)
-  const first = before.reduce((max, row) => Math.max(max, row.seq), 0) + 1
+  const first = (await standingOf(context, ledger)).lastSeq + 1
   const parts = [
     await prepareAppend(
       context,

@@ -1,6 +1,7 @@
 import type { RunId, TableId } from '../../base/index.ts'
 import type { Migration, StateDatabase, Tx } from '../../state/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import { scheduleMigration } from '../schedule/marks.ts'
 
 /**
  * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the
@@ -54,6 +55,7 @@ export const pipelineMigrations: readonly Migration[] = [
         key TEXT PRIMARY KEY, value TEXT NOT NULL
       ) STRICT;`,
   },
+  { id: 2, ...scheduleMigration },
 ]
 
 interface RunRow {

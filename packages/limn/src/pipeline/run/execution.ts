@@ -1,13 +1,15 @@
-import { LimnError, limiter, type RunId, type TableId } from '../../base/index.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { LedgerRow } from '../ledger/ledger.ts'
+import type { DatasetLedger, LedgerRow } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
-import { FactBook, type RunRequest } from '../plan/fact-book.ts'
-import type { Plan, PlanItem } from '../plan/plan.ts'
+import { acceptedEntries } from '../plan/accepted.ts'
+import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
+import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import type { HeldInterval } from '../schedule/sealing.ts'
 import {
   inputSnapshots,
   type RangeResult,
@@ -19,6 +21,7 @@ import { stageModel } from '../stage/stage-model.ts'
 import { stageSource } from '../stage/stage-source.ts'
 import { pinRefName, type StagedTable, targetOf } from '../stage/staged-table.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
+import { Lanes, sizeOf } from './lanes.ts'
 import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
 import { type Recovery, runRow } from './recover.ts'
@@ -26,9 +29,6 @@ import { stagedCatalog } from './run-catalog.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
-
-/** Datasets staged at once, where none reads the other. */
-const datasetsAtOnce = 2
 
 /** How long a run waits for a direct writer to finish. */
 const leaseWaitMs = 60_000
@@ -65,11 +65,11 @@ interface ExecutionOptions {
   readonly request: RunRequest
 }
 
-/** What the ledger will say of intervals whose inputs moved without touching them. */
+/** What the ledger will say of intervals left as they are: their inputs moved without touching them, or on purpose. */
 interface Carried {
   readonly node: Node
-  readonly intervals: readonly { readonly interval: LedgerRow['interval'] }[]
-  readonly inputs: Readonly<Record<string, bigint>>
+  readonly outcome: 'carried' | 'accepted'
+  readonly intervals: readonly Pick<LedgerRow, 'interval' | 'inputs'>[]
 }
 
 /** The state of one run while it goes on. */
@@ -84,6 +84,7 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
+  private readonly held: HeldInterval[] = []
   private readonly pinned = new Set<TableId>()
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
@@ -157,6 +158,10 @@ export class Execution implements StageInputs {
     return pin
   }
 
+  standingOf(id: TableId): DatasetLedger | undefined {
+    return this.requireBook().ledger.get(id)
+  }
+
   private rank(id: TableId): number {
     return this.context.project.order.indexOf(id)
   }
@@ -182,7 +187,7 @@ export class Execution implements StageInputs {
    * work are awaited, and the first failure in graph order is thrown.
    */
   private async stageAll(book: FactBook): Promise<void> {
-    const limit = limiter(datasetsAtOnce)
+    const lanes = new Lanes()
     const work = new Map<TableId, Promise<void>>()
     let failed = false
     for (const id of this.context.project.order) {
@@ -190,15 +195,21 @@ export class Execution implements StageInputs {
       if (!node || !this.options.request.selected.has(id)) continue
       const inputs = [...node.edges.keys()].flatMap((input) => work.get(input) ?? [])
       const one = Promise.allSettled(inputs).then(() =>
-        limit(async () => {
-          if (failed) return
-          try {
-            await this.stageDataset(book, node)
-          } catch (error) {
-            failed = true
-            throw error
-          }
-        }),
+        lanes.run(
+          sizeOf(
+            node,
+            [...node.edges.keys()].map((input) => book.pinOf(input)),
+          ),
+          async () => {
+            if (failed) return
+            try {
+              await this.stageDataset(book, node)
+            } catch (error) {
+              failed = true
+              throw error
+            }
+          },
+        ),
       )
       work.set(id, one)
     }
@@ -210,16 +221,20 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = book.plan().items.filter((item) => item.dataset === id)
+    const { items, held } = book.planOf(id)
+    this.held.push(...held)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
-    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    // Rows accepted from an earlier definition never promised what the new checks ask.
+    if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
+    const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
       this.carriedOut.push(...items)
     }
+    if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
   }
@@ -244,10 +259,13 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const stillStale =
-      this.options.request.range === null ? IntervalSet.empty : (await book.staleOf(node)).times.minus(rebuilt)
-    const intervals = book.carriedOf(node, rebuilt.union(stillStale))
-    if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
+    const leaves = leavesStale(this.options.request) || book.holds(node.id)
+    const stale = leaves ? await book.staleOf(node) : null
+    if (stale?.whole) return
+    const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
+    if (kept.length === 0) return
+    const inputs = await inputSnapshots(this, node)
+    this.carried.push({ node, outcome: 'carried', intervals: kept.map(({ interval }) => ({ interval, inputs })) })
   }
 
   private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
@@ -347,12 +365,15 @@ export class Execution implements StageInputs {
   private recordCarried(
     common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
   ): Omit<LedgerRow, 'seq'>[] {
-    return this.carried.flatMap(({ node, intervals, inputs }) =>
-      intervals.map(({ interval }) => ({
-        ...runRow(this.context, this.runRecord(''), 'carried', common.judgedAtMs),
+    return this.carried.flatMap(({ node, outcome, intervals }) =>
+      intervals.map(({ interval, inputs }) => ({
+        ...runRow(this.context, this.runRecord(''), outcome, common.judgedAtMs),
         ...common,
         dataset: node.id,
-        reason: 'input-changed: no row of it touches these',
+        reason:
+          outcome === 'carried'
+            ? 'input-changed: no row of it touches these'
+            : 'accepted: left as an earlier definition built it',
         interval,
         fingerprint: node.fingerprint,
         checksHash: node.checksHash,
@@ -462,7 +483,10 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
+      carriedOut: {
+        items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+        held: this.held.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
+      },
       datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,

@@ -1,4 +1,4 @@
-import { mapConcurrently, type TableId } from '../../base/index.ts'
+import type { TableId } from '../../base/index.ts'
 import { allChecks, type Check, scopeOf } from '../../contract/index.ts'
 import { IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable } from '../../engine/index.ts'
@@ -9,15 +9,13 @@ import type { FactBook } from '../plan/fact-book.ts'
 import type { Node } from '../project/node.ts'
 import type { StagedDataset, StageInputs } from '../stage/stage.ts'
 import { stagedRows, viewOf } from '../stage/view.ts'
+import { bytesSize, Lanes } from './lanes.ts'
 
 /** A verdict and the snapshot it holds for. */
 export interface Judgement extends Verdict {
   readonly dataset: TableId
   readonly snapshotId: bigint | null
 }
-
-/** Datasets judged at once. */
-const casesAtOnce = 2
 
 /** What the gate judges of one dataset: everything, or (when only an input of its checks changed) the table-wide checks. */
 interface Case {
@@ -45,16 +43,29 @@ export async function judge(
     return checks.length > 0 ? [{ ...one, checks }] : []
   })
   const task = context.progress.begin('checks')
-  const judged = await mapConcurrently(cases, casesAtOnce, (one) => {
-    context.signal.throwIfAborted()
-    task.update(one.node.id)
-    return judgeDataset(context, inputs, book, one)
-  })
-  out.push(...judged.flat())
+  const lanes = new Lanes()
+  const ended = await Promise.allSettled(
+    cases.map((one) =>
+      lanes.run(sizeOfCase(book, one), () => {
+        context.signal.throwIfAborted()
+        task.update(one.node.id)
+        return judgeDataset(context, inputs, book, one)
+      }),
+    ),
+  )
+  for (const one of ended) {
+    if (one.status === 'rejected') throw one.reason
+    out.push(...one.value)
+  }
   const count = cases.reduce((sum, one) => sum + one.checks.length, 0)
   const failed = out.filter((one) => one.outcome === 'failed')
   task.end(`${count} checks, ${failed.length === 0 ? 'all passed' : `${failed.length} failed`}`)
   return out
+}
+
+/** What is judged reads the dataset itself and what its checks compare it with. */
+function sizeOfCase(book: FactBook, { node }: Case): 'small' | 'large' {
+  return bytesSize([node.id, ...node.checkInputs].map((id) => book.pinOf(id)))
 }
 
 function casesOf(
@@ -135,7 +146,8 @@ async function freshOf(
 ): Promise<Fresh> {
   const everything: Fresh = { own: null, of: () => null, comparable: () => true }
   // A dataset that this run built, asked for no range, has nothing stale left.
-  if (node.producer.kind === 'source' || (staged !== null && book.request.range === null)) return everything
+  const all = staged !== null && book.request.range === null && !book.holds(node.id)
+  if (node.producer.kind === 'source' || all) return everything
   const found = await book.staleOf(node)
   const shape = node.shape
   if (shape.kind !== 'interval') return { ...everything, comparable: () => staged !== null || !found.whole }

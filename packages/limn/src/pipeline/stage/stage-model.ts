@@ -9,6 +9,7 @@ import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from
 import type { PipelineContext } from '../context.ts'
 import { batchesOf, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import { stageIncrement } from './increment.ts'
 import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
 import {
   bindViews,
@@ -52,6 +53,8 @@ export async function stageModel(
 ): Promise<StagedDataset> {
   const views = new Map<TableId, DatasetView>()
   for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  const increment = await stageIncrement(context, inputs, node, items, target, views, replaces)
+  if (increment) return increment
   const old = await oldFilesOf(context, node, target)
   const quarantine = await quarantineWriter(context, inputs.run, node)
   const task = context.progress.begin(node.id)

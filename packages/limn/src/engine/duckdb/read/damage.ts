@@ -30,20 +30,42 @@ const checkedFrom = 16 * 1024
 const depthMax = 100
 
 /**
+ * What decides how a Parquet file's columns are read: the bytes of its footer's schema, key-value metadata and writer. Null
+ * for a file that cannot be opened or followed, which DuckDB then refuses in its own words.
+ *
  * DuckDB follows the levels of a schema by recursion: a file that nests them by the ten thousand ends the process. So
  * footers with room for that are looked at first. Throws `storage/corrupt`; any other damage is left for DuckDB to find.
  */
-export async function refuseDeepSchema(file: ReadFile): Promise<void> {
-  // One that cannot be opened, DuckDB cannot open either, and says so.
+export async function schemaBytes(file: ReadFile): Promise<string | null> {
   await using handle = await open(file.local).catch(() => null)
-  if (!handle) return
+  if (!handle) return null
   const { size } = await handle.stat()
-  if (size < 12) return
-  const tail = await bytesAt(handle, size - 8, size)
-  const length = tail.readUInt32LE(0)
-  if (length < checkedFrom || length > size - 12) return
-  if (isDeep(await bytesAt(handle, size - 8 - length, size - 8)))
-    throw corrupt(file, `its schema is nested more than ${depthMax} deep`)
+  if (size < 12) return null
+  const end = await bytesAt(handle, Math.max(0, size - checkedFrom), size)
+  const length = end.readUInt32LE(end.length - 8)
+  if (length > size - 12) return null
+  const footer =
+    length + 8 <= end.length
+      ? end.subarray(end.length - 8 - length, end.length - 8)
+      : await bytesAt(handle, size - 8 - length, size - 8)
+  if (length >= checkedFrom && isDeep(footer)) throw corrupt(file, `its schema is nested more than ${depthMax} deep`)
+  return partsThatTell(footer)
+}
+
+/** The fields 2 (schema), 5 (key-value metadata) and 6 (writer) of a footer, as they stand. */
+function partsThatTell(footer: Buffer): string | null {
+  const parts: string[] = []
+  try {
+    const walk = new Walk(footer)
+    walk.struct((id, type) => {
+      const from = walk.at
+      walk.skip(type)
+      if (id === 2 || id === 5 || id === 6) parts.push(`${id}:${footer.toString('latin1', from, walk.at)}`)
+    })
+    return parts.join('\n')
+  } catch {
+    return null
+  }
 }
 
 async function bytesAt(handle: FileHandle, start: number, end: number): Promise<Buffer> {

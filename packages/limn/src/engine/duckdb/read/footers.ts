@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteFile } from '../../../sql/index.ts'
-import { refuseDeepSchema } from './damage.ts'
+import { schemaBytes } from './damage.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** Footers that one query reads: it holds a row for each column of each file. */
@@ -10,6 +10,8 @@ const filesAtOnce = 1000
 export class Footers {
   private readonly known = new Map<string, FooterSchema>()
   private readonly interned = new Map<string, FooterSchema>()
+  /** By the bytes that decide it: files of one writer and schema are asked for once. */
+  private readonly byBytes = new Map<string, FooterSchema>()
   private readonly max: number
 
   constructor(options: { readonly filesMax?: number } = {}) {
@@ -42,14 +44,52 @@ export class Footers {
     asked: ReadonlyMap<string, boolean>,
     found: Map<string, FooterSchema>,
   ): Promise<void> {
-    await eachOf(files, (local) => refuseDeepSchema({ local }))
+    const bytesOf = new Map<string, string>()
+    await eachOf(files, async (local) => {
+      const bytes = await schemaBytes({ local })
+      if (bytes !== null) bytesOf.set(local, bytes)
+    })
+    const learn = (local: string, schema: FooterSchema) => {
+      found.set(local, schema)
+      if (asked.get(local)) this.known.set(local, schema)
+    }
+    /** Files alike: one of them is asked for. */
+    const unknown = new Map<string, string[]>()
+    for (const local of files) {
+      const bytes = bytesOf.get(local)
+      const known = bytes === undefined ? undefined : this.byBytes.get(bytes)
+      if (known) learn(local, known)
+      else {
+        const key = bytes ?? `file ${local}`
+        const alike = unknown.get(key)
+        if (alike) alike.push(local)
+        else unknown.set(key, [local])
+      }
+    }
+    if (unknown.size === 0) return
+    const firsts = [...unknown.values()].flatMap((alike) => alike[0] ?? [])
+    await this.ask(connection, firsts, bytesOf, learn)
+    for (const [first = '', ...others] of unknown.values()) {
+      const schema = found.get(first)
+      if (schema) for (const local of others) learn(local, schema)
+    }
+  }
+
+  private async ask(
+    connection: DuckDBConnection,
+    files: readonly string[],
+    bytesOf: ReadonlyMap<string, string>,
+    learn: (local: string, schema: FooterSchema) => void,
+  ): Promise<void> {
+    if (this.byBytes.size > 1000) this.byBytes.clear()
     const reader = await connection.runAndReadAll(footerSql(files))
     for (const [json, locals] of reader.getRowsJson() as [unknown, string[]][]) {
       const schema = this.intern(json as readonly Readonly<Record<string, unknown>>[])
       for (const local of locals) {
         const own = schema.columns.some(mightHoldVariant) ? await this.withVariants(connection, local, schema) : schema
-        found.set(local, own)
-        if (asked.get(local)) this.known.set(local, own)
+        learn(local, own)
+        const bytes = bytesOf.get(local)
+        if (bytes !== undefined) this.byBytes.set(bytes, own)
       }
     }
   }
