@@ -28,6 +28,8 @@ export type Reason =
   | 'input-changed'
   | 'checks-changed'
   | 'accepted'
+  /** Built by a backfill, `because` names it. */
+  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId
