@@ -214,14 +214,21 @@ async function composeParts(folder: string, config: LakeConfig, options: OpenLak
     steps,
     randomness,
   })
-  const cache = join(folder, '.limn', 'cache')
-  mkdirSync(cache, { recursive: true })
+  const limits = config.engine ?? {}
+  const temporary = resolve(folder, limits.tempDir ?? join('.limn', 'cache'))
+  mkdirSync(temporary, { recursive: true })
   const engine = await openDuckDb({
-    threads: config.engine?.threads ?? availableParallelism(),
-    memoryLimit: config.engine?.memoryLimit ?? '1GB',
-    temporaryFolder: cache,
+    threads: limits.threads ?? availableParallelism(),
+    memoryLimit: limits.memory ?? '1GB',
+    temporaryFolder: temporary,
+    ...(limits.tempSize === undefined ? {} : { temporarySize: limits.tempSize }),
+    fileCache: limits.fileCache ?? false,
   })
-  return { store, catalog, state, runs: new RunState(state), engine, manifests: new ManifestReader(store) }
+  const manifests = new ManifestReader(
+    store,
+    limits.manifestCache === undefined ? {} : { entriesMax: limits.manifestCache },
+  )
+  return { store, catalog, state, runs: new RunState(state), engine, manifests }
 }
 
 let version: string | null = null

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LimnError } from '../base/index.ts'
 import { type Dataset, isDataset } from '../dataset/index.ts'
 import { type LoadedDataset, queryOf } from '../pipeline/index.ts'
-import type { LakeConfig } from './config.ts'
+import { type LakeConfig, requireEngine } from './config.ts'
 
 const configName = 'limn.config.ts'
 
@@ -43,6 +43,7 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
       location: { file: configName },
     })
   }
+  requireEngine((config as LakeConfig).engine, configName)
   return config
 }
 
