@@ -44,6 +44,7 @@ const names = [
   'gold.airport_day_by_report',
   'gold.route_month',
   'limn.check_result',
+  'limn.definition',
   'limn.run',
   'silver.dim_airport',
   'silver.dim_date',

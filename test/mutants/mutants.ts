@@ -48,6 +48,13 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/table/rows-races.test.ts',
   },
   {
+    name: 'the bits of deleted rows stand from the lowest of a byte up',
+    file: `${source}/engine/duckdb/read/deleted-bits.ts`,
+    find: '0x80 >> (at & 7)',
+    replace: '1 << (at & 7)',
+    suite: 'test/table/deleted-bits.test.ts',
+  },
+  {
     name: 'a clause whose condition is null applies',
     file: `${source}/table/rows/merge-rows.ts`,
     find: "WHEN (${one.and ?? 'TRUE'}) THEN ${i}`",

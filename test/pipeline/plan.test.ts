@@ -27,6 +27,8 @@ function node(id: TableId, shape: Shape, edges: Readonly<Record<string, Edge>>, 
     fingerprint,
     checksHash: 'c',
     checkInputs: [],
+    lineage: null,
+    reads: new Map(),
     edges: new Map(Object.entries(edges).map(([name, edge]) => [tableId(name), edge])),
     contract: {
       id,
@@ -176,7 +178,7 @@ describe('the plan', () => {
     ])
     expect(show(settled({ ledger, domains })).slice(0, 2)).toEqual([
       'silver.x 12-31…01-01 never-built',
-      'silver.x 01-03…01-04 never-built',
+      'silver.x 01-03…01-04 gap',
     ])
   })
 

@@ -4,6 +4,7 @@ import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
 import { addTableCommands } from './table-commands.ts'
+import { addWhyCommands } from './why-commands.ts'
 
 /** What a command gets: its arguments and options, the terminal, and a signal that Ctrl-C aborts. */
 export interface Invocation {
@@ -54,7 +55,13 @@ function buildProgram(argv: readonly string[]): Command {
       'run [select...]',
       'Plan, build, judge and publish what is stale.',
       () => import('./commands/run.ts'),
-      ['limn run', 'limn run +gold.airport_day', 'limn run silver.flight --from 2001-03-01 --to 2001-05-01'],
+      [
+        'limn run',
+        'limn run +gold.airport_day',
+        'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn run --restate silver.flight --date 2001-03',
+        'limn run --forward-only',
+      ],
     ),
   )
     .option('--wait <time>', 'wait for another run to finish: 30s, 10m, 1h')
@@ -65,9 +72,15 @@ function buildProgram(argv: readonly string[]): Command {
       'plan [select...]',
       'Show what a run would do, and why. Changes nothing.',
       () => import('./commands/plan.ts'),
-      ['limn plan', 'limn plan --exit-code'],
+      [
+        'limn plan',
+        'limn plan --exit-code',
+        'limn plan --restate silver.flight --from 2001-03-01 --to 2001-05-01',
+        'limn plan --since 2026-01-31T12:00',
+      ],
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
+  addWhyCommands(program, add)
   add(
     program,
     'compile <name>',
@@ -140,6 +153,13 @@ function rangeOptions(command: Command): Command {
     .option('--to <date>', 'to here (exclusive)')
     .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
     .option('--full', 'rebuild silver and gold from bronze')
+    .option('--restate <select>', 'rebuild these although fresh, and what is downstream; may be repeated', repeated, [])
+    .option('--forward-only', 'let a changed definition apply to new intervals only')
+    .option('--since <time>', 'only what became stale through changes after this time (UTC)')
+}
+
+function repeated(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
 }
 
 function add(parent: Command, usage: string, description: string, load: Load, examples: readonly string[]): Command {

@@ -11,14 +11,11 @@ export class IntervalSet {
   static readonly empty = new IntervalSet([])
 
   static of(intervals: readonly Interval[]): IntervalSet {
-    const sorted = intervals.filter((part) => part.start < part.end).sort((a, b) => a.start - b.start)
+    const sorted = intervals.filter((part) => part.start < part.end)
+    if (sorted.some((part, i) => i > 0 && part.start < (sorted[i - 1]?.start ?? 0)))
+      sorted.sort((a, b) => a.start - b.start)
     const merged: Interval[] = []
-    for (const part of sorted) {
-      const last = merged.at(-1)
-      if (last && part.start <= last.end)
-        merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, part.end) }
-      else merged.push(part)
-    }
+    for (const part of sorted) append(merged, part)
     return new IntervalSet(merged)
   }
 
@@ -33,52 +30,81 @@ export class IntervalSet {
     return first && last ? { start: first.start, end: last.end } : null
   }
 
+  /** Linear in both. */
   union(other: IntervalSet): IntervalSet {
-    return IntervalSet.of([...this.intervals, ...other.intervals])
+    if (this.isEmpty) return other
+    if (other.isEmpty) return this
+    const merged: Interval[] = []
+    const [left, right] = [this.intervals, other.intervals]
+    for (let i = 0, j = 0; i < left.length || j < right.length; ) {
+      const [a, b] = [left[i], right[j]]
+      const part = a && (!b || a.start <= b.start) ? a : b
+      if (!part) break
+      if (part === a) i++
+      else j++
+      append(merged, part)
+    }
+    return new IntervalSet(merged)
   }
 
+  /** Linear in both. */
   intersect(other: IntervalSet): IntervalSet {
+    const out: Interval[] = []
+    const [left, right] = [this.intervals, other.intervals]
+    for (let i = 0, j = 0; i < left.length && j < right.length; ) {
+      const [a, b] = [left[i], right[j]]
+      if (!a || !b) break
+      const start = Math.max(a.start, b.start)
+      const end = Math.min(a.end, b.end)
+      if (start < end) out.push({ start, end })
+      if (a.end <= b.end) i++
+      else j++
+    }
+    return new IntervalSet(out)
+  }
+
+  /** Linear in both. */
+  minus(other: IntervalSet): IntervalSet {
+    if (other.isEmpty) return this
     const out: Interval[] = []
     let j = 0
     for (const part of this.intervals) {
-      while (j > 0 && (other.intervals[j - 1]?.end ?? 0) > part.start) j--
-      for (; j < other.intervals.length; j++) {
-        const right = other.intervals[j]
-        if (!right || right.start >= part.end) break
-        const start = Math.max(part.start, right.start)
-        const end = Math.min(part.end, right.end)
-        if (start < end) out.push({ start, end })
-      }
-    }
-    return IntervalSet.of(out)
-  }
-
-  minus(other: IntervalSet): IntervalSet {
-    const out: Interval[] = []
-    for (const part of this.intervals) {
-      let start = part.start
-      for (const hole of other.intervals) {
+      let { start } = part
+      for (; ; j++) {
+        const hole = other.intervals[j]
+        if (!hole || hole.start >= part.end) break
         if (hole.end <= start) continue
-        if (hole.start >= part.end) break
         if (hole.start > start) out.push({ start, end: hole.start })
-        start = Math.max(start, hole.end)
+        start = hole.end
+        // The hole may reach into the next part too.
         if (start >= part.end) break
       }
       if (start < part.end) out.push({ start, end: part.end })
     }
-    return IntervalSet.of(out)
+    return new IntervalSet(out)
   }
 
   overlaps(interval: Interval): boolean {
     if (interval.start >= interval.end) return false
-    return this.intervals.some((part) => part.start < interval.end && interval.start < part.end)
+    const part = this.intervals[this.firstEndingAfter(interval.start)]
+    return part !== undefined && part.start < interval.end
   }
 
   covers(interval: Interval): boolean {
-    return (
-      interval.start >= interval.end ||
-      this.intervals.some((part) => part.start <= interval.start && interval.end <= part.end)
-    )
+    if (interval.start >= interval.end) return true
+    const part = this.intervals[this.firstEndingAfter(interval.start)]
+    return part !== undefined && part.start <= interval.start && interval.end <= part.end
+  }
+
+  /** Index of the first interval that ends after a time; the number of intervals when none does. */
+  private firstEndingAfter(at: number): number {
+    let [low, high] = [0, this.intervals.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.intervals[middle]?.end ?? 0) > at) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   map(change: (interval: Interval) => Interval): IntervalSet {
@@ -93,4 +119,12 @@ export class IntervalSet {
       )
     )
   }
+}
+
+/** Adds an interval that starts no earlier than the last one, joined with it where they touch. */
+function append(merged: Interval[], part: Interval): void {
+  const last = merged.at(-1)
+  if (last && part.start <= last.end)
+    merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, part.end) }
+  else merged.push(part)
 }

@@ -65,6 +65,23 @@ export function splitBy(unit: IntervalUnit, interval: Interval): readonly Interv
   return parts
 }
 
+/** How many units an aligned interval has. */
+export function countUnits(unit: IntervalUnit, interval: Interval): number {
+  if (interval.start >= interval.end) return 0
+  switch (unit) {
+    case 'hour':
+      return Math.round((interval.end - interval.start) / hourMicros)
+    case 'day':
+      return Math.round((interval.end - interval.start) / dayMicros)
+    case 'month':
+    case 'year': {
+      const [from, to] = [new Date(interval.start / 1000), new Date(interval.end / 1000)]
+      const years = to.getUTCFullYear() - from.getUTCFullYear()
+      return unit === 'year' ? years : 12 * years + to.getUTCMonth() - from.getUTCMonth()
+    }
+  }
+}
+
 /** `2001-06-01T00:00:00` (zoneless, microseconds only when needed). */
 export function formatMicros(at: number): string {
   const millis = Math.floor(at / 1000)

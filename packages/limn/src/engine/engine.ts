@@ -120,6 +120,8 @@ export interface Session extends AsyncDisposable {
 export interface FileEngine {
   /** Parses one SELECT. Throws `sql/syntax` with its place, `sql/not-read-only` for anything else. */
   parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery>
+  /** The SQL text of an expression out of a syntax tree (`ParsedQuery.canonical`), in the engine's own spelling. */
+  printExpression(tree: Readonly<Record<string, unknown>>): Promise<string>
   /** Binds a query against empty tables: its columns, or `sql/unknown-column`, `sql/unknown-table`, `sql/invalid`. */
   describe(
     sql: string,

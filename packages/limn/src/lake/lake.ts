@@ -3,7 +3,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import {
   type Clock,
-  type LimnError,
+  LimnError,
   namespaceOf,
   noSteps,
   type Progress,
@@ -30,6 +30,7 @@ import {
   planRun,
   quarantineOf,
   type RunReport,
+  type RunRequest,
   RunState,
   run,
   writeLeaseOf,
@@ -58,6 +59,12 @@ export interface RunOptions {
   readonly select?: readonly string[]
   readonly range?: Interval | null
   readonly full?: boolean
+  /** Rebuilt in the range although fresh, with what is downstream of them. Models only. */
+  readonly restate?: readonly string[]
+  /** A changed definition applies to intervals built from now on; old ones are accepted as they are. */
+  readonly forwardOnly?: boolean
+  /** Only what became stale through changes after this time, in milliseconds since the epoch. */
+  readonly sinceMs?: number
   readonly waitMs?: number
 }
 
@@ -177,12 +184,33 @@ export class Lake implements AsyncDisposable {
     this.parts.state.close()
   }
 
-  private async request(options: RunOptions) {
-    return {
-      selected: await this.select(options.select ?? []),
-      full: options.full ?? false,
-      range: options.range ?? null,
+  private async request(options: RunOptions): Promise<RunRequest> {
+    const { select: patterns = [], restate = [], full = false, range = null, forwardOnly, sinceMs } = options
+    const common = {
+      full,
+      range,
+      ...(forwardOnly === true ? { forwardOnly } : {}),
+      ...(sinceMs === undefined ? {} : { sinceMs }),
     }
+    if (restate.length === 0) return { ...common, selected: await this.select(patterns) }
+    const restated = await this.select(restate)
+    requireModels(await this.loadProject(), restated)
+    const downstream = await this.select([...restated].map((id) => `${id}+`))
+    const more = patterns.length > 0 ? await this.select(patterns) : []
+    return { ...common, selected: new Set([...downstream, ...more]), restate: restated }
+  }
+}
+
+/** What a source delivered is what it delivered: only what is made of it can be made again. */
+function requireModels(project: Project, restated: ReadonlySet<TableId>): void {
+  for (const id of restated) {
+    if (project.nodes.get(id)?.producer.kind !== 'source') continue
+    throw new LimnError('usage/argument', {
+      message: `${id} is a source: what it delivered cannot be restated.`,
+      notDone: 'Nothing was run.',
+      remedy: `Restate the datasets that read it, or deliver corrected files.`,
+      context: { dataset: id },
+    })
   }
 }
 

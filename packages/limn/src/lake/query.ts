@@ -139,7 +139,7 @@ function describe(at: At): string {
 }
 
 /** The catalog as one run saw it: its unregistered tables over the registered ones. */
-async function runCatalog(lake: Lake, run: RunId) {
+export async function runCatalog(lake: Lake, run: RunId) {
   const { runs, store, steps, randomness, catalog } = await lake.context()
   if (!runs.runs().some((one) => one.id === run)) {
     throw new LimnError('usage/unknown-run', {

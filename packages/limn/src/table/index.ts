@@ -7,6 +7,16 @@ export * from './commit/commit.ts'
 export * from './commit/transaction.ts'
 export * from './compare/diff.ts'
 export * from './compare/divergence.ts'
+export {
+  type ComparedColumn,
+  changedSql,
+  checksumsSql,
+  differingRowsSql,
+  type Names,
+  onlySql,
+  type Relation,
+  typeOfUnion,
+} from './compare/divergence-sql.ts'
 export * from './context.ts'
 export * from './maintain/index.ts'
 export * from './metadata/index.ts'

@@ -1,4 +1,6 @@
+import { parseMicros } from '../../dataset/index.ts'
 import { Lake } from '../../lake/index.ts'
+import { parseRange } from '../arguments.ts'
 import { makeProgress } from '../io.ts'
 import type { Invocation } from '../main.ts'
 
@@ -23,5 +25,20 @@ export function rangeOptionsOf(invocation: Invocation) {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     ...(date === undefined ? {} : { date }),
+  }
+}
+
+/** What a run or plan was asked for, by its options. Throws `usage/argument`. */
+export function runOptionsOf(invocation: Invocation) {
+  const { args, options } = invocation
+  const since = textOption(invocation, 'since')
+  const restate = Array.isArray(options.restate) ? options.restate.map(String) : []
+  return {
+    select: args,
+    range: parseRange(rangeOptionsOf(invocation)),
+    full: options.full === true,
+    restate,
+    forwardOnly: options.forwardOnly === true,
+    ...(since === undefined ? {} : { sinceMs: Math.floor(parseMicros(since) / 1000) }),
   }
 }

@@ -1,26 +1,25 @@
-import { formatInterval, formatMicros } from '../../dataset/index.ts'
-import type { PlanItem } from '../../pipeline/index.ts'
-import { parseRange } from '../arguments.ts'
+import { formatMicros, type Interval } from '../../dataset/index.ts'
+import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '../../pipeline/index.ts'
 import type { Invocation } from '../main.ts'
-import { formatTable, toJson } from '../text.ts'
-import { openLake, rangeOptionsOf } from './open.ts'
+import { planTree } from '../plan-text.ts'
+import { toJson } from '../text.ts'
+import { openLake, runOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
-  const { io, args, options } = invocation
-  const range = parseRange(rangeOptionsOf(invocation))
+  const { io, options } = invocation
+  const asked = runOptionsOf(invocation)
   await using lake = await openLake(invocation)
-  const report = await lake.plan({ select: args, range, full: options.full === true })
+  const report = await lake.plan(asked)
   const { items } = report.plan
   const pending = items.some((item) => item.reason !== 'asked-at-run' && !onlyAsked(item, items))
   if (io.json) {
-    io.out(toJson({ items: items.map(itemValue), inDoubt: report.inDoubt }))
+    io.out(toJson(planValue(report)))
   } else {
     for (const run of report.inDoubt)
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
-    if (items.length === 0) io.out('Nothing to do.')
-    else io.out(formatTable(['dataset', 'interval', 'reason', '', 'because'], items.map(planRow), io.width))
+    io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
 }
@@ -32,15 +31,6 @@ function onlyAsked(item: PlanItem, items: readonly PlanItem[]): boolean {
   return upstream.length > 0 && upstream.every((one) => one.reason === 'asked-at-run' || onlyAsked(one, items))
 }
 
-function planRow(item: PlanItem) {
-  return [item.dataset, intervalText(item), item.reason, item.atMost ? 'at most' : '', item.because]
-}
-
-export function intervalText(item: Pick<PlanItem, 'interval' | 'unit' | 'atMost'>): string {
-  if (item.interval && item.unit) return formatInterval(item.unit, item.interval)
-  return item.unit ? 'any' : 'whole'
-}
-
 export function itemValue(item: PlanItem) {
   return {
     dataset: item.dataset,
@@ -49,4 +39,49 @@ export function itemValue(item: PlanItem) {
     because: item.because,
     atMost: item.atMost,
   }
+}
+
+/** A plan as JSON; `docs/planning.md` says what each field means. */
+export function planValue(report: PlanReport) {
+  return {
+    items: report.plan.items.map(itemValue),
+    datasets: report.datasets.map((one) => datasetValue(one, report)),
+    estimate: {
+      rows: totalOf(report, 'rows'),
+      bytes: totalOf(report, 'bytes'),
+      seconds: totalOf(report, 'seconds'),
+      unknown: report.datasets.filter((one) => one.causes.some(isBuild) && one.estimate.seconds === null).length,
+    },
+    inDoubt: report.inDoubt,
+  }
+}
+
+function totalOf(report: PlanReport, key: 'rows' | 'bytes' | 'seconds'): number {
+  return report.datasets.reduce((sum, one) => sum + (one.estimate[key] ?? 0), 0)
+}
+
+function datasetValue(one: PlannedDataset, report: PlanReport) {
+  const { dataset, unit, parents, breaks, unbroken, estimate } = one
+  return {
+    dataset,
+    unit,
+    parents,
+    causes: one.causes.map(({ reason, because, atMost, intervals, units, columns, rows, diff }) => ({
+      reason,
+      because,
+      atMost,
+      intervals: intervals.map(intervalValue),
+      units,
+      columns,
+      rows,
+      ...(diff === null ? {} : { diff: report.diffs.get(dataset) ?? [] }),
+    })),
+    breaks,
+    unbroken,
+    estimate,
+  }
+}
+
+function intervalValue(interval: Interval) {
+  return { start: formatMicros(interval.start), end: formatMicros(interval.end) }
 }

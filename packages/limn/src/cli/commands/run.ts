@@ -1,18 +1,18 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
 import type { Judgement, RunReport } from '../../pipeline/index.ts'
-import { parseRange, parseWait } from '../arguments.ts'
+import { parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
-import { openLake, rangeOptionsOf, textOption } from './open.ts'
+import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
 export default async function run(invocation: Invocation): Promise<number> {
-  const { io, args, options } = invocation
-  const range = parseRange(rangeOptionsOf(invocation))
+  const { io, options } = invocation
+  const asked = runOptionsOf(invocation)
   const waitMs = parseWait(textOption(invocation, 'wait'))
   await using lake = await openLake(invocation)
-  const report = await lake.run({ select: args, range, full: options.full === true, waitMs })
+  const report = await lake.run({ ...asked, waitMs })
   if (io.json) io.out(toJson(reportValue(report)))
   else printReport(report, io, options.explain === true)
   return report.outcome === 'refused' ? 3 : 0

@@ -96,6 +96,18 @@ class DuckDb implements FileEngine {
     }
   }
 
+  async printExpression(tree: Readonly<Record<string, unknown>>): Promise<string> {
+    const connection = await this.tool()
+    const select = JSON.parse(await scalar(connection, "SELECT json_serialize_sql('SELECT 1')")) as {
+      readonly statements: readonly { readonly node: Record<string, unknown> }[]
+    }
+    for (const { node } of select.statements) node.select_list = [tree]
+    // Positions do not fit a number here, and are not needed.
+    const json = JSON.stringify(select, (key, value: unknown) => (key === 'query_location' ? undefined : value))
+    const text = await scalar(connection, `SELECT json_deserialize_sql(${quoteText(json)}::JSON)`)
+    return text.replace(/^SELECT /, '')
+  }
+
   async describe(
     sql: string,
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,

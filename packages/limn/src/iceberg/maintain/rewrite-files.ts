@@ -185,14 +185,20 @@ function reasonsFor(
   return reasons
 }
 
-/** First fit in order, so that neighbours stay together: a group is closed when the next file would overfill it. */
+/** What is known of a file while its group is rewritten weighs some 30 KB. */
+const groupFilesMax = 10_000
+
+/**
+ * First fit in order, so that neighbours stay together: a group is closed when the next file would overfill it, or make
+ * it more files than are held at once.
+ */
 function pack(files: readonly RewriteCandidate[], bytesMax: number): readonly (readonly RewriteCandidate[])[] {
   const out: RewriteCandidate[][] = []
   let open: RewriteCandidate[] = []
   let bytes = 0
   for (const file of files) {
     const size = Number(file.entry.file.fileSizeInBytes)
-    if (open.length > 0 && bytes + size > bytesMax) {
+    if (open.length > 0 && (bytes + size > bytesMax || open.length >= groupFilesMax)) {
       out.push(open)
       open = []
       bytes = 0

@@ -1,6 +1,5 @@
 import { type TableId, tableId } from '../../base/index.ts'
-import type { Contract } from '../../contract/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import type { Interval } from '../../dataset/index.ts'
 
 /** The lake's own tables: the record of what was done, published with the data it speaks of. */
 export const ledgerTable = tableId('limn.run')
@@ -8,12 +7,22 @@ export const verdictTable = tableId('limn.check_result')
 
 /**
  * What a ledger row says of a dataset and interval range. Published: `landed` (deliveries appended), `built` (rewritten),
- * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `checked` (only judged again).
+ * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `accepted` (left as an earlier definition
+ * built it, on purpose), `checked` (only judged again).
  * Not published: `refused` (a gate said no), `failed`, `abandoned` (the process died).
  */
-export type Outcome = 'landed' | 'built' | 'kept' | 'carried' | 'checked' | 'refused' | 'failed' | 'abandoned'
+export type Outcome =
+  | 'landed'
+  | 'built'
+  | 'kept'
+  | 'carried'
+  | 'accepted'
+  | 'checked'
+  | 'refused'
+  | 'failed'
+  | 'abandoned'
 
-const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'checked'])
+const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'accepted', 'checked'])
 
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
@@ -67,8 +76,24 @@ export interface Built {
   readonly inputs: Readonly<Record<string, bigint>>
 }
 
+/** What one build or landing took: what estimates are made of. */
+export interface BuildSample {
+  readonly run: string
+  readonly interval: Interval | null
+  readonly outcome: 'built' | 'kept' | 'landed'
+  readonly rows: number
+  readonly bytes: number
+  readonly deliveries: number
+  /** Builds of several ranges at once share both. */
+  readonly startedAtMs: number
+  readonly seconds: number
+}
+
+/** So many of a dataset's latest samples are kept. */
+const samplesMax = 64
+
 export interface DatasetLedger {
-  /** Disjoint, in order. */
+  /** Disjoint, in order; neighbours built from the same are one. */
   readonly built: readonly Built[]
   /** The latest delivery of each path, withdrawn ones included. */
   readonly latest: ReadonlyMap<string, Delivery>
@@ -78,6 +103,8 @@ export interface DatasetLedger {
   /** Of the checks last judged and published. */
   readonly checksHash: string | null
   readonly outputSnapshot: bigint | null
+  /** Of published work, oldest first. */
+  readonly samples: readonly BuildSample[]
 }
 
 export const emptyLedger: DatasetLedger = {
@@ -87,34 +114,72 @@ export const emptyLedger: DatasetLedger = {
   cursor: null,
   checksHash: null,
   outputSnapshot: null,
+  samples: [],
 }
 
-/** Folds ledger rows, in order of `seq`, into the standing of each dataset. */
-export function foldLedger(rows: readonly LedgerRow[]): ReadonlyMap<TableId, DatasetLedger> {
-  const out = new Map<TableId, DatasetLedger>()
+/**
+ * Folds ledger rows, in order of `seq`, into the standing of each dataset; `before` is what earlier rows gave. Linear in
+ * the rows where each says something of the end of what was built, as daily runs do.
+ */
+export function foldLedger(
+  rows: readonly LedgerRow[],
+  before: ReadonlyMap<TableId, DatasetLedger> = new Map(),
+): ReadonlyMap<TableId, DatasetLedger> {
+  const open = new Map<TableId, OpenLedger>()
   for (const row of [...rows].sort((a, b) => a.seq - b.seq)) {
     if (!published.has(row.outcome)) continue
     const id = tableId(row.dataset)
-    out.set(id, foldRow(out.get(id) ?? emptyLedger, row))
+    let ledger = open.get(id)
+    if (!ledger) {
+      ledger = opened(before.get(id) ?? emptyLedger)
+      open.set(id, ledger)
+    }
+    foldRow(ledger, row)
   }
-  return out
+  return new Map([...before, ...open])
 }
 
-function foldRow(before: DatasetLedger, row: LedgerRow): DatasetLedger {
-  const common = { checksHash: row.checksHash, outputSnapshot: row.outputSnapshot ?? before.outputSnapshot }
-  if (row.outcome === 'checked') return { ...before, ...common }
-  if (row.outcome === 'landed') {
-    const latest = new Map(before.latest)
-    let { lastOrdinal, cursor } = before
-    for (const delivery of row.deliveries) {
-      latest.set(delivery.path, delivery)
-      lastOrdinal = Math.max(lastOrdinal, delivery.ordinal)
-      cursor = parseCursor(delivery.path, cursor)
-    }
-    return { ...before, ...common, latest, lastOrdinal, cursor }
+interface OpenLedger extends DatasetLedger {
+  readonly built: Built[]
+  readonly latest: Map<string, Delivery>
+  readonly samples: BuildSample[]
+  lastOrdinal: number
+  cursor: unknown
+  checksHash: string | null
+  outputSnapshot: bigint | null
+}
+
+function opened(ledger: DatasetLedger): OpenLedger {
+  return { ...ledger, built: [...ledger.built], latest: new Map(ledger.latest), samples: [...ledger.samples] }
+}
+
+function foldRow(ledger: OpenLedger, row: LedgerRow): void {
+  ledger.checksHash = row.checksHash
+  ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
+  if (row.outcome === 'built' || row.outcome === 'kept' || row.outcome === 'landed') {
+    const { run, interval, outcome, bytes, startedAtMs, seconds } = row
+    ledger.samples.push({
+      run,
+      interval,
+      outcome,
+      rows: row.rows,
+      bytes,
+      deliveries: row.deliveries.length,
+      startedAtMs,
+      seconds,
+    })
+    if (ledger.samples.length > samplesMax) ledger.samples.shift()
   }
-  const entry: Built = { interval: row.interval, fingerprint: row.fingerprint, inputs: row.inputs }
-  return { ...before, ...common, built: overlay(before.built, entry) }
+  if (row.outcome === 'checked') return
+  if (row.outcome === 'landed') {
+    for (const delivery of row.deliveries) {
+      ledger.latest.set(delivery.path, delivery)
+      ledger.lastOrdinal = Math.max(ledger.lastOrdinal, delivery.ordinal)
+      ledger.cursor = parseCursor(delivery.path, ledger.cursor)
+    }
+    return
+  }
+  overlay(ledger.built, { interval: row.interval, fingerprint: row.fingerprint, inputs: row.inputs })
 }
 
 /** A cursor is stored as JSON; a file's path is not JSON and leaves the cursor as it was. */
@@ -126,87 +191,44 @@ function parseCursor(text: string, before: unknown): unknown {
   }
 }
 
-function overlay(entries: readonly Built[], next: Built): readonly Built[] {
-  const interval = next.interval
-  if (interval === null) return [next]
-  const hole = IntervalSet.of([interval])
-  const kept = entries.flatMap((entry) =>
-    entry.interval === null
-      ? []
-      : IntervalSet.of([entry.interval])
-          .minus(hole)
-          .intervals.map((part) => ({ ...entry, interval: part })),
-  )
-  return [...kept, next].sort((a, b) => (a.interval?.start ?? 0) - (b.interval?.start ?? 0))
+/** Puts an entry over those it covers, wholly or in part, and joins it with neighbours built from the same. */
+function overlay(entries: Built[], next: Built): void {
+  const { interval } = next
+  if (interval === null || entries[0]?.interval === null) {
+    entries.splice(0, entries.length, next)
+    return
+  }
+  if (interval.start >= interval.end) return
+  const first = firstIndex(entries, (entry) => entry.end >= interval.start)
+  const last = firstIndex(entries, (entry) => entry.start > interval.end)
+  let joined = { start: interval.start, end: interval.end }
+  const kept: { readonly before: Built[]; readonly after: Built[] } = { before: [], after: [] }
+  for (const entry of entries.slice(first, last)) {
+    if (!entry.interval) continue
+    const { start, end } = entry.interval
+    if (sameOrigin(entry, next)) {
+      joined = { start: Math.min(joined.start, start), end: Math.max(joined.end, end) }
+      continue
+    }
+    if (start < interval.start) kept.before.push({ ...entry, interval: { start, end: Math.min(end, interval.start) } })
+    if (end > interval.end) kept.after.push({ ...entry, interval: { start: Math.max(start, interval.end), end } })
+  }
+  entries.splice(first, last - first, ...kept.before, { ...next, interval: joined }, ...kept.after)
 }
 
-/** The contract of `limn.run`: analysts may read it like any table. */
-export const ledgerContract: Contract = {
-  id: ledgerTable,
-  doc: 'The ledger: one row per run, dataset and interval range, committed together with the data it speaks of.',
-  owner: 'limn',
-  grain: ['seq'],
-  keys: [],
-  columns: {
-    seq: { type: 'long', doc: 'Order of publication, from 1.' },
-    run_id: { type: 'string', doc: 'The run.' },
-    dataset: { type: 'string', doc: 'The dataset, or * for the run as a whole.' },
-    outcome: {
-      type: 'string',
-      doc: 'landed, built, kept, carried or checked when published; refused, failed or abandoned when not.',
-    },
-    reason: { type: 'string', doc: 'Why it was planned.' },
-    planned: { type: 'string', doc: 'JSON list: what the plan said of the dataset before anything was staged.' },
-    interval_start: { type: 'timestamp', doc: 'Start of the interval range, inclusive.', nulls: 'the whole dataset' },
-    interval_end: { type: 'timestamp', doc: 'End of the interval range, exclusive.', nulls: 'the whole dataset' },
-    fingerprint: { type: 'string', doc: 'Hash of everything that decided the result.' },
-    checks_hash: { type: 'string', doc: 'Hash of the checks that judged it.' },
-    deliveries: { type: 'string', doc: 'JSON list of the deliveries landed.' },
-    inputs: { type: 'string', doc: 'JSON object: input dataset to the snapshot id read.' },
-    base_snapshot: { type: 'long', doc: 'Snapshot of main before.', nulls: 'the table did not exist' },
-    output_snapshot: { type: 'long', doc: 'Snapshot of main after.', nulls: 'nothing was published' },
-    rows: { type: 'long', doc: 'Rows written.', unit: 'row', additivity: 'additive' },
-    files: { type: 'long', doc: 'Data files written.', unit: 'file', additivity: 'additive' },
-    bytes: { type: 'long', doc: 'Bytes of data files written.', unit: 'byte', additivity: 'additive' },
-    quarantined: { type: 'long', doc: 'Rows rejected into quarantine.', unit: 'row', additivity: 'additive' },
-    started_at: { type: 'timestamptz', doc: 'When the work on this range began.' },
-    judged_at: { type: 'timestamptz', doc: 'When the gate had judged the run.' },
-    seconds: { type: 'double', doc: 'Time spent on this range up to the gate.', unit: 's', additivity: 'additive' },
-    limn_version: { type: 'string', doc: 'Version of limn.' },
-    host: { type: 'string', doc: 'Host that ran it.' },
-    message: { type: 'string', doc: 'What went wrong, or empty.' },
-  },
-  partition: ['month(started_at)'],
-  checks: [],
-  rejects: [],
-  rejectBudget: {},
-  tags: [],
+function firstIndex(entries: readonly Built[], test: (interval: Interval) => boolean): number {
+  let [low, high] = [0, entries.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const interval = entries[middle]?.interval
+    if (interval && test(interval)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
-export const verdictContract: Contract = {
-  id: verdictTable,
-  doc: 'One row per run and check: what was judged, on which snapshot, and what was found.',
-  owner: 'limn',
-  grain: ['run_id', 'dataset', 'check_name'],
-  keys: [],
-  columns: {
-    run_id: { type: 'string', doc: 'The run.' },
-    dataset: { type: 'string', doc: 'The dataset judged.' },
-    check_name: { type: 'string', doc: 'The check.' },
-    kind: { type: 'string', doc: 'Kind of check.' },
-    severity: { type: 'string', doc: 'hard or soft.' },
-    scope: { type: 'string', doc: 'interval: the staged rows; table: all rows.' },
-    outcome: { type: 'string', doc: 'passed or failed.' },
-    failures: { type: 'long', doc: 'Rows or groups at fault.', unit: 'row', additivity: 'additive' },
-    judged: { type: 'long', doc: 'Rows or groups judged.', unit: 'row', additivity: 'additive' },
-    judged_snapshot: { type: 'long', doc: 'Snapshot judged.', nulls: 'the table had no snapshot' },
-    explanation: { type: 'string', doc: 'What was found, in one sentence.' },
-    sample: { type: 'string', doc: 'JSON: some of the rows at fault.' },
-    judged_at: { type: 'timestamptz', doc: 'When it was judged.' },
-  },
-  partition: ['month(judged_at)'],
-  checks: [],
-  rejects: [],
-  rejectBudget: {},
-  tags: [],
+function sameOrigin(a: Built, b: Built): boolean {
+  if (a.fingerprint !== b.fingerprint) return false
+  const names = Object.keys(a.inputs)
+  return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])
 }

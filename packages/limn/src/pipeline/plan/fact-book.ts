@@ -3,19 +3,39 @@ import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
 import { type PinnedTable, pinRef } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
-import { standing } from '../ledger/ledger-store.ts'
+import { type Built, type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
+import { standingOf } from '../ledger/standing.ts'
 import type { Node } from '../project/node.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
+import type { DefinitionDiff } from './definition-diff.ts'
+import { diffsOf } from './diffs.ts'
 import { domainOf, touchedBetween } from './facts.ts'
-import { type Head, type Plan, type PlanFacts, type Probe, plan, type Touched, touchedKey } from './plan.ts'
+import {
+  type Head,
+  isBuild,
+  type Plan,
+  type PlanFacts,
+  type PlanItem,
+  type PlanRequest,
+  type Probe,
+  plan,
+  planOf,
+  type Touched,
+} from './plan.ts'
+import { touchedKey } from './reach.ts'
+import { SinceFacts } from './since.ts'
 import { probeFiles } from './sources.ts'
 
 /** What a person asked to run or plan. */
-export interface RunRequest {
+export interface RunRequest extends PlanRequest {
   readonly selected: ReadonlySet<TableId>
-  readonly full: boolean
-  readonly range: Interval | null
+  /** Milliseconds since the epoch: only what became stale through changes after it. */
+  readonly sinceMs?: number
+}
+
+/** Whether something stale may be left out: what is then not rebuilt must not be recorded as up to date. */
+export function leavesStale(request: RunRequest): boolean {
+  return request.range !== null || request.sinceMs !== undefined || request.restate !== undefined
 }
 
 /**
@@ -34,6 +54,9 @@ export class FactBook {
   private readonly staged = new Map<TableId, PinnedTable>()
   private readonly touched = new Map<string, Touched>()
   private readonly domains = new Map<TableId, Interval | null>()
+  /** How definitions differ from those that intervals were built with, by `dataset fingerprint`. */
+  readonly diffs: ReadonlyMap<string, DefinitionDiff>
+  private readonly since: SinceFacts | null
 
   private constructor(
     context: PipelineContext,
@@ -41,8 +64,12 @@ export class FactBook {
     mains: Map<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
     probes: ReadonlyMap<TableId, Probe>,
+    diffs: ReadonlyMap<string, DefinitionDiff>,
+    since: SinceFacts | null,
   ) {
     this.context = context
+    this.diffs = diffs
+    this.since = since
     this.request = request
     this.mains = mains
     this.ledger = ledger
@@ -55,7 +82,7 @@ export class FactBook {
     const mains = new Map(
       await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
     )
-    const ledger = await standing(context, mains.get(ledgerTable) ?? null)
+    const { datasets: ledger } = await standingOf(context, mains.get(ledgerTable) ?? null)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
@@ -65,7 +92,10 @@ export class FactBook {
       if (input.kind === 'files') probes.set(id, await probeFiles(context, id, input, own))
       if (input.kind === 'iceberg') probes.set(id, await probeIceberg(context, node, input, own))
     }
-    return new FactBook(context, request, mains, ledger, probes)
+    const since = request.sinceMs === undefined ? null : await SinceFacts.open(context, request.sinceMs, mains)
+    for (const [id, probe] of since ? probes : []) probes.set(id, (await since?.probeOf(id, probe)) ?? probe)
+    const diffs = await diffsOf(context, request.selected, ledger)
+    return new FactBook(context, request, mains, ledger, probes, diffs, since)
   }
 
   /** The table as this run reads it; null when it does not exist or has no rows yet. */
@@ -89,19 +119,29 @@ export class FactBook {
   /** Gathers what the planner wants to know of a model whose inputs are settled. */
   async gather(node: Node): Promise<void> {
     if (node.producer.kind === 'source') return
+    await this.gatherFrom(node, (entry, input) => this.beforeOf(entry, input))
+    await this.since?.gather(node, (input) => this.pinOf(input))
+    if (node.shape.kind === 'interval')
+      this.domains.set(node.id, await domainOf(this.context, node, (input) => this.pinOf(input)))
+  }
+
+  private async gatherFrom(node: Node, beforeOf: (entry: Built, input: TableId) => bigint | null): Promise<void> {
     const built = this.ledger.get(node.id)?.built ?? []
     for (const input of node.edges.keys()) {
       const pin = this.pinOf(input)
       if (!pin) continue
-      const before = new Set(built.map((entry) => entry.inputs[input] ?? null))
+      const before = new Set(built.map((entry) => beforeOf(entry, input)))
       for (const from of before) {
         if (from === pin.snapshotId) continue
         const key = touchedKey(node.id, input, from, pin.snapshotId)
         if (!this.touched.has(key)) this.touched.set(key, await touchedBetween(this.context, node, input, from, pin))
       }
     }
-    if (node.shape.kind === 'interval')
-      this.domains.set(node.id, await domainOf(this.context, node, (input) => this.pinOf(input)))
+  }
+
+  private beforeOf(entry: Built, input: TableId): bigint | null {
+    const before = entry.inputs[input] ?? null
+    return this.since ? this.since.inputThen(input, before) : before
   }
 
   facts(): PlanFacts {
@@ -115,7 +155,9 @@ export class FactBook {
       touched: this.touched,
       bounds: this.bounds,
       domains: this.domains,
+      diffs: this.diffs,
       request: this.request,
+      ...(this.since ? { since: this.since } : {}),
     }
   }
 
@@ -123,20 +165,29 @@ export class FactBook {
     return plan(this.facts())
   }
 
-  /** Gathers for every model that no pending input leaves open, until nothing more becomes known. */
+  /** The items of a dataset whose inputs this run has dealt with. */
+  planOf(id: TableId): readonly PlanItem[] {
+    return planOf(id, this.facts(), new Map())
+  }
+
+  /** What differed between two states of an input, in what a reader reads of it; undefined when it was not asked. */
+  touchedOf(dataset: TableId, input: TableId, from: bigint | null): Touched | undefined {
+    return this.touched.get(touchedKey(dataset, input, from, this.pinOf(input)?.snapshotId ?? null))
+  }
+
+  /** Gathers for every model that no pending input leaves open, each when all before it are planned. */
   async gatherSettled(): Promise<Plan> {
+    const items: PlanItem[] = []
+    const pending = new Map<TableId, readonly PlanItem[]>()
     for (const id of this.context.project.order) {
       const node = this.context.project.nodes.get(id)
-      if (!node || !this.request.selected.has(id) || node.producer.kind === 'source') continue
-      const pending = new Set(
-        this.plan()
-          .items.filter((item) => item.reason !== 'checks-changed')
-          .map((item) => item.dataset),
-      )
-      if ([...node.edges.keys()].some((input) => pending.has(input))) continue
-      await this.gather(node)
+      if (!node || !this.request.selected.has(id)) continue
+      if (![...node.edges.keys()].some((input) => pending.has(input))) await this.gather(node)
+      const own = planOf(id, this.facts(), pending)
+      if (own.some(isBuild)) pending.set(id, own)
+      items.push(...own)
     }
-    return this.plan()
+    return { items }
   }
 
   /** Intervals whose inputs moved without touching them, with the snapshots they are now known to equal. */
@@ -155,11 +206,13 @@ export class FactBook {
   /** What would be stale of a dataset now if everything had been asked for; `whole` when it is not built by interval. */
   async staleOf(node: Node): Promise<{ readonly whole: boolean; readonly times: IntervalSet }> {
     await this.gather(node)
+    await this.gatherFrom(node, (entry, input) => entry.inputs[input] ?? null)
     const heads = new Map(this.heads)
-    for (const [id, head] of heads) heads.set(id, { ...head, staged: id !== node.id })
+    heads.set(node.id, { snapshotId: heads.get(node.id)?.snapshotId ?? null, staged: false })
+    const { since: _, ...facts } = this.facts()
     const selected = new Set([node.id])
-    const { items } = plan({ ...this.facts(), heads, selected, request: { full: false, range: null } })
-    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    const items = planOf(node.id, { ...facts, heads, selected, request: { full: false, range: null } }, new Map())
+    const builds = items.filter(isBuild)
     return {
       whole: builds.some((item) => item.interval === null),
       times: IntervalSet.of(builds.flatMap((item) => (item.interval ? [item.interval] : []))),

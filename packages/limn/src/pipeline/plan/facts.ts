@@ -1,32 +1,25 @@
-import { invariant, type TableId } from '../../base/index.ts'
-import {
-  alignTo,
-  deliveryColumns,
-  type Edge,
-  type Interval,
-  IntervalSet,
-  type IntervalUnit,
-} from '../../dataset/index.ts'
+import { invariant, sha256, type TableId } from '../../base/index.ts'
+import { alignTo, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import type { BoundTable, Session } from '../../engine/index.ts'
 import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/index.ts'
+import { quoteIdentifier } from '../../sql/index.ts'
 import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Node } from '../project/node.ts'
 import { addedRows, filesOfView, removedRows, tasksOfView, timesOfFiles, viewOf } from '../stage/view.ts'
-import { impliedBy, type Touched } from './plan.ts'
+import { comparedColumns } from './compared.ts'
+import type { Touched } from './plan.ts'
+import { impliedBy } from './reach.ts'
 
 /**
  * Facts about immutable snapshots that planning needs: what the rows that differ between two snapshots touch, and which
  * domain an input spans. Pure functions of their arguments, so they are remembered in the state database.
  */
 
-/** Columns of an input that count as data: delivery and run columns are aside. */
-export function dataColumns(node: Node): readonly string[] {
-  const own = Object.keys(node.contract.columns)
-  return node.producer.kind === 'source' ? own.filter((name) => !(name in deliveryColumns)) : own
-}
-
-/** Output times of `node` touched by what differs in `input` between snapshot `from` and the pinned one. */
+/**
+ * Output times of `node` touched by what differs, in the columns it reads, in `input` between snapshot `from` and the pinned
+ * one. Only what cannot be compared counts whole: rows of one side alone, columns of another type, all columns read.
+ */
 export async function touchedBetween(
   context: PipelineContext,
   node: Node,
@@ -37,27 +30,79 @@ export async function touchedBetween(
   const edge = node.edges.get(input)
   const inputNode = context.project.nodes.get(input)
   invariant(edge && inputNode, `${node.id} reads ${input}`)
-  if (from === to.snapshotId) return { kind: 'times', times: IntervalSet.empty }
+  const nothing: Touched = { kind: 'times', times: IntervalSet.empty, rows: 0 }
+  if (from === to.snapshotId) return nothing
   if (from !== null && !snapshotById(to.metadata, from)) return { kind: 'all' }
-  if (onlyRewritten(to, from)) return { kind: 'times', times: IntervalSet.empty }
+  if (onlyRewritten(to, from)) return nothing
+  const columns = comparedColumns(context.project, node, inputNode, from, to)
+  if (columns === 'incomparable') return { kind: 'all' }
+  const question = [node.shape.kind === 'interval' ? node.shape.unit : 'whole', edge.reads, edge.touches, columns]
+  const asked = sha256(JSON.stringify(question)).slice(0, 16)
+  const key = `touched ${asked} ${to.metadata.tableUuid} ${from}..${to.snapshotId}`
+  const known = context.runs.fact(key)
+  if (known !== null) return revived(JSON.parse(known) as StoredTouched)
   const before = await tasksOfView(context, viewOf(inputNode, { ...to, snapshotId: from }))
   const after = await tasksOfView(context, viewOf(inputNode, to))
   const old = new Map(before.map((task) => [task.file.path, task]))
   const next = new Map(after.map((task) => [task.file.path, task]))
   const removed = before.filter((task) => differ(task, next.get(task.file.path)))
   const added = after.filter((task) => differ(task, old.get(task.file.path)))
-  if (removed.length === 0 && added.length === 0) return { kind: 'times', times: IntervalSet.empty }
-  if (node.shape.kind !== 'interval') {
-    const differ = await rowsDiffer(context, inputNode, to, added, removed)
-    return differ ? { kind: 'all' } : { kind: 'times', times: IntervalSet.empty }
+  const touched =
+    removed.length === 0 && added.length === 0
+      ? nothing
+      : await touchedByRows(context, { node, input: inputNode, edge, pin: to, columns, added, removed })
+  const { rows } = touched
+  const stored: StoredTouched = {
+    intervals: touched.kind === 'all' ? null : touched.times.intervals,
+    ...(rows === undefined ? {} : { rows }),
   }
-  if (edge.touches === null) return impliedByFiles(node, inputNode, edge, to, [...added, ...removed])
-  const key = `touched ${node.shape.unit} ${edge.touches} ${input} ${from}..${to.snapshotId}`
-  const known = context.runs.fact(key)
-  if (known !== null) return { kind: 'times', times: IntervalSet.of(JSON.parse(known) as Interval[]) }
-  const times = await touchedTimes(context, inputNode, to, edge.touches, node.shape.unit, added, removed)
-  context.runs.rememberFact(key, JSON.stringify(times.intervals))
-  return { kind: 'times', times }
+  context.runs.rememberFact(key, JSON.stringify(stored))
+  return touched
+}
+
+/** What differs of an input, and by which columns it is compared; null: as whole files. */
+interface Difference {
+  readonly node: Node
+  readonly input: Node
+  readonly edge: Edge
+  readonly pin: PinnedTable
+  readonly columns: readonly string[] | null
+  readonly added: readonly ScanTask[]
+  readonly removed: readonly ScanTask[]
+}
+
+interface StoredTouched {
+  readonly intervals: readonly Interval[] | null
+  readonly rows?: number
+}
+
+function revived({ intervals, rows }: StoredTouched): Touched {
+  const counted = rows === undefined ? {} : { rows }
+  return intervals === null
+    ? { kind: 'all', ...counted }
+    : { kind: 'times', times: IntervalSet.of(intervals), ...counted }
+}
+
+async function touchedByRows(context: PipelineContext, difference: Difference): Promise<Touched> {
+  const { node, input, edge, columns, added, removed } = difference
+  const bothSides = added.length > 0 && removed.length > 0
+  if (node.shape.kind !== 'interval' || (edge.touches === null && edge.reads.kind === 'all')) {
+    const rows = bothSides && columns !== null ? await rowsThatDiffer(context, difference) : recordsOf(difference)
+    return rows === 0 ? { kind: 'times', times: IntervalSet.empty, rows } : { kind: 'all', rows }
+  }
+  if (edge.touches !== null) return touchedTimes(context, difference, edge.touches, node.shape.unit)
+  if (bothSides && columns !== null && input.shape.kind === 'interval') {
+    const { column, unit } = input.shape
+    const at = `date_trunc('${unit}', ${quoteIdentifier(column)})::TIMESTAMP`
+    const found = await touchedTimes(context, difference, at, unit)
+    const implied = found.kind === 'times' ? impliedBy(edge, node.shape.unit, found.times) : null
+    return implied ? { ...found, kind: 'times', times: implied } : { kind: 'all' }
+  }
+  return impliedByFiles(difference)
+}
+
+function recordsOf({ added, removed }: Pick<Difference, 'added' | 'removed'>): number {
+  return [...added, ...removed].reduce((total, task) => total + Number(task.file.recordCount), 0)
 }
 
 /** Maintenance keeps the rows: between the two snapshots there are only such that replaced files (operation `replace`). */
@@ -70,13 +115,15 @@ function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
   return false
 }
 
-function impliedByFiles(node: Node, input: Node, edge: Edge, to: PinnedTable, tasks: readonly ScanTask[]): Touched {
-  const files = tasks.map((task) => task.file)
+function impliedByFiles(difference: Difference): Touched {
+  const { node, input, edge, pin, added, removed } = difference
+  const rows = recordsOf(difference)
   if (edge.reads.kind === 'all' || input.shape.kind !== 'interval' || node.shape.kind !== 'interval')
-    return { kind: 'all' }
-  const changed = timesOfFiles(files, to.metadata, schemaOfPin(to), input.shape)
+    return { kind: 'all', rows }
+  const files = [...added, ...removed].map((task) => task.file)
+  const changed = timesOfFiles(files, pin.metadata, schemaOfPin(pin), input.shape)
   const implied = changed && impliedBy(edge, node.shape.unit, changed)
-  return implied ? { kind: 'times', times: implied } : { kind: 'all' }
+  return implied ? { kind: 'times', times: implied, rows } : { kind: 'all', rows }
 }
 
 async function withRows<T>(
@@ -94,55 +141,55 @@ async function withRows<T>(
   return await body(session)
 }
 
-function quoted(names: readonly string[]): string {
-  return names.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ')
-}
-
+/** Rows of one side that the other lacks, both ways, each as often as it is too many. */
 function bothWays(columns: string): string {
   const side = (a: TableId, b: TableId) => `(SELECT ${columns} FROM ${a} EXCEPT ALL SELECT ${columns} FROM ${b})`
   return `${side(addedRows, removedRows)} UNION ALL ${side(removedRows, addedRows)}`
 }
 
-async function rowsDiffer(
-  context: PipelineContext,
-  input: Node,
-  pin: PinnedTable,
-  added: readonly ScanTask[],
-  removed: readonly ScanTask[],
-): Promise<boolean> {
-  if (input.producer.kind !== 'source') return true
-  const groups = [
+function listOf(columns: readonly string[], more: readonly string[] = []): string {
+  const list = [...columns.map(quoteIdentifier), ...more]
+  return list.length === 0 ? '1 AS one' : list.join(', ')
+}
+
+function sides({ added, removed }: Difference) {
+  return [
     { name: addedRows, files: added },
     { name: removedRows, files: removed },
   ]
-  return withRows(context, pin, groups, async (session) => {
-    const { rows } = await session.rows(`SELECT 1 FROM (${bothWays(quoted(dataColumns(input)))}) LIMIT 1`)
-    return rows.length > 0
+}
+
+async function rowsThatDiffer(context: PipelineContext, difference: Difference): Promise<number> {
+  const columns = listOf(difference.columns ?? [])
+  return withRows(context, difference.pin, sides(difference), async (session) => {
+    const { rows } = await session.rows(`SELECT count(*) FROM (${bothWays(columns)})`)
+    return Number(rows[0]?.[0] ?? 0)
   })
 }
 
+/**
+ * The units that rows which differ touch. What a row touches is compared with it, so that a row that moved from one unit to
+ * another touches both.
+ */
 async function touchedTimes(
   context: PipelineContext,
-  input: Node,
-  pin: PinnedTable,
+  difference: Difference,
   touches: string,
   unit: IntervalUnit,
-  added: readonly ScanTask[],
-  removed: readonly ScanTask[],
-): Promise<IntervalSet> {
-  const columns = quoted(dataColumns(input))
-  const groups = [
-    { name: addedRows, files: added },
-    { name: removedRows, files: removed },
-  ]
-  return withRows(context, pin, groups, async (session) => {
+): Promise<Touched> {
+  const { pin, added, removed, columns } = difference
+  return withRows(context, pin, sides(difference), async (session) => {
+    const touching = `(${touches}) AS limn_touches`
+    const compared = listOf(columns ?? schemaOfPin(pin).fields.map((field) => field.name), [touching])
     const rows =
       removed.length === 0
-        ? `SELECT ${columns} FROM ${addedRows}`
+        ? `SELECT ${touching} FROM ${addedRows}`
         : added.length === 0
-          ? `SELECT ${columns} FROM ${removedRows}`
-          : bothWays(columns)
-    return distinctUnits(session, await timesOf(session, touches, rows), unit)
+          ? `SELECT ${touching} FROM ${removedRows}`
+          : bothWays(compared)
+    const counted = await session.rows(`SELECT count(*) FROM (${rows})`)
+    const times = await distinctUnits(session, await timesOf(session, 'limn_touches', rows), unit)
+    return { kind: 'times', times, rows: Number(counted.rows[0]?.[0] ?? 0) }
   })
 }
 
@@ -198,13 +245,18 @@ async function reachOf(
   const { unit } = node.shape
   if (edge.touches === null) {
     if (edge.reads.kind === 'all' || inputNode.shape.kind !== 'interval') return null
+    const key = `reach ${unit} ${JSON.stringify(edge.reads)} ${pin.metadata.tableUuid} ${pin.snapshotId}`
+    const known = context.runs.fact(key)
+    if (known !== null) return JSON.parse(known) as Interval | null
     const times = timesOfFiles(
       await filesOfView(context, viewOf(inputNode, pin)),
       pin.metadata,
       schemaOfPin(pin),
       inputNode.shape,
     )
-    return (times && impliedBy(edge, unit, times))?.hull ?? null
+    const reached = (times && impliedBy(edge, unit, times))?.hull ?? null
+    context.runs.rememberFact(key, JSON.stringify(reached))
+    return reached
   }
   const { touches } = edge
   const key = `reach ${unit} ${touches} ${input} ${pin.snapshotId}`

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
+import type { TableId } from '../../base/index.ts'
 import { openDelivery } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
+import type { Session } from '../../engine/index.ts'
 import { bindFiles, leaseFiles } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRecord } from '../ledger/run-state.ts'
@@ -8,28 +10,43 @@ import type { Node } from '../project/node.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
+import { describePlan, type PlannedDataset } from './describe.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { distinctUnits, timesOf } from './facts.ts'
-import { boundKey, type Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { type PrintedChange, printDiff } from './print-diff.ts'
+import { boundKey } from './reach.ts'
 
 /** What `plan` shows: the plan, and runs that died and are waiting for a run to settle them. */
 export interface PlanReport {
   readonly plan: Plan
+  /** The plan dataset by dataset. */
+  readonly datasets: readonly PlannedDataset[]
+  /** How definitions differ, as text, by dataset. */
+  readonly diffs: ReadonlyMap<TableId, readonly PrintedChange[]>
   readonly inDoubt: readonly RunRecord[]
 }
 
 /** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
 export async function planRun(context: PipelineContext, request: RunRequest): Promise<PlanReport> {
   const book = await FactBook.open(context, request)
-  await boundPending(context, book)
-  return { plan: await book.gatherSettled(), inDoubt: runsInDoubt(context) }
+  const delivered = await boundPending(context, book)
+  const plan = await book.gatherSettled()
+  const datasets = describePlan(plan, book.facts(), delivered)
+  const diffs = new Map<TableId, readonly PrintedChange[]>()
+  for (const { dataset, causes } of datasets) {
+    const diff = causes.find((cause) => cause.diff !== null)?.diff
+    if (diff) diffs.set(dataset, await printDiff(context.engine, diff))
+  }
+  return { plan, datasets, diffs, inDoubt: runsInDoubt(context) }
 }
 
 /**
  * Bounds what pending deliveries touch, by evaluating `touches` on the delivered files and on the rows they replace:
- * a superset, because rows that are equal in both are not told apart.
+ * a superset, because rows that are equal in both are not told apart. Returns how many rows those are, by source.
  */
-async function boundPending(context: PipelineContext, book: FactBook): Promise<void> {
+async function boundPending(context: PipelineContext, book: FactBook): Promise<ReadonlyMap<TableId, number>> {
+  const rows = new Map<TableId, number>()
   for (const id of context.project.order) {
     const node = context.project.nodes.get(id)
     if (node?.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
@@ -38,9 +55,12 @@ async function boundPending(context: PipelineContext, book: FactBook): Promise<v
       const probe = book.probes.get(input)
       if (edge.touches === null || !source || !probe || probe.candidates.length + probe.withdrawn.length === 0) continue
       const bound = await deliveryBound(context, book, source, edge.touches, node.shape.unit)
-      if (bound) book.bounds.set(boundKey(id, input), bound)
+      if (!bound) continue
+      book.bounds.set(boundKey(id, input), bound.times)
+      rows.set(input, bound.rows)
     }
   }
+  return rows
 }
 
 async function deliveryBound(
@@ -49,10 +69,15 @@ async function deliveryBound(
   source: Node,
   touches: string,
   unit: IntervalUnit,
-): Promise<IntervalSet | null> {
+): Promise<{ readonly times: IntervalSet; readonly rows: number } | null> {
   const probe = book.probes.get(source.id)
   if (!probe || source.producer.kind !== 'source' || source.producer.input.kind !== 'files') return null
   let times = IntervalSet.empty
+  let rows = 0
+  const count = async (session: Session, of: string) => {
+    const counted = await session.rows(`SELECT count(*) FROM (${of})`)
+    rows += Number(counted.rows[0]?.[0] ?? 0)
+  }
   for (const candidate of probe.candidates) {
     await using session = await context.engine.session([], { signal: context.signal })
     const opened = await openDelivery(session, {
@@ -63,6 +88,7 @@ async function deliveryBound(
       columns: sourceColumns(source),
     })
     times = times.union(await distinctUnits(session, await timesOf(session, touches, opened.rows), unit))
+    await count(session, opened.rows)
   }
   const ledger = book.ledger.get(source.id)
   const paths = [...probe.candidates.map((one) => one.path), ...probe.withdrawn]
@@ -74,9 +100,9 @@ async function deliveryBound(
     )
     await using lease = await leaseFiles(context, files)
     await using session = await context.engine.session([bindFiles(pin, files, lease)], { signal: context.signal })
-    times = times.union(
-      await distinctUnits(session, await timesOf(session, touches, `SELECT * FROM ${source.id}`), unit),
-    )
+    const replaced = `SELECT * FROM ${source.id}`
+    times = times.union(await distinctUnits(session, await timesOf(session, touches, replaced), unit))
+    await count(session, replaced)
   }
-  return times
+  return { times, rows }
 }

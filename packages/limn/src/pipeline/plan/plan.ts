@@ -1,27 +1,32 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import {
-  addUnits,
-  alignTo,
-  type Edge,
-  floorTo,
-  type Interval,
-  IntervalSet,
-  type IntervalUnit,
-} from '../../dataset/index.ts'
+import type { Interval, IntervalSet, IntervalUnit } from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import type { Change } from './change.ts'
+import type { DefinitionDiff } from './definition-diff.ts'
+import { planModel } from './plan-model.ts'
 
-/** Why a dataset or interval is in the plan. A closed set; the first that applies is named. */
+export { batchesOf, boundKey, impliedBy, readBy, touchedKey } from './reach.ts'
+
+/**
+ * Why a dataset or interval is in the plan. A closed set; the first that applies is named. A `gap` is an interval never built
+ * between two that are; `contract-changed` is a changed definition whose query and producer are the same. `checks-changed`
+ * and `accepted` (left as an earlier definition built it, because only later intervals follow the new one) build nothing.
+ */
 export type Reason =
   | 'new-delivery'
   | 'withdrawn-delivery'
   | 'asked-at-run'
   | 'full-rebuild'
+  | 'restated'
   | 'definition-changed'
+  | 'contract-changed'
   | 'never-built'
+  | 'gap'
   | 'input-changed'
   | 'checks-changed'
+  | 'accepted'
 
 export interface PlanItem {
   readonly dataset: TableId
@@ -33,6 +38,13 @@ export interface PlanItem {
   readonly because: string
   /** An upper bound: an input of it has yet to be built. */
   readonly atMost: boolean
+  /** What of its rows may become another. Absent: anything. */
+  readonly changes?: Change
+}
+
+/** Whether an item stands for rows to be built or landed. */
+export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
+  return item.reason !== 'checks-changed' && item.reason !== 'accepted'
 }
 
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
@@ -70,8 +82,13 @@ export interface Head {
   readonly staged: boolean
 }
 
-/** Output times touched by the rows of an input that differ between two of its snapshots. */
-export type Touched = { readonly kind: 'all' } | { readonly kind: 'times'; readonly times: IntervalSet }
+/**
+ * Output times touched by the rows of an input that differ, in what the reader reads of them, between two of its snapshots;
+ * `rows`, when known, is how many differ at most.
+ */
+export type Touched =
+  | { readonly kind: 'all'; readonly rows?: number }
+  | { readonly kind: 'times'; readonly times: IntervalSet; readonly rows?: number }
 
 /** All that planning depends on. Facts that are not known yet are absent, and the plan is then an upper bound. */
 export interface PlanFacts {
@@ -87,15 +104,31 @@ export interface PlanFacts {
   readonly bounds: ReadonlyMap<string, IntervalSet>
   /** The domain of an interval dataset over its inputs' present heads, aligned to its unit; null when it is empty. */
   readonly domains: ReadonlyMap<TableId, Interval | null>
-  readonly request: { readonly full: boolean; readonly range: Interval | null }
+  /** How present definitions differ from those that intervals were built with, by `dataset fingerprint`. Absent: unknown. */
+  readonly diffs?: ReadonlyMap<string, DefinitionDiff>
+  readonly request: PlanRequest
+  /** Of a request with `since`: what was so already then. */
+  readonly since?: Since
 }
 
-export function touchedKey(dataset: TableId, input: TableId, from: bigint | null, to: bigint | null): string {
-  return `${dataset}<${input}:${from}..${to}`
+/** What a person asked to plan. */
+export interface PlanRequest {
+  readonly full: boolean
+  readonly range: Interval | null
+  /** Rebuilt in the range although fresh; the range then bounds these alone, not what is downstream of them. */
+  readonly restate?: ReadonlySet<TableId>
+  /** Intervals built by an earlier definition are accepted as they are. */
+  readonly forwardOnly?: boolean
 }
 
-export function boundKey(dataset: TableId, input: TableId): string {
-  return `${dataset}<${input}`
+/** The state of things at a time before: what was stale then already is left out of a plan. */
+export interface Since {
+  /** The snapshot an input had then, or `before` when that is the later one. */
+  readonly inputThen: (input: TableId, before: bigint | null) => bigint | null
+  /** Domains over the inputs of then. */
+  readonly domains: ReadonlyMap<TableId, Interval | null>
+  /** Datasets whose files were changed after. */
+  readonly redefined: ReadonlySet<TableId>
 }
 
 /** Pure: the same facts give the same plan. Call it again with staged heads to narrow it. */
@@ -103,19 +136,21 @@ export function plan(facts: PlanFacts): Plan {
   const items: PlanItem[] = []
   const pending = new Map<TableId, readonly PlanItem[]>()
   for (const id of facts.order) {
-    const node = facts.nodes.get(id)
-    invariant(node, `no node for ${id}`)
-    if (!facts.selected.has(id) || facts.heads.get(id)?.staged) continue
-    const own = planDataset(node, facts, pending)
-    if (own.some((item) => item.reason !== 'checks-changed')) pending.set(id, own)
+    const own = planOf(id, facts, pending)
+    if (own.some(isBuild)) pending.set(id, own)
     items.push(...own)
   }
   return { items }
 }
 
-type Pending = ReadonlyMap<TableId, readonly PlanItem[]>
+/** Items of datasets that are planned and have yet to be built. */
+export type Pending = ReadonlyMap<TableId, readonly PlanItem[]>
 
-function planDataset(node: Node, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
+/** The items of one dataset, given those of the datasets before it. */
+export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
+  const node = facts.nodes.get(id)
+  invariant(node, `no node for ${id}`)
+  if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
   const items = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
@@ -138,153 +173,4 @@ function planSource(node: Node, facts: PlanFacts): readonly PlanItem[] {
     ...probe.candidates.map((one) => item(node, null, 'new-delivery', `${one.path} ${one.change}`, false)),
     ...probe.withdrawn.map((path) => item(node, null, 'withdrawn-delivery', `${path} withdrawn`, false)),
   ]
-}
-
-function planModel(node: Node, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
-  return node.shape.kind === 'interval' ? planIntervals(node, facts, pending) : planWhole(node, facts, pending)
-}
-
-function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
-  const built = facts.ledger.get(node.id)?.built[0]
-  if (facts.request.full) return [item(node, null, 'full-rebuild', 'asked for', false)]
-  if (!built) return [item(node, null, 'never-built', 'first build', false)]
-  if (built.fingerprint !== node.fingerprint) return [item(node, null, 'definition-changed', 'its definition', false)]
-  for (const input of node.edges.keys()) {
-    if (pending.has(input)) return [item(node, null, 'input-changed', input, true)]
-    const head = facts.heads.get(input)?.snapshotId ?? null
-    const before = built.inputs[input] ?? null
-    if (before === head) continue
-    const touched = facts.touched.get(touchedKey(node.id, input, before, head))
-    if (touched?.kind === 'times' && touched.times.isEmpty) continue
-    return [item(node, null, 'input-changed', input, false)]
-  }
-  return []
-}
-
-/** Stale times per reason, subtracted from one another so that each interval is named once. */
-class StaleSets {
-  private covered = IntervalSet.empty
-  readonly found: {
-    readonly times: IntervalSet
-    readonly reason: Reason
-    readonly because: string
-    readonly atMost: boolean
-  }[] = []
-
-  add(times: IntervalSet, reason: Reason, because: string, atMost: boolean): void {
-    const fresh = times.minus(this.covered)
-    if (fresh.isEmpty) return
-    this.covered = this.covered.union(fresh)
-    this.found.push({ times: fresh, reason, because, atMost })
-  }
-}
-
-function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
-  const shape = node.shape
-  invariant(shape.kind === 'interval', 'an interval dataset')
-  const ledger = facts.ledger.get(node.id)
-  const built = ledger?.built ?? []
-  const everything = IntervalSet.of(built.flatMap((entry) => (entry.interval ? [entry.interval] : [])))
-  const unsettled = [...node.edges.keys()].filter((input) => pending.has(input))
-  const domainKnown = unsettled.length === 0 && facts.domains.has(node.id)
-  const domainHull = facts.domains.get(node.id) ?? null
-  const domain = domainKnown ? IntervalSet.of(domainHull ? [domainHull] : []) : everything
-  const clip = (times: IntervalSet) => clipToRequest(times, shape.unit, facts.request.range)
-  const stale = new StaleSets()
-
-  if (facts.request.full) stale.add(clip(domain.union(everything)), 'full-rebuild', 'asked for', false)
-  for (const entry of built) {
-    if (entry.interval && entry.fingerprint !== node.fingerprint) {
-      stale.add(clip(IntervalSet.of([entry.interval])), 'definition-changed', 'its definition', false)
-    }
-  }
-  if (domainKnown) {
-    stale.add(clip(domain.minus(everything)), 'never-built', 'in the domain, not yet built', false)
-    // An interval that fell out of the domain has no input rows left; it is rebuilt, to be empty.
-  }
-  let unbounded: { because: string; reason: Reason } | null = null
-  for (const [input, edge] of node.edges) {
-    if (pending.has(input)) {
-      const bound = boundOf(node, input, edge, facts, pending)
-      const reason: Reason = built.length === 0 ? 'never-built' : 'input-changed'
-      if (bound) stale.add(clip(bound), reason, input, true)
-      else unbounded ??= { because: input, reason }
-      continue
-    }
-    const head = facts.heads.get(input)?.snapshotId ?? null
-    for (const entry of built) {
-      const before = entry.inputs[input] ?? null
-      if (!entry.interval || before === head) continue
-      const own = IntervalSet.of([entry.interval])
-      const touched = facts.touched.get(touchedKey(node.id, input, before, head))
-      const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)
-      stale.add(clip(times), 'input-changed', input, touched === undefined)
-    }
-  }
-  const items = stale.found.flatMap(({ times, reason, because, atMost }) =>
-    times.intervals.map((interval) => item(node, interval, reason, because, atMost)),
-  )
-  const range = facts.request.range
-  if (unbounded) {
-    const interval = range ? alignTo(shape.unit, range) : null
-    items.push(item(node, interval, unbounded.reason, unbounded.because, true))
-  }
-  return items.sort((a, b) => (a.interval?.start ?? Infinity) - (b.interval?.start ?? Infinity))
-}
-
-/** What an input that is itself pending can reach at most; null when nothing bounds it. */
-function boundOf(node: Node, input: TableId, edge: Edge, facts: PlanFacts, pending: Pending): IntervalSet | null {
-  const shape = node.shape
-  invariant(shape.kind === 'interval', 'an interval dataset')
-  const known = facts.bounds.get(boundKey(node.id, input))
-  if (known) return known.map((interval) => alignTo(shape.unit, interval))
-  const items = pending.get(input) ?? []
-  const intervals = items.flatMap((one) => (one.interval ? [one.interval] : []))
-  if (edge.reads.kind === 'all' || intervals.length < items.length) return null
-  return impliedBy(edge, shape.unit, IntervalSet.of(intervals))
-}
-
-/** Output intervals that can depend on input rows with times in `changed`, whole units. */
-export function impliedBy(edge: Edge, unit: IntervalUnit, changed: IntervalSet): IntervalSet | null {
-  switch (edge.reads.kind) {
-    case 'all':
-      return null
-    case 'same':
-      return changed.map((interval) => alignTo(unit, interval))
-    case 'shift': {
-      // [s, e) reads [s - before, e + after), so an input row at t reaches outputs in (t - after, t + before].
-      const { before, after } = edge.reads
-      return changed.map((interval) => alignTo(unit, { start: interval.start - after, end: interval.end + before }))
-    }
-  }
-}
-
-/** The input times an output interval reads; null means any. */
-export function readBy(edge: Edge, interval: Interval): Interval | null {
-  switch (edge.reads.kind) {
-    case 'all':
-      return null
-    case 'same':
-      return interval
-    case 'shift':
-      return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
-  }
-}
-
-/** Whole units inside the requested range: a unit the range covers only in part is built whole. */
-function clipToRequest(times: IntervalSet, unit: IntervalUnit, range: Interval | null): IntervalSet {
-  return range ? times.intersect(IntervalSet.of([alignTo(unit, range)])) : times
-}
-
-/** Stale intervals of one dataset, joined into builds of at most one `batch` unit each, in order. */
-export function batchesOf(stale: IntervalSet, batch: IntervalUnit): readonly Interval[] {
-  return stale.intervals.flatMap((interval) => {
-    const parts: Interval[] = []
-    for (let start = interval.start; start < interval.end; ) {
-      const end = Math.min(interval.end, addUnits(batch, floorTo(batch, start), 1))
-      parts.push({ start, end })
-      start = end
-    }
-    return parts
-  })
 }

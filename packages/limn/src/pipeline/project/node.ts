@@ -1,6 +1,7 @@
 import type { TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
 import type { Edge, IntervalUnit, Producer } from '../../dataset/index.ts'
+import type { QueryLineage } from '../../sql/index.ts'
 
 /** How a dataset's rows are divided for planning. */
 export type Shape =
@@ -35,6 +36,13 @@ export interface ModelQuery {
   readonly canonical: string
 }
 
+/** The columns of an input that a dataset's result, or the times that the input's rows touch, can depend on. */
+export interface ColumnsRead {
+  readonly columns: ReadonlySet<string> | 'all'
+  /** Whether a star takes whatever columns the input has: then one that is gone mattered too. */
+  readonly starred: boolean
+}
+
 /** A dataset ready to be planned and run: its definition, bound to its inputs. */
 export interface Node {
   readonly id: TableId
@@ -45,6 +53,10 @@ export interface Node {
   readonly query: ModelQuery | null
   /** One edge per input, in order of ids. */
   readonly edges: ReadonlyMap<TableId, Edge>
+  /** Where the columns of a model's query come from; null for a source. */
+  readonly lineage: QueryLineage | null
+  /** By input, as `edges`. */
+  readonly reads: ReadonlyMap<TableId, ColumnsRead>
   /** Hash of everything that decides a build's result, and of nothing else. */
   readonly fingerprint: string
   /** Hash of the checks, which are outside the fingerprint. */

@@ -12,7 +12,9 @@ import {
   type SqlQuery,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
+import { lineageOf } from '../../sql/index.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
+import { columnsOf, readsOf } from './reads.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
 const semanticsVersion = 1
@@ -70,6 +72,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
   const graph = buildGraph(
     loaded.map((one) => ({ id: one.dataset.id, inputs: parsed.get(one.dataset.id)?.inputs ?? [], file: one.file })),
   )
+  const tables = columnsOf(new Map([...parsed].map(([id, { contract }]) => [id, contract])))
   const nodes = new Map<TableId, Node>()
   for (const one of loaded) {
     const found = parsed.get(one.dataset.id)
@@ -79,6 +82,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
+    const lineage = query ? lineageOf(query.canonical, tables) : null
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -87,6 +91,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
+      lineage,
+      reads: await readsOf(engine, edges, lineage, tables),
       fingerprint: fingerprintOf(one, contract, shape, edges, query),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
       checkInputs: checkTables,

@@ -5,8 +5,9 @@ import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
 import type { LedgerRow } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
-import { FactBook, type RunRequest } from '../plan/fact-book.ts'
-import type { Plan, PlanItem } from '../plan/plan.ts'
+import { acceptedEntries } from '../plan/accepted.ts'
+import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
+import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import {
   inputSnapshots,
@@ -63,11 +64,11 @@ interface ExecutionOptions {
   readonly request: RunRequest
 }
 
-/** What the ledger will say of intervals whose inputs moved without touching them. */
+/** What the ledger will say of intervals left as they are: their inputs moved without touching them, or on purpose. */
 interface Carried {
   readonly node: Node
-  readonly intervals: readonly { readonly interval: LedgerRow['interval'] }[]
-  readonly inputs: Readonly<Record<string, bigint>>
+  readonly outcome: 'carried' | 'accepted'
+  readonly intervals: readonly Pick<LedgerRow, 'interval' | 'inputs'>[]
 }
 
 /** The state of one run while it goes on. */
@@ -214,16 +215,19 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = book.plan().items.filter((item) => item.dataset === id)
+    const items = book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    if (judgedBy !== null && judgedBy !== node.checksHash) this.checksChanged.add(id)
-    const builds = items.filter((item) => item.reason !== 'checks-changed')
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    // Rows accepted from an earlier definition never promised what the new checks ask.
+    if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
+    const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
       this.carriedOut.push(...items)
     }
+    if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
   }
@@ -248,10 +252,12 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const stillStale =
-      this.options.request.range === null ? IntervalSet.empty : (await book.staleOf(node)).times.minus(rebuilt)
-    const intervals = book.carriedOf(node, rebuilt.union(stillStale))
-    if (intervals.length > 0) this.carried.push({ node, intervals, inputs: await inputSnapshots(this, node) })
+    const stale = leavesStale(this.options.request) ? await book.staleOf(node) : null
+    if (stale?.whole) return
+    const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
+    if (kept.length === 0) return
+    const inputs = await inputSnapshots(this, node)
+    this.carried.push({ node, outcome: 'carried', intervals: kept.map(({ interval }) => ({ interval, inputs })) })
   }
 
   private async publishAll(planned: Plan, first: readonly Judgement[]): Promise<RunReport> {
@@ -351,12 +357,15 @@ export class Execution implements StageInputs {
   private recordCarried(
     common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
   ): Omit<LedgerRow, 'seq'>[] {
-    return this.carried.flatMap(({ node, intervals, inputs }) =>
-      intervals.map(({ interval }) => ({
-        ...runRow(this.context, this.runRecord(''), 'carried', common.judgedAtMs),
+    return this.carried.flatMap(({ node, outcome, intervals }) =>
+      intervals.map(({ interval, inputs }) => ({
+        ...runRow(this.context, this.runRecord(''), outcome, common.judgedAtMs),
         ...common,
         dataset: node.id,
-        reason: 'input-changed: no row of it touches these',
+        reason:
+          outcome === 'carried'
+            ? 'input-changed: no row of it touches these'
+            : 'accepted: left as an earlier definition built it',
         interval,
         fingerprint: node.fingerprint,
         checksHash: node.checksHash,

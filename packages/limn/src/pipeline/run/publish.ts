@@ -2,11 +2,14 @@ import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { isAncestorOf, type Requirement, type TableCommit, type Update } from '../../iceberg/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
+import { definitionTable } from '../ledger/definition.ts'
 import { ledgerTable, verdictTable } from '../ledger/ledger.ts'
 import { prepareRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { pinRefName, runBranch, type StagedTable } from '../stage/staged-table.ts'
 
 const attemptsMax = 10
+
+const ownTables: ReadonlySet<TableId> = new Set([ledgerTable, verdictTable, definitionTable])
 
 /** How one attempt to publish ended. */
 export type PublishOutcome =
@@ -58,7 +61,7 @@ export async function publish(
       case 'conflict': {
         await context.store.delete(prepared.files.map((file) => file.path))
         requireLease(lease, run)
-        if (outcome.table === ledgerTable || outcome.table === verdictTable) continue
+        if (ownTables.has(outcome.table)) continue
         const requirement = outcome.requirement
         if (requirement.type === 'assert-ref-snapshot-id' && requirement.ref === runBranch(run)) throw fenced(run)
         return { kind: 'main-moved', table: outcome.table }

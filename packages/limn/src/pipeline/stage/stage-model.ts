@@ -110,14 +110,18 @@ async function oldFilesOf(context: PipelineContext, node: Node, target: Target):
 /** The model's SQL for one build, parameters as literals. */
 export function boundSql(node: Node, interval: Interval | null): string {
   invariant(node.query, `${node.id} is a model`)
-  if (node.shape.kind !== 'interval' || interval === null) return node.query.text
-  const type =
-    node.shape.columnType === 'date' ? 'DATE' : node.shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+  return boundQuery(node.query.text, node.shape, interval)
+}
+
+/** A query with its interval as literals of the interval column's type. */
+export function boundQuery(text: string, shape: Node['shape'], interval: Interval | null): string {
+  if (shape.kind !== 'interval' || interval === null) return text
+  const type = shape.columnType === 'date' ? 'DATE' : shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
   const literal = (at: number) => {
     const text = formatMicros(at).replace('T', ' ')
     return type === 'DATE' ? `DATE '${text.slice(0, 10)}'` : `${type} '${text}${type === 'TIMESTAMPTZ' ? '+00' : ''}'`
   }
-  return substituteParameters(node.query.text, {
+  return substituteParameters(text, {
     interval_start: literal(interval.start),
     interval_end: literal(interval.end),
   })

@@ -58,17 +58,21 @@ export function supersededAt(metadata: TableMetadata, snapshotId: bigint | null)
 export function viewOf(node: Node | undefined, pin: PinnedTable): DatasetView {
   if (node?.producer.kind !== 'source') return { pin, keep: () => true }
   const superseded = supersededAt(pin.metadata, pin.snapshotId)
+  const ordinalOf = deliveryOf(pin)
+  return { pin, keep: (file) => !superseded.has(ordinalOf(file) ?? -1) }
+}
+
+/** Tells which delivery a data file of a source came with; null when its partition does not say. */
+export function deliveryOf(pin: PinnedTable): (file: DataFile) => number | null {
   const positions = new Map<number, number>()
-  return {
-    pin,
-    keep: (file) => {
-      let position = positions.get(file.specId)
-      if (position === undefined) {
-        position = deliveryPosition(specById(pin.metadata, file.specId), schemaOfPin(pin))
-        positions.set(file.specId, position)
-      }
-      return !superseded.has(Number(file.partition[position] ?? -1))
-    },
+  return (file) => {
+    let position = positions.get(file.specId)
+    if (position === undefined) {
+      position = deliveryPosition(specById(pin.metadata, file.specId), schemaOfPin(pin))
+      positions.set(file.specId, position)
+    }
+    const ordinal = file.partition[position]
+    return ordinal === null || ordinal === undefined ? null : Number(ordinal)
   }
 }
 
@@ -96,7 +100,7 @@ export function intervalOfFile(
   file: Pick<DataFile, 'partition' | 'specId'>,
   metadata: TableMetadata,
   schema: Schema,
-  shape: IntervalShape,
+  shape: Pick<IntervalShape, 'column'>,
 ): Interval | null {
   const column = fieldByName(schema, shape.column)
   const spec = specById(metadata, file.specId)

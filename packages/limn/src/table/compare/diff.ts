@@ -111,7 +111,7 @@ async function rowsDiffer(context: TableContext, from: PinnedTable, to: PinnedTa
   return { added: BigInt(String(added)), removed: BigInt(String(removed)) }
 }
 
-/** Two tasks of one key have the same rows. */
-function taskKey(task: ScanTask): string {
+/** Two tasks of one key have the same rows: the same file with the same deletes. */
+export function taskKey(task: ScanTask): string {
   return JSON.stringify([task.file.path, ...task.deletes.map((one) => fileKey(one.file)).sort()])
 }

@@ -11,7 +11,7 @@ import {
   type TableMetadata,
   usableNameMapping,
 } from '../../iceberg/index.ts'
-import type { Value } from '../../schema/index.ts'
+import { fieldById, type Value } from '../../schema/index.ts'
 import type { FileLease, StorePath } from '../../storage/index.ts'
 import { type PinnedTable, schemaOfPin } from '../context.ts'
 
@@ -40,10 +40,11 @@ export function bindFiles(
 ): BoundTable {
   const { metadata } = pin
   const known = new Map<DeleteEntry['file'], BoundDelete>()
+  const specs = new Set(files.map((one) => (isTask(one) ? one.file : one).specId))
   const bindDelete = (entry: DeleteEntry): BoundDelete => {
     let bound = known.get(entry.file)
     if (!bound) {
-      bound = boundDelete(pin, entry, lease.localOf(entry.file.path))
+      bound = boundDelete(pin, entry, lease.localOf(entry.file.path), specs)
       known.set(entry.file, bound)
     }
     return bound
@@ -85,7 +86,7 @@ function boundFile(pin: PinnedTable, file: DataFile, local: string): BoundFile {
   }
 }
 
-function boundDelete(pin: PinnedTable, entry: DeleteEntry, local: string): BoundDelete {
+function boundDelete(pin: PinnedTable, entry: DeleteEntry, local: string, specs: ReadonlySet<number>): BoundDelete {
   const { file } = entry
   const { path } = file
   if (isDeletionVector(file)) {
@@ -113,8 +114,24 @@ function boundDelete(pin: PinnedTable, entry: DeleteEntry, local: string): Bound
     format,
     equalityIds: [...file.equalityIds].sort((a, b) => a - b),
     dataSequenceNumber: entry.dataSequenceNumber,
-    scope: isUnpartitioned(specById(pin.metadata, file.specId)) ? null : partitionKey(file),
+    scope: reachesAll(pin, file, specs) ? null : partitionKey(file),
   }
+}
+
+/**
+ * Whether an equality delete may be compared with the rows of every partition: it is of none, or its key tells the
+ * partition, so that no row of another has it. `specs` are those of the data files.
+ */
+function reachesAll(pin: PinnedTable, file: DataFile, specs: ReadonlySet<number>): boolean {
+  const spec = specById(pin.metadata, file.specId)
+  if (isUnpartitioned(spec)) return true
+  if (specs.size > 1 || !specs.has(file.specId)) return false
+  const schemas = [schemaOfPin(pin), ...pin.metadata.schemas]
+  return spec.fields.every(({ sourceId }) => {
+    const type = schemas.map((schema) => fieldById(schema, sourceId)?.type).find((one) => one !== undefined)
+    // Zeros of either sign are equal, and partitions of their own.
+    return file.equalityIds.includes(sourceId) && type !== undefined && type !== 'float' && type !== 'double'
+  })
 }
 
 /** Specification, "Column Projection": a column that a file leaves out may be told by its identity partition. */

@@ -4,6 +4,7 @@ import { quoteIdentifier, quoteText } from '../../../sql/index.ts'
 import type { BoundDelete, BoundFile, BoundTable } from '../../bound.ts'
 import { metadataColumns } from '../../bound.ts'
 import type { AvroFiles } from './avro.ts'
+import type { DeletedRows } from './deleted-bits.ts'
 import { type EqualityDeletes, type EqualityJoin, loadEqualityDeletes } from './equality.ts'
 import { type FileFacts, fileFacts } from './file-facts.ts'
 import type { Footers } from './footers.ts'
@@ -162,7 +163,7 @@ async function selectOf(
   binder: Binder,
   table: BoundTable,
   part: ScanPart<BoundFile>,
-  positions: string | null,
+  positions: DeletedRows | null,
   equality: EqualityDeletes,
 ): Promise<string> {
   const names = viewNames(table)
@@ -184,11 +185,12 @@ async function selectOf(
   const columns = part.columns.map(({ field, sql }) => `${sql} AS ${inner(field.id)}`)
   const from = [
     `(SELECT ${[...columns, 'file_index', 'file_row_number'].join(', ')} FROM ${part.source}) x`,
-    ...(positions === null ? [] : [`ANTI JOIN ${positions} p ON p.i = x.file_index AND p.p = x.file_row_number`]),
+    ...(positions === null ? [] : [positions.join]),
     ...joins.map((join, i) => join.antiJoin(`e${i}`, part.files, facts)),
   ]
   const own = table.schema.fields.map((field, i) => `x.${inner(field.id)} AS ${names[i]}`)
-  return `SELECT ${[...own, ...(table.metadataColumns ? lineage(facts) : [])].join(', ')} FROM ${from.join(' ')}`
+  const kept = positions?.keeps ? ` WHERE ${positions.keeps}` : ''
+  return `SELECT ${[...own, ...(table.metadataColumns ? lineage(facts) : [])].join(', ')} FROM ${from.join(' ')}${kept}`
 }
 
 function lineage(facts: FileFacts): readonly string[] {

@@ -6,6 +6,9 @@ import type { Binder } from './bind.ts'
 import type { FileFacts } from './file-facts.ts'
 import { inner, type ScanPart } from './parts.ts'
 
+/** A key is in this many delete files of a partition at most, while repeated ones are not looked for. */
+const repeatMax = 4
+
 type EqualityFile = Extract<BoundDelete, { kind: 'equality' }>
 
 /** Equality deletes by one set of key columns, ready to be joined against. */
@@ -98,22 +101,34 @@ async function load(
   for (const part of await binder.parts(files, tops, table.nameMapping))
     selects.push(await keysSql(binder, part, keys, scopeNumbers))
   const names = keys.map((_key, i) => `k${i}`)
-  await binder.run(
-    `CREATE TABLE ${sql} AS SELECT ${[...names, 'scope'].join(', ')}, max(q) AS q
-     FROM (${selects.join(' UNION ALL ')}) GROUP BY ALL`,
-  )
-  const reader = await binder.connection.runAndReadAll(
-    `SELECT ${names.map((name) => `coalesce(bool_or(${name} IS NULL), false)`).join(', ')} FROM ${sql}`,
-  )
-  const [mayBeNull = []] = reader.getRows()
   const lowest = lowestOf(files)
   const scopes = new Set(files.map((file) => file.scope))
   const inEveryScope = (data: readonly BoundFile[]) =>
     !scoped || (scopes.size === 1 && data.every((file) => scopes.has(file.scope ?? '')))
   const afterAll = (data: readonly BoundFile[]) => data.every((file) => (file.dataSequenceNumber ?? 0n) < lowest)
+  const own = new Set<BoundDelete>(files)
+  const reached = table.files.filter((file) => file.deletes?.some((one) => own.has(one)))
+  const told = inEveryScope(reached) ? names : [...names, 'scope']
+  const rows = `(${selects.join(' UNION ALL ')})`
+  // Keys that hardly repeat are cheaper to join twice than to be told apart.
+  const repeat =
+    Math.max(
+      ...Map.groupBy(files, (file) => file.scope)
+        .values()
+        .map((same) => same.length),
+    ) > repeatMax
+  await binder.run(
+    afterAll(reached)
+      ? `CREATE TABLE ${sql} AS SELECT ${repeat ? 'DISTINCT ' : ''}${told.join(', ')} FROM ${rows}`
+      : `CREATE TABLE ${sql} AS SELECT ${told.join(', ')}, max(q) AS q FROM ${rows} GROUP BY ALL`,
+  )
+  const reader = await binder.connection.runAndReadAll(
+    `SELECT ${names.map((name) => `coalesce(bool_or(${name} IS NULL), false)`).join(', ')} FROM ${sql}`,
+  )
+  const [mayBeNull = []] = reader.getRows()
   return {
     table: sql,
-    files: new Set(files),
+    files: own,
     appliesToAll: (data) => afterAll(data) && inEveryScope(data),
     antiJoin(alias, data, facts) {
       // Equality is the faster join, and the same where no null is deleted.

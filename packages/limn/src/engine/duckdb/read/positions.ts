@@ -1,15 +1,13 @@
-import { open } from 'node:fs/promises'
 import { BIGINT, DuckDBDataChunk, UBIGINT } from '@duckdb/node-api'
-import { LimnError } from '../../../base/index.ts'
-import { decodeDeletionVector, deleteFilePathId, deletePositionId, PathMap } from '../../../iceberg/index.ts'
+import { deleteFilePathId, deletePositionId, PathMap } from '../../../iceberg/index.ts'
 import type { Field } from '../../../schema/index.ts'
 import { storePath } from '../../../storage/index.ts'
 import type { BoundDelete, BoundFile } from '../../bound.ts'
 import type { Binder } from './bind.ts'
+import { bitsOfVectors, type DeletedRows, deletedRows, fitBits, positionsOf, type Vector } from './deleted-bits.ts'
 import { inner, type ScanPart } from './parts.ts'
 
 type PositionFile = Extract<BoundDelete, { kind: 'positions' }>
-type Vector = Extract<BoundDelete, { kind: 'vector' }>
 
 /** The columns of a file of position deletes; some writers leave their ids out, their names are fixed. */
 const pathField: Field = { id: deleteFilePathId, name: 'file_path', required: true, type: 'string' }
@@ -17,25 +15,28 @@ const positionField: Field = { id: deletePositionId, name: 'pos', required: true
 const byName = [pathField, positionField].map(({ id, name }) => ({ fieldId: id, names: [name], fields: [] }))
 
 /**
- * For each part a table of deleted rows: `i` the file's place in the part, `p` the position; null where none of its files
- * has any. A delete file counts for those data files alone that name it among their deletes.
+ * For each part its deleted rows; null where none of its files has any. A delete file counts for those data files alone
+ * that name it among their deletes.
  */
 export async function loadPositions(
   binder: Binder,
   parts: readonly ScanPart<BoundFile>[],
-): Promise<readonly (string | null)[]> {
-  const tables: (string | null)[] = []
+): Promise<readonly (DeletedRows | null)[]> {
+  const out: (DeletedRows | null)[] = parts.map(() => null)
+  const tables = new Map<number, string>()
   const targets = new Map<PositionFile, PathMap<Target>>()
   const vectors: { readonly vector: Vector; readonly target: Target }[] = []
-  for (const part of parts) {
-    const wanted = part.files.some((file) => file.deletes?.some((one) => one.kind !== 'equality'))
-    if (!wanted) {
-      tables.push(null)
+  for (const [i, part] of parts.entries()) {
+    const deletes = part.files.flatMap((file) => file.deletes?.filter((one) => one.kind !== 'equality') ?? [])
+    if (deletes.length === 0) continue
+    const known = deletes.reduce((sum, one) => sum + (one.kind === 'vector' ? Number(one.cardinality) : Number.NaN), 0)
+    if (fitBits(part.files, known)) {
+      out[i] = await bitsOfVectors(binder, part.files)
       continue
     }
     const { name, sql } = await binder.table()
     await binder.run(`CREATE TABLE ${sql} (i UBIGINT, p BIGINT)`)
-    tables.push(sql)
+    tables.set(i, sql)
     for (const [index, file] of part.files.entries()) {
       const target = { table: sql, name, index }
       for (const one of file.deletes ?? []) {
@@ -50,7 +51,8 @@ export async function loadPositions(
   }
   await insertFromFiles(binder, targets)
   await insertVectors(binder, vectors)
-  return tables
+  for (const [i, table] of tables) out[i] = await deletedRows(binder, table, parts[i]?.files ?? [])
+  return out
 }
 
 interface Target {
@@ -104,7 +106,7 @@ async function insertVectors(
     const appender = await binder.connection.createAppender(name, 'limn_bound')
     try {
       for (const { vector, target } of list) {
-        const positions = decodeDeletionVector(await blobOf(vector), { cardinality: vector.cardinality }).toArray()
+        const positions = await positionsOf(vector)
         for (let at = 0; at < positions.length; at += chunkRows) {
           const slice = positions.subarray(at, at + chunkRows)
           const chunk = DuckDBDataChunk.create([UBIGINT, BIGINT], slice.length)
@@ -121,16 +123,4 @@ async function insertVectors(
       appender.closeSync()
     }
   }
-}
-
-async function blobOf(vector: Vector): Promise<Uint8Array> {
-  await using file = await open(vector.local, 'r')
-  const bytes = new Uint8Array(vector.length)
-  const { bytesRead } = await file.read(bytes, 0, vector.length, vector.offset)
-  if (bytesRead === vector.length) return bytes
-  throw new LimnError('iceberg/invalid-metadata', {
-    message: `The deletion vector at ${vector.offset} of ${vector.path} is cut off.`,
-    notDone: 'The table was not read: its deleted rows are not known.',
-    remedy: 'Restore the file, or go back to an earlier snapshot.',
-  })
 }

@@ -1,0 +1,3 @@
+import { defineLake } from 'limn'
+
+export default defineLake({ name: 'shop' })

@@ -1,0 +1,33 @@
+import type { TableId } from '../../base/index.ts'
+import type { PipelineContext } from '../context.ts'
+import { type DefinitionKey, definitionKey, definitionsOf } from '../ledger/definition-store.ts'
+import type { DatasetLedger } from '../ledger/ledger.ts'
+import { columnsOf } from '../project/reads.ts'
+import { type DefinitionDiff, diffDefinitions, unknownDiff } from './definition-diff.ts'
+
+/** How the present definitions of datasets differ from those that stand in the ledger, by `dataset fingerprint`. */
+export async function diffsOf(
+  context: PipelineContext,
+  selected: ReadonlySet<TableId>,
+  ledger: ReadonlyMap<TableId, DatasetLedger>,
+): Promise<ReadonlyMap<string, DefinitionDiff>> {
+  const { order, nodes } = context.project
+  const wanted: DefinitionKey[] = order
+    .filter((id) => selected.has(id))
+    .flatMap((dataset) => {
+      const present = nodes.get(dataset)?.fingerprint
+      const used = new Set((ledger.get(dataset)?.built ?? []).map((entry) => entry.fingerprint))
+      return [...used].filter((fingerprint) => fingerprint !== present).map((fingerprint) => ({ dataset, fingerprint }))
+    })
+  const definitions = await definitionsOf(context, wanted)
+  const tables = columnsOf(new Map([...nodes].map(([id, node]) => [id, node.contract])))
+  return new Map(
+    wanted.map((one) => {
+      const key = definitionKey(one)
+      const node = nodes.get(one.dataset)
+      const before = definitions.get(key)
+      const diff = node && before ? diffDefinitions(before, node, tables) : unknownDiff('the lake does not remember it')
+      return [key, diff] as const
+    }),
+  )
+}

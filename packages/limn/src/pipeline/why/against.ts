@@ -1,0 +1,135 @@
+import type { TableId } from '../../base/index.ts'
+import { IntervalSet } from '../../dataset/index.ts'
+import { quoteIdentifier } from '../../sql/index.ts'
+import { schemaOfPin } from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { Measure } from '../diff/row-diff.ts'
+import { type Point, WhyBook } from './book.ts'
+import { tablesApart } from './chains.ts'
+import type { Finding } from './finding.ts'
+import { type NumbersApart, numbersApart } from './numbers.ts'
+import { everything } from './scope.ts'
+import { type Step, type Walk, walk, wholeWalk } from './walk.ts'
+
+/** The state that a number is compared with. */
+export interface Against {
+  /** As it was asked for. */
+  readonly text: string
+  readonly point: (book: WhyBook) => Promise<Point>
+}
+
+export interface ApartRequest {
+  readonly table: TableId
+  /** The state asked about; null: main now. */
+  readonly at: ((book: WhyBook) => Promise<Point>) | null
+  readonly against: Against
+  /** An SQL aggregate over the table's columns. Default: the first additive column's sum, else the number of rows. */
+  readonly measure: string | null
+  /** For another table, where its columns are called otherwise. Default: the same. */
+  readonly measureAgainst: string | null
+  /** Default: the keys, the time aside. */
+  readonly by: readonly string[] | null
+  readonly where: string | null
+  /** Only these times of the table. */
+  readonly times: IntervalSet | null
+}
+
+export interface ApartReport {
+  readonly table: TableId
+  readonly snapshotId: bigint | null
+  readonly against: { readonly text: string; readonly table: TableId; readonly snapshotId: bigint | null }
+  readonly numbers: NumbersApart
+  readonly steps: readonly Step[]
+  /** Why they part; empty when they do not. */
+  readonly findings: readonly Finding[]
+  /** What could not be known. */
+  readonly unknown: readonly string[]
+}
+
+/**
+ * Compares a number of a table with that of another of its states, or of another table, narrows the difference down to
+ * intervals and groups, and walks down the layers to the first thing that sets them apart. Reads only.
+ */
+export async function apart(context: PipelineContext, request: ApartRequest): Promise<ApartReport> {
+  const book = await WhyBook.open(context)
+  const after = request.at ? await request.at(book) : await book.now(request.table)
+  const before = await request.against.point(book)
+  const by = request.by ?? defaultGroups(book, before, after)
+  const numbers = await firstApart(book, before, after, request, by)
+  const { measure } = numbers
+  const out: Walk = { steps: [], unknown: [] }
+  const moved = numbers.intervals.map((one) => one.interval)
+  const times = moved.length > 0 ? limited(IntervalSet.of(moved), request.times) : request.times
+  const differs = numbersDiffer(numbers)
+  const one: Measure = { name: measure, sql: measure }
+  let findings: readonly Finding[] = []
+  if (before.dataset === after.dataset) {
+    const scope = { ...everything, where: request.where, times: after.shape?.kind === 'interval' ? times : null }
+    findings = (await walk(book, before, after, { ...wholeWalk, scope, measure: differs ? one : null }, out)) ?? []
+  } else if (differs) {
+    const own = (point: Point) => (point.shape?.kind === 'interval' ? times : null)
+    findings = await tablesApart(book, before, after, { before: own(before), after: own(after) }, out)
+  }
+  return {
+    table: request.table,
+    snapshotId: after.pin.snapshotId,
+    against: { text: request.against.text, table: before.dataset, snapshotId: before.pin.snapshotId },
+    numbers,
+    steps: out.steps,
+    findings,
+    unknown: [...new Set(out.unknown)],
+  }
+}
+
+function limited(times: IntervalSet, to: IntervalSet | null): IntervalSet {
+  return to === null ? times : times.intersect(to)
+}
+
+/** The number asked for; else the first sum of an additive column that differs, or the first of all when none does. */
+async function firstApart(
+  book: WhyBook,
+  before: Point,
+  after: Point,
+  request: ApartRequest,
+  by: readonly string[],
+): Promise<NumbersApart> {
+  const of = (measure: string) =>
+    numbersApart(book, before, after, {
+      measure: { before: request.measureAgainst ?? measure, after: measure },
+      by,
+      where: request.where,
+    })
+  if (request.measure !== null) return of(request.measure)
+  const [first = 'count(*)', ...others] = additiveSums(book, before, after)
+  const found = await of(first)
+  if (numbersDiffer(found)) return found
+  for (const other of others) {
+    const next = await of(other)
+    if (numbersDiffer(next)) return next
+  }
+  return found
+}
+
+function numbersDiffer({ total, intervals, groupsApart }: NumbersApart): boolean {
+  return total.before !== total.after || intervals.length > 0 || groupsApart > 0
+}
+
+/** Sums of columns that both sides have and that may be added up. */
+function additiveSums(book: WhyBook, before: Point, after: Point): readonly string[] {
+  const columnsOf = ({ pin }: Point) => new Set(schemaOfPin(pin).fields.map((field) => field.name))
+  const [old, fresh] = [columnsOf(before), columnsOf(after)]
+  const contract = book.context.project.nodes.get(after.dataset)?.contract
+  return Object.entries(contract?.columns ?? {})
+    .filter(([name, one]) => one.additivity === 'additive' && old.has(name) && fresh.has(name))
+    .map(([name]) => `sum(${quoteIdentifier(name)})`)
+}
+
+function defaultGroups(book: WhyBook, before: Point, after: Point): readonly string[] {
+  const contract = book.context.project.nodes.get(after.dataset)?.contract
+  const other = book.context.project.nodes.get(before.dataset)?.contract
+  const time = after.shape?.kind === 'interval' ? after.shape.column : null
+  const names = (contract?.keys.length ? contract.keys : (contract?.grain ?? [])).filter((name) => name !== time)
+  const shared = names.filter((name) => other !== undefined && name in other.columns)
+  // A key of its own for every row groups nothing.
+  return contract?.columns[shared[0] ?? '']?.type === 'uuid' ? [] : shared.slice(0, 3)
+}

@@ -1,0 +1,138 @@
+import type { TableId } from '../../base/index.ts'
+import { addUnits, type Interval, type IntervalUnit } from '../../dataset/index.ts'
+import type { Cell } from '../../engine/index.ts'
+import { quoteIdentifier } from '../../sql/index.ts'
+import { bindFiles, leaseFiles, liveTableTasks } from '../../table/index.ts'
+import { afterRows, beforeRows } from '../diff/row-diff.ts'
+import { isNumeric } from '../diff/row-diff-sql.ts'
+import type { Point, WhyBook } from './book.ts'
+
+/** One number on two sides. */
+export interface NumberApart {
+  readonly before: string | null
+  readonly after: string | null
+  readonly delta: string | null
+}
+
+export interface GroupApart extends NumberApart {
+  readonly values: readonly (string | null)[]
+}
+
+export interface NumbersApart {
+  readonly measure: string
+  readonly total: NumberApart
+  readonly unit: IntervalUnit | null
+  /** Intervals in which the numbers differ, in order. */
+  readonly intervals: readonly (NumberApart & { readonly interval: Interval })[]
+  readonly by: readonly string[]
+  /** Groups in which they differ within those intervals, the greatest difference first; at most 20. */
+  readonly groups: readonly GroupApart[]
+  readonly groupsApart: number
+}
+
+export interface NumbersAsk {
+  /** An SQL aggregate, for each side over its own columns. */
+  readonly measure: { readonly before: string; readonly after: string }
+  readonly by: readonly string[]
+  /** An SQL condition over the columns of both; null: none. */
+  readonly where: string | null
+}
+
+const groupsShown = 20
+
+/** Computes one number on two sides: of all rows, of each interval, and of each group within the intervals that differ. */
+export async function numbersApart(book: WhyBook, before: Point, after: Point, ask: NumbersAsk): Promise<NumbersApart> {
+  await using resources = new AsyncDisposableStack()
+  const bind = async (point: Point, id: TableId) => {
+    const view = book.viewOf(point)
+    const tasks = (await liveTableTasks(book.context, view.pin)).filter((task) => view.keep(task.file))
+    const lease = resources.use(await leaseFiles(book.context, tasks))
+    return bindFiles({ ...view.pin, id }, tasks, lease)
+  }
+  const session = resources.use(
+    await book.context.engine.session([await bind(before, beforeRows), await bind(after, afterRows)], {
+      signal: book.context.signal,
+    }),
+  )
+  const where = ask.where === null ? '' : `WHERE (${ask.where}\n)`
+  const left = `(SELECT * FROM ${beforeRows} ${where})`
+  const right = `(SELECT * FROM ${afterRows} ${where})`
+  const { measure } = ask
+  const type = String((await session.rows(`DESCRIBE SELECT ${measure.after} FROM ${right}`)).rows[0]?.[1] ?? '')
+  const number = isNumeric(type)
+  const [total = []] = (await session.rows(apartSql(['NULL'], ['NULL'], left, right, measure, number, true))).rows
+  const time = timeOf(before, after)
+  const intervals: (NumberApart & { readonly interval: Interval })[] = []
+  let [leftRows, rightRows] = [left, right]
+  if (time) {
+    const start = (column: string) => `epoch_us(date_trunc('${time.unit}', ${quoteIdentifier(column)})::TIMESTAMP)`
+    const [a, b] = [start(time.before), start(time.after)]
+    const { rows } = await session.rows(apartSql([a], [b], left, right, measure, number, false))
+    for (const row of rows)
+      if (row[0] !== null)
+        intervals.push({
+          interval: { start: Number(row[0]), end: addUnits(time.unit, Number(row[0]), 1) },
+          ...numberOf(row, 1),
+        })
+    intervals.sort((x, y) => x.interval.start - y.interval.start)
+    if (intervals.length > 0) {
+      const list = intervals.map((one) => one.interval.start).join(', ')
+      leftRows = `(SELECT * FROM ${left} WHERE ${a} IN (${list}))`
+      rightRows = `(SELECT * FROM ${right} WHERE ${b} IN (${list}))`
+    }
+  }
+  const groups: GroupApart[] = []
+  if (ask.by.length > 0) {
+    const names = ask.by.map(quoteIdentifier)
+    const { rows } = await session.rows(apartSql(names, names, leftRows, rightRows, measure, number, false))
+    for (const row of rows)
+      groups.push({ values: row.slice(0, names.length).map(textOf), ...numberOf(row, names.length) })
+    groups.sort((x, y) => Math.abs(Number(y.delta ?? 0)) - Math.abs(Number(x.delta ?? 0)))
+  }
+  return {
+    measure: measure.after,
+    total: numberOf(total, 1),
+    unit: time?.unit ?? null,
+    intervals,
+    by: ask.by,
+    groups: groups.slice(0, groupsShown),
+    groupsApart: groups.length,
+  }
+}
+
+/** The time both sides are divided by, in the coarser unit; null when one has none. */
+function timeOf(before: Point, after: Point) {
+  const [a, b] = [before.shape, after.shape]
+  if (a?.kind !== 'interval' || b?.kind !== 'interval') return null
+  const units: readonly IntervalUnit[] = ['hour', 'day', 'month', 'year']
+  const unit = units[Math.max(units.indexOf(a.unit), units.indexOf(b.unit))] ?? 'day'
+  return { before: a.column, after: b.column, unit }
+}
+
+function apartSql(
+  before: readonly string[],
+  after: readonly string[],
+  left: string,
+  right: string,
+  measure: NumbersAsk['measure'],
+  number: boolean,
+  total: boolean,
+): string {
+  const keys = before.map((_one, i) => `limn_g${i}`)
+  const side = (list: readonly string[], sql: string, from: string) =>
+    `(SELECT ${list.map((one, i) => `${one} AS limn_g${i}`).join(', ')}, ${sql} AS limn_m FROM ${from} ${total ? '' : 'GROUP BY ALL'})`
+  const on = keys.map((key) => `limn_l.${key} IS NOT DISTINCT FROM limn_r.${key}`).join(' AND ')
+  const values = keys.map((key) => `coalesce(limn_l.${key}, limn_r.${key})::VARCHAR AS ${key}`)
+  const delta = number ? '(coalesce(limn_r.limn_m, 0) - coalesce(limn_l.limn_m, 0))::VARCHAR' : 'NULL'
+  const filter = total ? '' : 'WHERE limn_l.limn_m IS DISTINCT FROM limn_r.limn_m'
+  return `SELECT ${values.join(', ')}, limn_l.limn_m::VARCHAR, limn_r.limn_m::VARCHAR, ${delta}
+    FROM ${side(before, measure.before, left)} AS limn_l FULL JOIN ${side(after, measure.after, right)} AS limn_r ON ${on} ${filter} ORDER BY ALL`
+}
+
+function numberOf(row: readonly Cell[], at: number): NumberApart {
+  return { before: textOf(row[at]), after: textOf(row[at + 1]), delta: textOf(row[at + 2]) }
+}
+
+function textOf(cell: Cell | undefined): string | null {
+  return cell === null || cell === undefined ? null : String(cell)
+}

@@ -1,0 +1,351 @@
+import { LimnError, nearest, type TableId } from '../../base/index.ts'
+import { addUnits, floorTo, IntervalSet, parseMicros } from '../../dataset/index.ts'
+import { columnItem, columnsHandedThrough, quoteIdentifier, rootOf } from '../../sql/index.ts'
+import { pinSnapshot, readPinned, schemaOfPin } from '../../table/index.ts'
+import type { PipelineContext } from '../context.ts'
+import type { LedgerRow } from '../ledger/ledger.ts'
+import { shapesOf } from '../project/check.ts'
+import { type BuiltFrom, type Code, type Point, WhyBook } from './book.ts'
+import { type ColumnStep, columnTrail } from './column-trail.ts'
+import { renamedCondition } from './conditions.ts'
+import { deliveriesSeen, type SeenDelivery } from './deliveries.ts'
+import { conditionOf, readsOf, type Scope, sideOf } from './scope.ts'
+import { touchesAreLists } from './walk.ts'
+
+/** One dataset on the way down, at the state that the layer above was built from. */
+export interface TrailStep {
+  readonly dataset: TableId
+  /** 0 for the table asked about. */
+  readonly depth: number
+  readonly snapshotId: bigint | null
+  /** The run that published the rows in scope, and what it said of them. */
+  readonly run: {
+    readonly id: string
+    readonly outcome: string
+    readonly reason: string
+    readonly startedAtMs: number
+    readonly limnVersion: string
+  } | null
+  /** The definition they were made by; `present` null: the lake does not remember it. */
+  readonly code: { readonly fingerprint: string; readonly file: string; readonly present: boolean | null } | null
+  /** Rows in scope. */
+  readonly rows: number
+  readonly scope: { readonly times: IntervalSet | null; readonly conditions: readonly string[] }
+  /** Of a source: the deliveries that hold them, by ordinal. */
+  readonly deliveries: readonly (SeenDelivery & { readonly rows: number })[]
+  /** Whether main has moved on since the layer above read it. */
+  readonly moved: boolean
+  /** Snapshots that no run made. */
+  readonly direct: readonly bigint[]
+}
+
+export interface KeyState {
+  readonly snapshotId: bigint
+  readonly publishedMs: number
+  readonly run: string | null
+  /** As text, in order of `columns`; at most 10. */
+  readonly rows: readonly (readonly (string | null)[])[]
+}
+
+export interface TrailReport {
+  readonly table: TableId
+  readonly columns: readonly string[]
+  /** The rows asked about, as text; at most 10. */
+  readonly rows: readonly (readonly (string | null)[])[]
+  readonly steps: readonly TrailStep[]
+  /** With a key or condition: what they were at each snapshot, latest first; equal ones are one. */
+  readonly history: readonly KeyState[]
+  /** With a column: how it is computed, layer by layer. */
+  readonly column: readonly ColumnStep[]
+  readonly unknown: readonly string[]
+}
+
+export interface TrailRequest {
+  readonly table: TableId
+  readonly times: IntervalSet | null
+  /** Values of the keys, in their order. */
+  readonly key: readonly string[] | null
+  readonly column: string | null
+  readonly where: string | null
+}
+
+const rowsShown = 10
+const snapshotsLooked = 20
+
+/**
+ * Walks from rows of a table down to the deliveries they came from: at each layer the state that was read, the run that
+ * made it, by which definition, and how many rows are concerned, narrowed by what the edges say of time and by columns that
+ * are handed through. What cannot be narrowed is said. Reads only.
+ */
+export async function trail(context: PipelineContext, request: TrailRequest): Promise<TrailReport> {
+  const book = await WhyBook.open(context)
+  const point = await book.now(request.table)
+  const columns = schemaOfPin(point.pin).fields.map((field) => field.name)
+  requireColumn(request, columns)
+  const conditions = [...keyConditions(book, request), ...(request.where === null ? [] : [`(${request.where}\n)`])]
+  const down: Down = { book, steps: [], unknown: [], seen: new Set() }
+  const times = point.shape?.kind === 'interval' ? (request.times ?? timesOfKey(book, point, request.key)) : null
+  if (request.times !== null && times === null)
+    down.unknown.push(`${request.table} is not built by interval: a date does not narrow it.`)
+  const asked: Narrowed = { times, conditions, read: null }
+  await descend(down, point, asked, 0)
+  const narrowed = conditions.length > 0 || times !== null
+  return {
+    table: request.table,
+    columns,
+    rows: narrowed ? await rowsOf(book, point, asked, rowsShown) : [],
+    steps: down.steps,
+    history: conditions.length > 0 ? await historyOf(book, point, asked) : [],
+    column:
+      request.column === null ? [] : await columnTrail(book, request.table, request.column, (id) => codeAt(down, id)),
+    unknown: [...new Set(down.unknown)],
+  }
+}
+
+interface Down {
+  readonly book: WhyBook
+  readonly steps: TrailStep[]
+  readonly unknown: string[]
+  readonly seen: Set<string>
+}
+
+interface Narrowed {
+  readonly times: IntervalSet | null
+  /** What was asked of the rows, in this layer's words. */
+  readonly conditions: readonly string[]
+  /** What the edge above says of them; null: nothing but their time. */
+  readonly read: string | null
+}
+
+/** The definition by which a dataset met on the way was built; else its present one. */
+async function codeAt(down: Down, dataset: TableId): Promise<Code | null> {
+  const fingerprint = down.steps.find((one) => one.dataset === dataset)?.code?.fingerprint
+  const present = down.book.context.project.nodes.get(dataset)?.fingerprint
+  const wanted = fingerprint ?? present
+  return wanted === undefined ? null : down.book.code(dataset, wanted)
+}
+
+async function descend(down: Down, point: Point, narrowed: Narrowed, depth: number): Promise<void> {
+  const { book, seen } = down
+  const { dataset } = point
+  const key = JSON.stringify([
+    dataset,
+    String(point.pin.snapshotId),
+    narrowed.times?.intervals ?? null,
+    narrowed.conditions,
+  ])
+  if (seen.has(key)) return
+  seen.add(key)
+  const main = await book.now(dataset)
+  const common = {
+    dataset,
+    depth,
+    snapshotId: point.pin.snapshotId,
+    moved: main.pin.snapshotId !== point.pin.snapshotId,
+    direct: point.direct,
+  }
+  const node = book.context.project.nodes.get(dataset)
+  if (node?.producer.kind === 'source' || point.standing.built.length === 0) {
+    const deliveries = node?.producer.kind === 'source' ? await deliveriesOf(book, point, narrowed) : []
+    const landed = point.rows.findLast(
+      (row) => deliveries.length === 0 || deliveries.some((one) => one.run === row.run),
+    )
+    const rows = deliveries.reduce((sum, one) => sum + one.rows, 0)
+    down.steps.push({ ...common, run: runOf(landed), code: null, rows, scope: scopeOf(narrowed), deliveries })
+    if (!landed) down.unknown.push(`No run made ${dataset}: where its rows came from is not in the ledger.`)
+    return
+  }
+  for (const built of book.builtFrom(point, narrowed.times)) {
+    const own: Narrowed = {
+      ...narrowed,
+      times: narrowed.times && built.times ? narrowed.times.intersect(built.times) : (built.times ?? narrowed.times),
+    }
+    const code = await book.code(dataset, built.fingerprint)
+    const rows = await countRows(book, point, own)
+    const present = code ? code.present : null
+    down.steps.push({
+      ...common,
+      run: runOf(madeBy(point, built, own.times)),
+      code: { fingerprint: built.fingerprint, file: code?.file ?? node?.file ?? '', present },
+      rows,
+      scope: scopeOf(own),
+      deliveries: [],
+    })
+    if (!code) down.unknown.push(`The definition ${built.fingerprint.slice(0, 8)} of ${dataset} is not remembered.`)
+    await descendInputs(down, point, code, built, own, depth)
+  }
+}
+
+async function descendInputs(
+  down: Down,
+  point: Point,
+  code: Code | null,
+  built: BuiltFrom,
+  own: Narrowed,
+  depth: number,
+): Promise<void> {
+  const { book } = down
+  for (const [name, snapshotId] of Object.entries(built.inputs).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const input = name as TableId
+    const below = await book.at(input, snapshotId)
+    if (!below) {
+      down.unknown.push(`The state of ${input} that ${point.dataset} was built from is gone: snapshot ${snapshotId}.`)
+      continue
+    }
+    const edge = code?.edges.get(input)
+    const lists = edge?.touches ? await touchesAreLists(book, input, edge.touches) : false
+    const reads: Scope = code ? readsOf(edge, code.shape, below.shape, own.times, lists) : { times: null, where: null }
+    const kept = await handedDown(book, input, code, own.conditions)
+    const lost = own.conditions.filter((one) => !kept.some((each) => each.from === one))
+    if (lost.length > 0)
+      down.unknown.push(
+        `Which rows of ${input} made them is not known by ${lost.map((one) => one.replace(/\s+/g, ' ')).join(' and ')}${reads.times || reads.where ? ', only by time' : ''}.`,
+      )
+    const conditions = kept.map((one) => one.to)
+    await descend(down, below, { times: reads.times, conditions, read: reads.where }, depth + 1)
+  }
+}
+
+/** Conditions that hold of an input's rows as well: by columns handed through, else by columns of one name. */
+async function handedDown(book: WhyBook, input: TableId, code: Code | null, conditions: readonly string[]) {
+  const through = columnsHandedThrough(code?.tree)
+  const plain = rootOf(code?.tree)?.type === 'SELECT_NODE'
+  const out: { readonly from: string; readonly to: string }[] = []
+  for (const from of conditions) {
+    const computed = [...from.matchAll(/"((?:[^"]|"")*)"/g)].some(
+      ([, name = '']) => plain && !through.has(name) && columnItem(code?.tree, name) !== null,
+    )
+    const to = renamedCondition(from, through)
+    if (!computed && (await holds(book, input, to))) out.push({ from, to })
+  }
+  return out
+}
+
+/** Whether a condition speaks of an input's columns alone. */
+async function holds(book: WhyBook, input: TableId, condition: string): Promise<boolean> {
+  try {
+    await book.context.engine.describe(`SELECT 1 FROM ${input} WHERE ${condition}`, shapesOf(book.context.project))
+    return true
+  } catch (error) {
+    if (error instanceof LimnError) return false
+    throw error
+  }
+}
+
+function scopeOf({ times, conditions }: Narrowed): TrailStep['scope'] {
+  return { times, conditions }
+}
+
+/** The interval that a key names by its time. */
+function timesOfKey(book: WhyBook, point: Point, key: readonly string[] | null): IntervalSet | null {
+  const { shape } = point
+  if (key === null || shape?.kind !== 'interval') return null
+  const value = key[keysOf(book, point.dataset).indexOf(shape.column)]
+  if (value === undefined || !/^\d{4}-\d{2}/.test(value)) return null
+  const start = floorTo(shape.unit, parseMicros(value))
+  return IntervalSet.of([{ start, end: addUnits(shape.unit, start, 1) }])
+}
+
+function runOf(row: LedgerRow | undefined): TrailStep['run'] {
+  return row
+    ? { id: row.run, outcome: row.outcome, reason: row.reason, startedAtMs: row.startedAtMs, limnVersion: row.version }
+    : null
+}
+
+/** The ledger row that wrote what some times of a table hold. */
+function madeBy(point: Point, built: BuiltFrom, times: IntervalSet | null): LedgerRow | undefined {
+  const within = (row: LedgerRow) => row.interval === null || times === null || times.overlaps(row.interval)
+  const same = (row: LedgerRow) => row.fingerprint === built.fingerprint && within(row)
+  return (
+    point.rows.findLast((row) => row.outcome === 'built' && same(row)) ??
+    point.rows.findLast((row) => (row.outcome === 'kept' || row.outcome === 'carried') && same(row))
+  )
+}
+
+/** Binds the rows of a point in scope as one table, and answers a query over them. */
+async function ask(book: WhyBook, point: Point, narrowed: Narrowed, select: string, tail = '') {
+  const { times, conditions, read } = narrowed
+  const all = read === null ? conditions : [...conditions, read]
+  const scope: Scope = { times, where: all.length > 0 ? all.join(' AND ') : null }
+  const side = sideOf(book.viewOf(point), point.shape, scope)
+  const where = conditionOf(scope, point.shape)
+  const sql = `SELECT ${select} FROM ${point.dataset} ${where === null ? '' : `WHERE ${where}`} ${tail}`
+  const tables = new Map([[point.dataset, { columns: schemaOfPin(point.pin).fields }]])
+  const predicate = (await book.context.engine.filters(sql, tables)).get(point.dataset)
+  await using reading = await readPinned(book.context, point.pin, {
+    keep: side.keep ?? (() => true),
+    ...(predicate ? { predicate } : {}),
+  })
+  await using session = await book.context.engine.session([reading.bound], { signal: book.context.signal })
+  return (await session.rows(sql)).rows
+}
+
+async function countRows(book: WhyBook, point: Point, narrowed: Narrowed): Promise<number> {
+  return Number((await ask(book, point, narrowed, 'count(*)'))[0]?.[0] ?? 0)
+}
+
+async function rowsOf(book: WhyBook, point: Point, narrowed: Narrowed, limit: number) {
+  const names = schemaOfPin(point.pin).fields.map((field) => `${quoteIdentifier(field.name)}::VARCHAR`)
+  const rows = await ask(book, point, narrowed, names.join(', '), `ORDER BY ALL LIMIT ${limit}`)
+  return rows.map((row) => row.map((cell) => (cell === null ? null : String(cell))))
+}
+
+async function deliveriesOf(book: WhyBook, point: Point, narrowed: Narrowed) {
+  const seen = deliveriesSeen(point)
+  const rows = await ask(book, point, narrowed, '_delivery, count(*)', 'GROUP BY 1 ORDER BY 1')
+  return rows.flatMap(([ordinal, count]) => {
+    const delivery = seen.get(Number(ordinal))
+    return delivery ? [{ ...delivery, rows: Number(count) }] : []
+  })
+}
+
+/** What rows were at each snapshot main has had, latest first; states in which they were the same are one, the earliest. */
+async function historyOf(book: WhyBook, point: Point, narrowed: Narrowed): Promise<readonly KeyState[]> {
+  const loaded = await book.loaded(point.dataset)
+  const log = [...(loaded?.metadata.snapshotLog ?? [])].reverse().slice(0, snapshotsLooked)
+  const out: KeyState[] = []
+  for (const { snapshotId, timestampMs } of log) {
+    if (!loaded?.metadata.snapshots.some((one) => one.snapshotId === snapshotId)) continue
+    const then = book.pointOf({ ...pinSnapshot(loaded, snapshotId), schemaId: point.pin.schemaId })
+    const state = {
+      snapshotId,
+      publishedMs: timestampMs,
+      run: then.run,
+      rows: await rowsOf(book, then, narrowed, rowsShown),
+    }
+    if (JSON.stringify(out.at(-1)?.rows) === JSON.stringify(state.rows)) out.pop()
+    out.push(state)
+  }
+  return out
+}
+
+function keysOf(book: WhyBook, table: TableId): readonly string[] {
+  const contract = book.context.project.nodes.get(table)?.contract
+  return contract?.keys.length ? contract.keys : (contract?.grain ?? [])
+}
+
+function keyConditions(book: WhyBook, { table, key }: TrailRequest): readonly string[] {
+  if (key === null) return []
+  const names = keysOf(book, table)
+  if (names.length !== key.length)
+    throw new LimnError('usage/argument', {
+      message: `${table} has ${names.length === 0 ? 'no keys' : `the keys ${names.join(', ')}`}; ${key.length} ${key.length === 1 ? 'value was' : 'values were'} given.`,
+      notDone: 'Nothing was looked up.',
+      remedy:
+        names.length === 0 ? 'Say which rows with --where.' : `Write --key with ${names.length} values, in that order.`,
+    })
+  const text = (value: string) => `'${value.replaceAll("'", "''")}'`
+  return names.map((name, i) =>
+    key[i] === 'null' ? `${quoteIdentifier(name)} IS NULL` : `${quoteIdentifier(name)} = ${text(key[i] ?? '')}`,
+  )
+}
+
+function requireColumn({ table, column }: TrailRequest, columns: readonly string[]): void {
+  if (column === null || columns.includes(column)) return
+  const close = nearest(column, columns)
+  throw new LimnError('usage/argument', {
+    message: `${table} has no column ${column}.`,
+    notDone: 'Nothing was looked up.',
+    remedy: close ? `Did you mean ${close}?` : `It has: ${columns.join(', ')}.`,
+  })
+}

@@ -1,0 +1,401 @@
+import type { TableId } from '../../base/index.ts'
+import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { ancestorsOf } from '../../iceberg/index.ts'
+import { columnsHandedThrough } from '../../sql/index.ts'
+import { diffRows } from '../diff/diff-rows.ts'
+import type { Measure, RowDelta, RowDiff } from '../diff/row-diff.ts'
+import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
+import { codeFindings } from './code-change.ts'
+import type { DeliveryAsk } from './delivered-rows.ts'
+import { deliveryFindings } from './deliveries.ts'
+import { type Finding, noEvidence } from './finding.ts'
+import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
+import { buildsMax, buildsOf, buildVariant, type Variant } from './variant.ts'
+
+/** One dataset that two states were compared at, in the order in which they were come by. */
+export interface Step {
+  readonly dataset: TableId
+  readonly before: bigint | null
+  readonly after: bigint | null
+  /** What differs in scope; null: not compared row by row. */
+  readonly rows: RowDelta | null
+  readonly intervals: readonly Interval[]
+  /** Where the search went on, or why it ended. */
+  readonly verdict: string
+}
+
+export interface Walk {
+  readonly steps: Step[]
+  /** What could not be known. */
+  readonly unknown: string[]
+}
+
+export interface WalkAsk {
+  readonly scope: Scope
+  /** Only intervals in which this differs are followed; null: those in which rows do. */
+  readonly measure: Measure | null
+  /** Of a source: what its reader wants to know. */
+  readonly delivery: Omit<DeliveryAsk, 'where'>
+}
+
+const nothingAsked: WalkAsk['delivery'] = { identity: null, lateness: null }
+export const wholeWalk: WalkAsk = { scope: everything, measure: null, delivery: nothingAsked }
+
+/**
+ * Goes from a dataset at two states to the first layer where the two part: inputs equal and outputs not (code), or inputs
+ * that part themselves (data), restricted to the intervals that part. Where several things differ, each is tried alone on
+ * the former state, and those that change nothing are let go. Null: the rows in scope are the same.
+ */
+export async function walk(
+  book: WhyBook,
+  before: Point,
+  after: Point,
+  ask: WalkAsk,
+  out: Walk,
+): Promise<readonly Finding[] | null> {
+  const { dataset } = after
+  const step = (rows: RowDelta | null, intervals: readonly Interval[], verdict: string) =>
+    out.steps.push({ dataset, before: before.pin.snapshotId, after: after.pin.snapshotId, rows, intervals, verdict })
+  if (before.pin.snapshotId === after.pin.snapshotId) {
+    step(null, [], 'the same snapshot')
+    return null
+  }
+  const node = book.context.project.nodes.get(dataset)
+  if (node?.producer.kind === 'source') {
+    const where = conditionOf(ask.scope, null)
+    const findings = await deliveryFindings(book, before, after, { ...ask.delivery, where })
+    step(null, [], findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs')
+    return findings.length > 0 ? findings : null
+  }
+  const diff = await compare(book, before, after, ask)
+  if (diff.total.added + diff.total.removed + diff.total.changed === 0) {
+    step(diff.total, [], 'the same rows')
+    return null
+  }
+  const times = partingTimes(diff, ask.measure, after, ask.scope)
+  const direct = await directWrites(book, before, after, ask, out)
+  if (direct) {
+    step(diff.total, times?.intervals ?? [], 'rows were written past the runs')
+    return direct
+  }
+  const findings: Finding[] = []
+  const at = out.steps.length
+  for (const pair of pairsOf(book, before, after, times))
+    findings.push(...(await walkPair(book, before, after, pair, diff, ask, out)))
+  const verdict = findings.some((one) => one.dataset === dataset) ? 'its rows part here' : 'its inputs part'
+  out.steps.splice(at, 0, {
+    dataset,
+    before: before.pin.snapshotId,
+    after: after.pin.snapshotId,
+    rows: diff.total,
+    intervals: times?.intervals ?? [],
+    verdict,
+  })
+  return findings.length > 0 ? merged(findings) : [unexplained(dataset, diff, times)]
+}
+
+async function compare(book: WhyBook, before: Point, after: Point, ask: WalkAsk): Promise<RowDiff> {
+  const { shape } = after
+  const contract = book.context.project.nodes.get(after.dataset)?.contract
+  const where = conditionOf(ask.scope, shape)
+  return diffRows(
+    book.context,
+    sideOf(book.viewOf(before), shape, ask.scope),
+    sideOf(book.viewOf(after), shape, ask.scope),
+    {
+      keys: keysOf(contract?.keys ?? [], before, after),
+      measures: ask.measure ? [ask.measure] : [],
+      sample: 5,
+      ...(shape?.kind === 'interval' ? { column: shape.column, unit: shape.unit } : {}),
+      ...(where === null ? {} : { where }),
+    },
+  )
+}
+
+/** Keys that both states have. */
+function keysOf(keys: readonly string[], before: Point, after: Point): readonly string[] {
+  const has = ({ pin }: Point, name: string) =>
+    pin.metadata.schemas.find((one) => one.schemaId === pin.schemaId)?.fields.some((field) => field.name === name)
+  return keys.every((name) => has(before, name) && has(after, name)) ? keys : []
+}
+
+function partingTimes(diff: RowDiff, measure: Measure | null, after: Point, scope: Scope): IntervalSet | null {
+  if (after.shape?.kind !== 'interval' || diff.unit === null) return null
+  const moved = measure ? diff.intervals.filter((one) => one.measures.some((each) => each.before !== each.after)) : []
+  const found = timesOf((moved.length > 0 ? moved : diff.intervals).map((one) => one.interval))
+  // What was asked for may be less than an interval of this dataset.
+  return found && scope.times ? found.intersect(scope.times) : found
+}
+
+/** Rows that a snapshot made by no run brought; null when there is none that matters. */
+async function directWrites(
+  book: WhyBook,
+  before: Point,
+  after: Point,
+  ask: WalkAsk,
+  out: Walk,
+): Promise<readonly Finding[] | null> {
+  const found: Finding[] = []
+  let [old, fresh] = [before, after]
+  for (const point of [before, after]) {
+    if (point.direct.length === 0 || point.pin.snapshotId === null) continue
+    const line = [...ancestorsOf(point.pin.metadata, point.pin.snapshotId)]
+    const made = line.find((one) => !point.direct.includes(one.snapshotId) && one.operation !== 'replace')
+    if (!made) continue
+    const former = await book.at(point.dataset, made.snapshotId)
+    if (!former) continue
+    const diff = await compare(book, former, point, ask)
+    if (point === before) old = former
+    else fresh = former
+    if (diff.total.added + diff.total.removed + diff.total.changed === 0) continue
+    found.push({
+      kind: 'direct-write',
+      dataset: point.dataset,
+      origin: { kind: 'state', input: point.dataset, before: made.snapshotId, after: point.pin.snapshotId },
+      column: diff.total.columns[0]?.name ?? null,
+      sentence: `${point.dataset} was written past the runs: ${diff.total.added} rows added, ${diff.total.removed} removed, ${diff.total.changed} changed by snapshot ${point.direct.join(', ')}.`,
+      rows: diff.total.added + diff.total.removed + diff.total.changed,
+      intervals: diff.intervals.flatMap((one) => (one.interval ? [one.interval] : [])),
+      evidence: noEvidence,
+    })
+  }
+  if (found.length === 0) return null
+  const rest = old.pin.snapshotId === fresh.pin.snapshotId ? null : await walk(book, old, fresh, ask, out)
+  return [...found, ...(rest ?? [])]
+}
+
+interface Pair {
+  readonly times: IntervalSet | null
+  readonly before: BuiltFrom
+  readonly after: BuiltFrom
+}
+
+/** What the parting intervals were built from on either side, together where it is the same for both. */
+function pairsOf(book: WhyBook, before: Point, after: Point, times: IntervalSet | null): readonly Pair[] {
+  const [olds, news] = [book.builtFrom(before, times), book.builtFrom(after, times)]
+  const latest = before.rows.findLast((row) => Object.keys(row.inputs).length > 0)
+  const out: Pair[] = []
+  for (const fresh of news) {
+    let rest = fresh.times
+    for (const old of olds) {
+      const both =
+        fresh.times === null || old.times === null ? (fresh.times ?? old.times) : fresh.times.intersect(old.times)
+      if (both?.isEmpty) continue
+      out.push({ times: both, before: old, after: fresh })
+      if (rest && both) rest = rest.minus(both)
+    }
+    // Intervals that had not been built: as of what the others were last built from.
+    if (rest && !rest.isEmpty)
+      out.push({
+        times: rest,
+        before: { times: rest, fingerprint: latest?.fingerprint ?? fresh.fingerprint, inputs: latest?.inputs ?? {} },
+        after: fresh,
+      })
+  }
+  let gone = times
+  for (const { times: seen } of news) if (gone && seen) gone = gone.minus(seen)
+  for (const old of olds) {
+    const lost = old.times && gone ? old.times.intersect(gone) : null
+    const last = after.rows.findLast((row) => Object.keys(row.inputs).length > 0)
+    if (lost && !lost.isEmpty)
+      out.push({
+        times: lost,
+        before: old,
+        after: { times: lost, fingerprint: last?.fingerprint ?? old.fingerprint, inputs: last?.inputs ?? {} },
+      })
+  }
+  return out
+}
+
+interface Candidate {
+  readonly what: 'code' | TableId
+  readonly findings: () => Promise<readonly Finding[]>
+}
+
+async function walkPair(
+  book: WhyBook,
+  before: Point,
+  after: Point,
+  pair: Pair,
+  diff: RowDiff,
+  ask: WalkAsk,
+  out: Walk,
+): Promise<readonly Finding[]> {
+  const { dataset } = after
+  const [old, fresh] = [
+    await book.code(dataset, pair.before.fingerprint),
+    await book.code(dataset, pair.after.fingerprint),
+  ]
+  const candidates: Candidate[] = []
+  const edges = fresh?.edges ?? old?.edges ?? new Map()
+  const [pointsBefore, pointsAfter] = [new Map<TableId, Point>(), new Map<TableId, Point>()]
+  for (const [input, edge] of edges) {
+    const [was, is] = [pair.before.inputs[input], pair.after.inputs[input]]
+    const a = was === undefined ? null : await book.at(input, was)
+    const b = is === undefined ? null : await book.at(input, is)
+    if (a) pointsBefore.set(input, a)
+    if (b) pointsAfter.set(input, b)
+    if (was === is && was !== undefined) continue
+    if (!a || !b) {
+      out.unknown.push(`A state of ${input} that ${dataset} was built from is gone: snapshot ${String(a ? is : was)}.`)
+      continue
+    }
+    const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
+    const shape = fresh?.shape ?? after.shape
+    const scope = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const delivery = deliveryAsk(book, before, fresh, input, edge.touches, lists)
+    const findings = await walk(book, a, b, { scope, measure: null, delivery }, out)
+    if (findings !== null) candidates.push({ what: input, findings: async () => findings })
+  }
+  if (pair.before.fingerprint !== pair.after.fingerprint) {
+    const scope = pair.times === null ? ask.scope : { ...ask.scope, times: pair.times }
+    const sides = { before: old, after: fresh, inputs: pointsAfter }
+    candidates.push({ what: 'code', findings: () => codeFindings(book, before, after, sides, diff, scope) })
+  }
+  const chosen =
+    candidates.length > 1
+      ? await responsible(
+          book,
+          before,
+          { old, fresh, before: pointsBefore, after: pointsAfter },
+          pair,
+          candidates,
+          ask,
+          out,
+        )
+      : candidates
+  const found: Finding[] = []
+  for (const one of chosen) found.push(...(await one.findings()))
+  if (candidates.length === 0 && out.unknown.length === 0) found.push(notDeterministic(dataset, diff, pair.times))
+  return found
+}
+
+interface Sides {
+  readonly old: Code | null
+  readonly fresh: Code | null
+  readonly before: ReadonlyMap<TableId, Point>
+  readonly after: ReadonlyMap<TableId, Point>
+}
+
+/** Tries each candidate alone on the former state: those that change nothing there are not responsible. */
+async function responsible(
+  book: WhyBook,
+  before: Point,
+  sides: Sides,
+  pair: Pair,
+  candidates: readonly Candidate[],
+  ask: WalkAsk,
+  out: Walk,
+): Promise<readonly Candidate[]> {
+  const { old, fresh } = sides
+  if (!old) {
+    out.unknown.push(
+      `Which of ${candidates.map((one) => one.what).join(', ')} is responsible: the former definition of ${before.dataset} is not remembered.`,
+    )
+    return candidates
+  }
+  const builds = buildsOf(old, pair.times)
+  if (builds.length > buildsMax)
+    out.unknown.push(`Of ${builds.length} builds of ${before.dataset}, ${buildsMax} were tried again.`)
+  const tried = builds.slice(0, buildsMax)
+  const times = timesOf(tried)
+  const contract = book.context.project.nodes.get(before.dataset)?.contract
+  const scope: Scope = { ...everything, times }
+  const where = conditionOf(scope, before.shape)
+  await using scratch = await book.context.store.scratch({ signal: book.context.signal })
+  const chosen: Candidate[] = []
+  for (const [i, candidate] of candidates.entries()) {
+    const variant: Variant =
+      candidate.what === 'code'
+        ? { code: fresh ?? old, inputs: sides.before }
+        : { code: old, inputs: new Map([...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]) }
+    const side = await buildVariant(book, variant, tried, before, `${scratch.folder}/${i}`)
+    const diff = await diffRows(book.context, sideOf(book.viewOf(before), before.shape, scope), side, {
+      keys: contract?.keys ?? [],
+      measures: ask.measure ? [ask.measure] : [],
+      sample: 0,
+      ...(where === null ? {} : { where }),
+    })
+    const rows = diff.total.added + diff.total.removed + diff.total.changed
+    const [measure] = diff.total.measures
+    if (rows > 0 && (measure === undefined || measure.before !== measure.after || candidates.length === 1))
+      chosen.push(candidate)
+  }
+  return chosen.length > 0 ? chosen : candidates
+}
+
+/** What the reader of a source lets one ask of its rows. */
+function deliveryAsk(
+  book: WhyBook,
+  before: Point,
+  code: Code | null,
+  input: TableId,
+  touches: string | null,
+  lists: boolean,
+): WalkAsk['delivery'] {
+  const node = book.context.project.nodes.get(input)
+  if (node?.producer.kind !== 'source' || !code) return nothingAsked
+  const through = columnsHandedThrough(code.tree)
+  const grain = code.contract.grain.map((name) => through.get(name) ?? name)
+  const identity = grain.length > 0 && grain.every((name) => name in node.contract.columns) ? grain : null
+  const { shape } = code
+  const built = IntervalSet.of(before.standing.built.flatMap((one) => (one.interval ? [one.interval] : [])))
+  const lateness =
+    shape.kind === 'interval' && touches !== null && !lists ? { sql: touches, unit: shape.unit, built } : null
+  return { identity, lateness }
+}
+
+export async function touchesAreLists(book: WhyBook, input: TableId, touches: string): Promise<boolean> {
+  const columns = book.context.project.nodes.get(input)?.contract.columns ?? {}
+  const shapes = new Map([[input, Object.entries(columns).map(([name, column]) => ({ name, type: column.type }))]])
+  const [one] = await book.context.engine.describe(`SELECT (${touches}) AS t FROM ${input}`, shapes)
+  return one?.type.endsWith('[]') ?? false
+}
+
+function notDeterministic(dataset: TableId, diff: RowDiff, times: IntervalSet | null): Finding {
+  return {
+    kind: 'not-deterministic',
+    dataset,
+    origin: { kind: 'unknown' },
+    column: diff.total.columns[0]?.name ?? null,
+    sentence: `${dataset} came out otherwise of the same inputs and the same definition; limn prove says by which expression.`,
+    rows: diff.total.added + diff.total.removed + diff.total.changed,
+    intervals: times?.intervals ?? [],
+    evidence: noEvidence,
+  }
+}
+
+function unexplained(dataset: TableId, diff: RowDiff, times: IntervalSet | null): Finding {
+  return {
+    ...notDeterministic(dataset, diff, times),
+    kind: 'unexplained',
+    sentence: `${dataset} differs, and what it was built from is not known well enough to say why.`,
+  }
+}
+
+/** One finding for each thing, however many ways led to it. */
+export function merged(findings: readonly Finding[]): readonly Finding[] {
+  const out = new Map<string, Finding>()
+  for (const one of findings) {
+    const { origin } = one
+    const what =
+      origin.kind === 'delivery'
+        ? `${origin.ordinal}`
+        : origin.kind === 'code'
+          ? `${origin.before} ${origin.after}`
+          : ''
+    const key = [one.kind, one.dataset, origin.kind, what, one.column ?? ''].join('\n')
+    const known = out.get(key)
+    out.set(
+      key,
+      known
+        ? {
+            ...known,
+            rows: Math.max(known.rows, one.rows),
+            intervals: IntervalSet.of([...known.intervals, ...one.intervals]).intervals,
+          }
+        : one,
+    )
+  }
+  return [...out.values()]
+}
