@@ -1,4 +1,5 @@
 import { LimnError } from '../base/index.ts'
+import type { LineageConfig } from '../observe/index.ts'
 
 /** What the embedded engine may take of the machine. Sizes are written as `512MB` or `4GB` (powers of 1000) or `4GiB`. */
 export interface EngineConfig {
@@ -33,6 +34,8 @@ export interface LakeConfig {
   /** The state database. Default `.limn/state.db`. */
   readonly state?: string
   readonly engine?: EngineConfig
+  /** Where OpenLineage events of runs go. Default: nowhere. */
+  readonly lineage?: LineageConfig
 }
 
 /** Describes a lake: one catalog, one warehouse, one state database. `export default defineLake({ … })` in `limn.config.ts`. */
@@ -40,7 +43,7 @@ export function defineLake(config: LakeConfig): LakeConfig {
   return config
 }
 
-/** How a value of the engine's configuration is told to be right, and how it is written. */
+/** How a value of the configuration is told to be right, and how it is written. */
 type Rule = readonly [test: (value: unknown) => boolean, wanted: string]
 
 const positive: Rule = [(value) => Number.isInteger(value) && Number(value) >= 1, 'a whole number, 1 or more']
@@ -50,7 +53,7 @@ const size: Rule = [
 ]
 
 /** A field that is added has to say what is right for it. */
-const rules: { readonly [Name in keyof Required<EngineConfig>]: Rule } = {
+const engineRules: { readonly [Name in keyof Required<EngineConfig>]: Rule } = {
   threads: positive,
   memory: size,
   tempDir: [(value) => typeof value === 'string' && value !== '', 'a folder'],
@@ -59,16 +62,37 @@ const rules: { readonly [Name in keyof Required<EngineConfig>]: Rule } = {
   manifestCache: positive,
 }
 
-/** Throws `config/invalid` for an option of the engine that limn does not know, or a value that means nothing. */
-export function requireEngine(engine: unknown, file: string): void {
-  if (engine === undefined) return
-  if (typeof engine !== 'object' || engine === null) throw invalid(file, 'The option engine is no object.', 'an object')
-  for (const [name, value] of Object.entries(engine)) {
-    const rule = Object.entries(rules).find(([known]) => known === name)?.[1]
+const lineageRules: { readonly [Name in keyof Required<LineageConfig>]: Rule } = {
+  to: [(value) => typeof value === 'string' && value !== '', 'stdout, an http(s) address or a file'],
+  namespace: [(value) => typeof value === 'string' && value !== '', 'a namespace, such as limn://sales'],
+  headers: [
+    (value) =>
+      typeof value === 'object' && value !== null && Object.values(value).every((one) => typeof one === 'string'),
+    'an object of texts',
+  ],
+  retries: [(value) => Number.isInteger(value) && Number(value) >= 0, 'a whole number, 0 or more'],
+  timeoutMs: positive,
+}
+
+/** Throws `config/invalid` for an option of a group that limn does not know, or a value that means nothing. */
+export function requireOptions(config: LakeConfig, file: string): void {
+  requireGroup('engine', config.engine, engineRules, file)
+  requireGroup('lineage', config.lineage, lineageRules, file)
+  if (config.lineage && config.lineage.to === undefined)
+    throw invalid(file, 'lineage.to is missing.', lineageRules.to[1])
+}
+
+function requireGroup(group: string, given: unknown, rules: Readonly<Record<string, Rule>>, file: string): void {
+  if (given === undefined) return
+  if (typeof given !== 'object' || given === null) throw invalid(file, `The option ${group} is no object.`, 'an object')
+  for (const [name, value] of Object.entries(given)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (!rule)
-      throw invalid(file, `limn does not know the option engine.${name}.`, `one of ${Object.keys(rules).join(', ')}`)
+      throw invalid(file, `limn does not know the option ${group}.${name}.`, `one of ${Object.keys(rules).join(', ')}`)
     const [fits, wanted] = rule
-    if (value !== undefined && !fits(value)) throw invalid(file, `engine.${name} is ${JSON.stringify(value)}.`, wanted)
+    // A header may be a secret.
+    const shown = name === 'headers' ? 'not right' : JSON.stringify(value)
+    if (value !== undefined && !fits(value)) throw invalid(file, `${group}.${name} is ${shown}.`, wanted)
   }
 }
 

@@ -40,6 +40,7 @@ import { StateDatabase } from '../state/index.ts'
 import { LocalStore } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
+import { observedRun } from './observed-run.ts'
 
 export interface OpenLakeOptions {
   /** Where to look for the lake, upward. Default: the working directory. */
@@ -166,7 +167,10 @@ export class Lake implements AsyncDisposable {
     const [problem] = await checkProject(project, this.parts.engine, request.selected)
     if (problem) throw problem
     await this.parts.store.sweepScratch()
-    return run(await this.context(project), request, { waitMs: options.waitMs ?? 0 })
+    const { name, folder, config } = this
+    return observedRun({ name, folder, lineage: config.lineage }, await this.context(project), (context) =>
+      run(context, request, { waitMs: options.waitMs ?? 0 }),
+    )
   }
 
   async compile(id: TableId, range: Interval | null): Promise<Compiled> {

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LimnError } from '../base/index.ts'
 import { type Dataset, isDataset } from '../dataset/index.ts'
 import { type LoadedDataset, queryOf } from '../pipeline/index.ts'
-import { type LakeConfig, requireEngine } from './config.ts'
+import { type LakeConfig, requireOptions } from './config.ts'
 
 const configName = 'limn.config.ts'
 
@@ -34,7 +34,7 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
       location: { file: configName },
     })
   }
-  const known = ['name', 'warehouse', 'catalog', 'state', 'engine']
+  const known = ['name', 'warehouse', 'catalog', 'state', 'engine', 'lineage']
   for (const key of Object.keys(config)) {
     if (known.includes(key)) continue
     throw new LimnError('config/invalid', {
@@ -43,7 +43,7 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
       location: { file: configName },
     })
   }
-  requireEngine((config as LakeConfig).engine, configName)
+  requireOptions(config, configName)
   return config
 }
 
