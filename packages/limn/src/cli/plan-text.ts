@@ -107,7 +107,6 @@ function causeText(cause: PlannedCause): string {
     case 'gap':
     case 'checks-changed':
     case 'accepted':
-    case 'backfill':
       return said
     case 'backfill':
     case 'unsealed':
