@@ -79,7 +79,8 @@ describe('an environment', () => {
       const [only, ...more] = await diffEnvironment(one, 'dev')
       expect(more).toEqual([])
       expect(only).toMatchObject({ table: 'gold.day', change: 'changed', productionMoved: false, obstacle: null })
-      expect(only?.diff?.rows).toEqual({ added: 2n, removed: 2n })
+      expect(only?.diff?.total).toMatchObject({ before: 2, after: 2, added: 0, removed: 0, changed: 2 })
+      expect(only?.diff?.intervals.length).toBe(2)
     })
   })
 
