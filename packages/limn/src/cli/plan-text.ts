@@ -18,6 +18,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'input-changed': 'data changed',
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
+  backfill: 'backfill',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -106,6 +107,8 @@ function causeText(cause: PlannedCause): string {
     case 'checks-changed':
     case 'accepted':
       return said
+    case 'backfill':
+      return `${said}: ${cause.because.join(', ')}`
   }
 }
 

@@ -1,3 +1,6 @@
+import type { Schedule, ScheduleText } from '../dataset/index.ts'
+import type { Notify } from '../pipeline/index.ts'
+
 /** Options of a lake; every path is relative to the folder of `limn.config.ts`. */
 export interface LakeConfig {
   /** The lake's name, as it stands in the catalog. Default: the folder's name. */
@@ -8,6 +11,10 @@ export interface LakeConfig {
   readonly catalog?: string
   /** The state database. Default `.limn/state.db`. */
   readonly state?: string
+  /** When groups of datasets are run, by selection: `{ 'tag:daily': '0 6 * * * in Europe/Berlin' }`. A dataset's own goes before. */
+  readonly schedules?: Readonly<Record<string, Schedule | ScheduleText>>
+  /** Who is told of what, by owner of datasets (`*`: every owner): `{ ops: [{ on: ['failed'], webhook: env('OPS_URL') }] }`. */
+  readonly notify?: Notify
   readonly engine?: EngineConfig
   /** Where commands work that do not say: the name of an environment, or `prod`. Default `prod`. */
   readonly environment?: string
@@ -30,7 +37,17 @@ export interface EnvironmentConfig {
 }
 
 /** The options that a lake knows. */
-export const lakeOptions = ['name', 'warehouse', 'catalog', 'state', 'engine', 'environment', 'environments'] as const
+export const lakeOptions = [
+  'name',
+  'warehouse',
+  'catalog',
+  'state',
+  'engine',
+  'schedules',
+  'notify',
+  'environment',
+  'environments',
+] as const
 
 /** The options that an environment knows. */
 export const environmentOptions = ['doc', 'engine'] as const

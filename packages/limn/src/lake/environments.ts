@@ -188,7 +188,8 @@ async function withRunsHeld<T>(lake: Lake, path: string, body: () => Promise<T>)
   const { pid, host, signal } = await lake.context()
   const state = new StateDatabase({ path, migrations: pipelineMigrations })
   try {
-    const lease = await state.acquire('run', `limn env drop (process ${pid} on ${host})`, { waitMs: 0, signal })
+    const holder = `limn env drop (process ${pid} on ${host})`
+    const lease = await state.acquireAll(['run', 'backfill'], holder, { waitMs: 0, signal })
     try {
       return await body()
     } finally {

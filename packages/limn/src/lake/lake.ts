@@ -85,6 +85,10 @@ export interface RunOptions {
   /** Only what became stale through changes after this time, in milliseconds since the epoch. */
   readonly sinceMs?: number
   readonly waitMs?: number
+  /** Builds intervals that are not complete yet, and says so. */
+  readonly unsealed?: boolean
+  /** The moment as of which intervals count as complete: that of a tick. Default: now. */
+  readonly asOfMs?: number
 }
 
 /** A lake opened: its parts composed once. Dispose it to close its databases and engine. */
@@ -180,9 +184,9 @@ export class Lake implements AsyncDisposable {
     return { [Symbol.asyncDispose]: () => lease.release() }
   }
 
-  /** Keeps runs from beginning until it is disposed. Throws `lease/held` while one is at work. */
+  /** Keeps runs and backfills from beginning until it is disposed. Throws `lease/held` while one is at work. */
   async hold(what: string): Promise<AsyncDisposable> {
-    const lease = await this.parts.state.acquire('run', `${what} (process ${process.pid})`, {
+    const lease = await this.parts.state.acquireAll(['run', 'backfill'], `${what} (process ${process.pid})`, {
       waitMs: 0,
       signal: this.openedWith.signal ?? new AbortController().signal,
     })
@@ -234,6 +238,8 @@ export class Lake implements AsyncDisposable {
       range,
       ...(forwardOnly === true ? { forwardOnly } : {}),
       ...(sinceMs === undefined ? {} : { sinceMs }),
+      ...(options.unsealed === undefined ? {} : { unsealed: options.unsealed }),
+      ...(options.asOfMs === undefined ? {} : { asOfMs: options.asOfMs }),
     }
     if (restate.length === 0) return { ...common, selected: await this.select(patterns) }
     const restated = await this.select(restate)

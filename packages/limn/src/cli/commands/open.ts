@@ -60,6 +60,7 @@ export function runOptionsOf(invocation: Invocation) {
     full: options.full === true,
     restate,
     forwardOnly: options.forwardOnly === true,
+    unsealed: options.unsealed === true,
     ...(since === undefined ? {} : { sinceMs: Math.floor(parseMicros(since) / 1000) }),
   }
 }

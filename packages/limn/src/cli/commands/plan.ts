@@ -3,6 +3,7 @@ import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '..
 import type { Invocation } from '../main.ts'
 import { planTree } from '../plan-text.ts'
 import { toJson } from '../text.ts'
+import { heldValue, printHeld } from './held.ts'
 import { openLake, runOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
@@ -19,6 +20,7 @@ export default async function plan(invocation: Invocation): Promise<number> {
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
+    printHeld(report.plan, io)
     for (const { from, to } of report.renames)
       io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
     for (const id of report.orphans)
@@ -56,6 +58,7 @@ export function planValue(report: PlanReport) {
       seconds: totalOf(report, 'seconds'),
       unknown: report.datasets.filter((one) => one.causes.some(isBuild) && one.estimate.seconds === null).length,
     },
+    held: (report.plan.held ?? []).map(heldValue),
     inDoubt: report.inDoubt,
     renames: report.renames,
     orphans: report.orphans,

@@ -9,6 +9,7 @@ import { FactBook } from '../plan/fact-book.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
 import { movedTooOften, publish } from '../run/publish.ts'
 import { recover, runRow } from '../run/recover.ts'
+import { datasetLease } from '../run/run.ts'
 import { runBranch, type StagedTable } from '../stage/staged-table.ts'
 
 /** A change of a dataset's table by hand: who makes it, why, and by what words. */
@@ -47,7 +48,8 @@ export async function editDataset<T extends EditMade>(
 ): Promise<EditReport<T>> {
   const { clock, randomness, state, signal, host, pid } = context
   const startedAtMs = clock.nowMs()
-  const lease = await state.acquire('run', `limn sql --break-glass (process ${pid} on ${host})`, { waitMs: 0, signal })
+  const holder = `limn sql --break-glass (process ${pid} on ${host})`
+  const lease = await state.acquire(datasetLease('run', request.table), holder, { waitMs: 0, signal })
   try {
     await recover(context)
     const run = newRunId(startedAtMs, Buffer.from(randomness.bytes(3)).readUIntBE(0, 3))
@@ -75,7 +77,14 @@ class Edit {
   async execute<T extends EditMade>(change: (branch: string) => Promise<T>): Promise<EditReport<T>> {
     const { context, run } = this
     const { host, pid } = context
-    await context.runs.begin({ id: run, host, pid, startedAtMs: this.startedAtMs })
+    await context.runs.begin({
+      id: run,
+      host,
+      pid,
+      startedAtMs: this.startedAtMs,
+      leases: this.lease.held,
+      request: null,
+    })
     try {
       const base = await this.branchOff()
       const result = await change(runBranch(run))

@@ -11,6 +11,7 @@ import { renameDatasets } from '../rename/rename.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
 import { movedTooOften, publish } from '../run/publish.ts'
 import { recover, runRow } from '../run/recover.ts'
+import { waitingFor } from '../run/run.ts'
 import { stagedCatalog } from '../run/run-catalog.ts'
 import type { StagedDataset } from '../stage/stage.ts'
 import type { StagedTable } from '../stage/staged-table.ts'
@@ -56,7 +57,7 @@ export async function promote(
   const lease = await production.state.acquire('run', holder, {
     waitMs: options.waitMs ?? 0,
     signal: production.signal,
-    onWait: (other) => production.progress.note(`Waiting for ${other.holder} to finish.`),
+    onWait: (holders) => production.progress.note(waitingFor(holders)),
   })
   try {
     if (options.dryRun) return await rehearse(production, there, environment)
@@ -157,7 +158,14 @@ class Promotion {
     await this.gather()
     if (this.tables.length === 0 && this.rows.length === 0) return this.report('idle', [])
     const { host, pid } = this.registered
-    await this.registered.runs.begin({ id: this.run, host, pid, startedAtMs: this.startedAtMs })
+    await this.registered.runs.begin({
+      id: this.run,
+      host,
+      pid,
+      startedAtMs: this.startedAtMs,
+      leases: this.lease.held,
+      request: null,
+    })
     try {
       for (let attempt = 1; ; attempt++) {
         await this.stage()

@@ -36,6 +36,11 @@ export const publishedOutcomes: ReadonlySet<Outcome> = new Set([
   'edited',
 ])
 
+/** Whether a row speaks of what readers see. */
+export function isPublishedOutcome(outcome: Outcome): boolean {
+  return publishedOutcomes.has(outcome)
+}
+
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
   readonly ordinal: number

@@ -1,8 +1,9 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import type { Interval, IntervalSet, IntervalUnit } from '../../dataset/index.ts'
+import type { Interval, IntervalSet, IntervalUnit, SealFacts } from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import { type HeldInterval, holdUnsealed } from '../schedule/sealing.ts'
 import type { Change } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { planModel } from './plan-model.ts'
@@ -27,6 +28,8 @@ export type Reason =
   | 'input-changed'
   | 'checks-changed'
   | 'accepted'
+  /** Built by a backfill, `because` names it. */
+  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId
@@ -50,6 +53,8 @@ export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
 export interface Plan {
   readonly items: readonly PlanItem[]
+  /** What is stale and not complete yet: it is not built. Absent: nothing. */
+  readonly held?: readonly HeldInterval[]
 }
 
 /** A file or cursor a source would hand over. */
@@ -109,6 +114,8 @@ export interface PlanFacts {
   readonly request: PlanRequest
   /** Of a request with `since`: what was so already then. */
   readonly since?: Since
+  /** Of every dataset that states when an interval is complete. */
+  readonly seals?: ReadonlyMap<TableId, SealFacts>
 }
 
 /** What a person asked to plan. */
@@ -119,6 +126,8 @@ export interface PlanRequest {
   readonly restate?: ReadonlySet<TableId>
   /** Intervals built by an earlier definition are accepted as they are. */
   readonly forwardOnly?: boolean
+  /** Intervals are built that are not complete yet. */
+  readonly unsealed?: boolean
 }
 
 /** The state of things at a time before: what was stale then already is left out of a plan. */
@@ -134,30 +143,38 @@ export interface Since {
 /** Pure: the same facts give the same plan. Call it again with staged heads to narrow it. */
 export function plan(facts: PlanFacts): Plan {
   const items: PlanItem[] = []
+  const held: HeldInterval[] = []
   const pending = new Map<TableId, readonly PlanItem[]>()
   for (const id of facts.order) {
     const own = planOf(id, facts, pending)
-    if (own.some(isBuild)) pending.set(id, own)
-    items.push(...own)
+    if (own.items.some(isBuild)) pending.set(id, own.items)
+    items.push(...own.items)
+    held.push(...own.held)
   }
-  return { items }
+  return held.length > 0 ? { items, held } : { items }
 }
 
 /** Items of datasets that are planned and have yet to be built. */
 export type Pending = ReadonlyMap<TableId, readonly PlanItem[]>
 
+/** What is to be done to one dataset, and what of it waits to be complete. */
+export interface PlannedItems {
+  readonly items: readonly PlanItem[]
+  readonly held: readonly HeldInterval[]
+}
+
 /** The items of one dataset, given those of the datasets before it. */
-export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
+export function planOf(id: TableId, facts: PlanFacts, pending: Pending): PlannedItems {
   const node = facts.nodes.get(id)
   invariant(node, `no node for ${id}`)
-  if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
-  const items = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
+  if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return { items: [], held: [] }
+  const stale = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
-  if (items.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash) {
-    return [item(node, null, 'checks-changed', 'its checks', false)]
-  }
-  return items
+  if (stale.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash)
+    return { items: [item(node, null, 'checks-changed', 'its checks', false)], held: [] }
+  const { items, held } = holdUnsealed(node, stale.filter(isBuild), facts)
+  return { items: [...items, ...stale.filter((one) => !isBuild(one))], held }
 }
 
 function item(node: Node, interval: Interval | null, reason: Reason, because: string, atMost: boolean): PlanItem {

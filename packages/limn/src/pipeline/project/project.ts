@@ -10,9 +10,11 @@ import {
   intervalParameters,
   type Producer,
   type SqlQuery,
+  type Timing,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
 import { lineageOf, renameTables } from '../../sql/index.ts'
+import { incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
 import { columnsOf, readsOf } from './reads.ts'
 
@@ -84,11 +86,13 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
     const lineage = query ? lineageOf(query.canonical, tables) : null
+    requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
       contract,
       producer: one.dataset.producer,
+      timing: timingOf(one, shape),
       shape,
       query,
       edges,
@@ -116,6 +120,39 @@ function contractOf(one: LoadedDataset): Contract {
     })
   }
   return withPartition
+}
+
+/** A source or a dataset built by interval may state when an interval is complete; one built whole has none. */
+function timingOf(one: LoadedDataset, shape: Shape): Timing {
+  const invalid = (message: string, remedy: string, cause?: unknown) =>
+    new LimnError('dataset/invalid', {
+      message: `${one.dataset.id}: ${message}`,
+      notDone: 'Nothing was run.',
+      remedy,
+      location: { file: one.file },
+      cause,
+    })
+  let timing: Timing
+  try {
+    timing = one.dataset.timing()
+  } catch (cause) {
+    if (!(cause instanceof LimnError)) throw cause
+    throw invalid(cause.message, cause.remedy ?? 'Correct it.', cause)
+  }
+  const marker = timing.seal?.marker.kind
+  if (timing.seal && shape.kind === 'whole')
+    throw invalid(
+      'it is built whole and states a seal.',
+      'State the seal where the intervals are: in its source, or with byInterval.',
+    )
+  if (marker === 'watermark' && shape.kind !== 'function')
+    throw invalid(
+      'only a source that hands over a watermark can be sealed by one.',
+      'Yield a watermark from source(…).',
+    )
+  if (timing.schedule?.kind === 'upstream' && one.dataset.producer.kind === 'source')
+    throw invalid('a source has no input to be run after.', 'Give it a schedule of times.')
+  return timing
 }
 
 /** An interval dataset is partitioned by its interval unless its contract says otherwise. */
@@ -296,6 +333,7 @@ function fingerprintOf(
           : {
               query: query && renameTables(query.canonical, firstNames),
               edges: [...edges].map(([id, edge]) => [first(id), edge]),
+              ...incrementPart(producer),
             }
   return sha256(
     JSON.stringify({ semanticsVersion, id: first(one.dataset.id), contract: fingerprintParts(contract), shape, made }),

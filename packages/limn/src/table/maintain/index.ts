@@ -1,5 +1,5 @@
 /** Maintenance carried out: rows stay as they are; files, manifests and snapshots become fewer. */
-export { supersededProperty } from './carry.ts'
+export { supersededProperty, watermarkProperty } from './carry.ts'
 export * from './expire.ts'
 export * from './health.ts'
 export * from './orphans.ts'

@@ -1,0 +1,152 @@
+import type { TableId } from '../../base/index.ts'
+import {
+  alignTo,
+  formatMicros,
+  type Interval,
+  type IntervalUnit,
+  type SealFacts,
+  type SealState,
+  sealState,
+  splitBy,
+} from '../../dataset/index.ts'
+import type { PlanItem } from '../plan/plan.ts'
+import type { Node } from '../project/node.ts'
+
+/** Stale intervals that are not built because they are not complete. */
+export interface HeldInterval {
+  readonly dataset: TableId
+  /** Consecutive intervals that wait for the same dataset. */
+  readonly interval: Interval
+  readonly unit: IntervalUnit
+  /** When the first of them can be built, in milliseconds; null: when what is missing comes. */
+  readonly untilMs: number | null
+  /** What the first of them lacks: a file, or the watermark; null: only its time has to come. */
+  readonly missing: string | null
+  /** Whose seal it is. */
+  readonly by: TableId
+}
+
+export interface SealingFacts {
+  readonly nodes: ReadonlyMap<TableId, Node>
+  readonly seals?: ReadonlyMap<TableId, SealFacts>
+  readonly request: { readonly unsealed?: boolean }
+}
+
+/** Why an interval is not complete, and by whose word. */
+interface Open {
+  readonly untilMs: number | null
+  readonly missing: string | null
+  readonly by: TableId
+}
+
+/**
+ * Takes the intervals that are not complete out of what is to be built. An interval is complete when its own seal says
+ * so and those of all that it reads do, for the times that it reads: directly, or through datasets built by interval.
+ * An input that is read without regard to time holds nothing back. Asked to build all the same, the items stay and say
+ * so. Pure.
+ */
+export function holdUnsealed(
+  node: Node,
+  items: readonly PlanItem[],
+  facts: SealingFacts,
+): { readonly items: readonly PlanItem[]; readonly held: readonly HeldInterval[] } {
+  const { shape } = node
+  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return { items, held: [] }
+  const memo = new Map<string, Open | null>()
+  const kept: PlanItem[] = []
+  const held: HeldInterval[] = []
+  for (const item of items) {
+    if (item.interval === null) {
+      kept.push(item)
+      continue
+    }
+    for (const interval of splitBy(shape.unit, item.interval)) {
+      const open = openBy(node, interval, facts, memo)
+      if (open === null) appendItem(kept, { ...item, interval })
+      else if (facts.request.unsealed)
+        appendItem(kept, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
+      else appendHeld(held, { dataset: node.id, interval, unit: shape.unit, ...open })
+    }
+  }
+  return { items: kept, held }
+}
+
+/** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
+export function unsealedText(open: { readonly untilMs: number | null; readonly missing: string | null }): string {
+  const until = open.untilMs === null ? '' : ` until ${formatMicros(open.untilMs * 1000)} UTC`
+  const without = open.missing === null ? '' : ` without ${open.missing}`
+  return `not complete${until}${without}`
+}
+
+function appendItem(kept: PlanItem[], next: PlanItem): void {
+  const last = kept.at(-1)
+  const joins =
+    last?.interval &&
+    next.interval &&
+    last.interval.end === next.interval.start &&
+    last.reason === next.reason &&
+    last.because === next.because &&
+    last.atMost === next.atMost
+  if (joins && last.interval && next.interval)
+    kept[kept.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
+  else kept.push(next)
+}
+
+function appendHeld(held: HeldInterval[], next: HeldInterval): void {
+  const last = held.at(-1)
+  if (last && last.by === next.by && last.interval.end === next.interval.start)
+    held[held.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
+  else held.push(next)
+}
+
+type Memo = Map<string, Open | null>
+
+/** What keeps an interval of a dataset open, or null when it is complete. Of several, the one that lasts longest. */
+function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo): Open | null {
+  const key = `${node.id} ${interval.start} ${interval.end}`
+  const known = memo.get(key)
+  if (known !== undefined) return known
+  let found = ownState(node, interval, facts)
+  for (const [input, edge] of node.edges) {
+    const other = facts.nodes.get(input)
+    const reads = readInterval(edge, interval)
+    if (!other || reads === null) continue
+    const parts =
+      other.shape.kind === 'interval' ? splitBy(other.shape.unit, alignTo(other.shape.unit, reads)) : [reads]
+    if (other.shape.kind === 'whole') continue
+    for (const part of parts) found = longer(found, openBy(other, part, facts, memo))
+  }
+  memo.set(key, found)
+  return found
+}
+
+/** The input times an interval needs to be complete; null when the input is read without regard to time. */
+function readInterval(edge: NonNullable<ReturnType<Node['edges']['get']>>, interval: Interval): Interval | null {
+  switch (edge.reads.kind) {
+    case 'same':
+      return interval
+    case 'shift':
+      return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
+    case 'all':
+      return edge.touches === null ? null : interval
+  }
+}
+
+function ownState(node: Node, interval: Interval, facts: SealingFacts): Open | null {
+  const { seal } = node.timing
+  const known = facts.seals?.get(node.id)
+  if (seal === null || known === undefined) return null
+  const state: SealState = sealState(seal, known, interval)
+  switch (state.kind) {
+    case 'sealed':
+    case 'sealed-by-grace':
+      return null
+    case 'open':
+      return { untilMs: state.untilMs, missing: state.missing, by: node.id }
+  }
+}
+
+function longer(a: Open | null, b: Open | null): Open | null {
+  if (a === null || b === null) return a ?? b
+  return (b.untilMs ?? Number.POSITIVE_INFINITY) > (a.untilMs ?? Number.POSITIVE_INFINITY) ? b : a
+}
