@@ -3,10 +3,13 @@ import type { TableId } from '../../base/index.ts'
 import { openDelivery } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import type { Session } from '../../engine/index.ts'
+import type { TableRename } from '../../iceberg/index.ts'
 import { bindFiles, leaseFiles } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
+import { orphansOf } from '../rename/orphans.ts'
+import { asRenamed } from '../rename/rename.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
@@ -25,10 +28,15 @@ export interface PlanReport {
   /** How definitions differ, as text, by dataset. */
   readonly diffs: ReadonlyMap<TableId, readonly PrintedChange[]>
   readonly inDoubt: readonly RunRecord[]
+  /** Tables that the next run gives the names of their datasets. */
+  readonly renames: readonly TableRename[]
+  /** Tables of datasets that are no longer defined. */
+  readonly orphans: readonly TableId[]
 }
 
 /** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
-export async function planRun(context: PipelineContext, request: RunRequest): Promise<PlanReport> {
+export async function planRun(present: PipelineContext, request: RunRequest): Promise<PlanReport> {
+  const context = await asRenamed(present)
   const book = await FactBook.open(context, request)
   const delivered = await boundPending(context, book)
   const plan = await book.gatherSettled()
@@ -38,7 +46,14 @@ export async function planRun(context: PipelineContext, request: RunRequest): Pr
     const diff = causes.find((cause) => cause.diff !== null)?.diff
     if (diff) diffs.set(dataset, await printDiff(context.engine, diff))
   }
-  return { plan, datasets, diffs, inDoubt: runsInDoubt(context) }
+  return {
+    plan,
+    datasets,
+    diffs,
+    inDoubt: runsInDoubt(context),
+    renames: context.renames ?? [],
+    orphans: await orphansOf(context, book.ledger),
+  }
 }
 
 /**
@@ -47,6 +62,7 @@ export async function planRun(context: PipelineContext, request: RunRequest): Pr
  */
 async function boundPending(context: PipelineContext, book: FactBook): Promise<ReadonlyMap<TableId, number>> {
   const rows = new Map<TableId, number>()
+  const asked = new Map<string, DeliveryBound | null>()
   for (const id of context.project.order) {
     const node = context.project.nodes.get(id)
     if (node?.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
@@ -54,7 +70,12 @@ async function boundPending(context: PipelineContext, book: FactBook): Promise<R
       const source = context.project.nodes.get(input)
       const probe = book.probes.get(input)
       if (edge.touches === null || !source || !probe || probe.candidates.length + probe.withdrawn.length === 0) continue
-      const bound = await deliveryBound(context, book, source, edge.touches, node.shape.unit)
+      // Readers that ask the same of the same deliveries share the answer.
+      const question = `${input} ${node.shape.unit} ${edge.touches}`
+      const known = asked.get(question)
+      const bound =
+        known === undefined ? await deliveryBound(context, book, source, edge.touches, node.shape.unit) : known
+      asked.set(question, bound)
       if (!bound) continue
       book.bounds.set(boundKey(id, input), bound.times)
       rows.set(input, bound.rows)
@@ -63,13 +84,19 @@ async function boundPending(context: PipelineContext, book: FactBook): Promise<R
   return rows
 }
 
+/** Times that deliveries touch at most, and how many rows they are, those they replace among them. */
+interface DeliveryBound {
+  readonly times: IntervalSet
+  readonly rows: number
+}
+
 async function deliveryBound(
   context: PipelineContext,
   book: FactBook,
   source: Node,
   touches: string,
   unit: IntervalUnit,
-): Promise<{ readonly times: IntervalSet; readonly rows: number } | null> {
+): Promise<DeliveryBound | null> {
   const probe = book.probes.get(source.id)
   if (!probe || source.producer.kind !== 'source' || source.producer.input.kind !== 'files') return null
   let times = IntervalSet.empty
