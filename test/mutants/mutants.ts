@@ -15,6 +15,7 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const rowDiff = 'test/pipeline/diff/row-diff.test.ts'
 const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 const staleness = 'test/pipeline/staleness.test.ts'
@@ -270,6 +271,69 @@ export const mutants: readonly Mutant[] = [
     find: 'if (prefixed && readInteger(cursor) !== size)',
     replace: 'if (prefixed && readInteger(cursor) < 0)',
     suite: 'test/encoding/avro.test.ts',
+  },
+  {
+    name: 'a changed row with a null key counts for no column',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: 'const on = keys.map((name) => `limn_l.${quoteIdentifier(name)} IS NOT DISTINCT FROM limn_r.${quoteIdentifier(name)}`)',
+    replace: 'const on = keys.map((name) => `limn_l.${quoteIdentifier(name)} = limn_r.${quoteIdentifier(name)}`)',
+    suite: rowDiff,
+  },
+  {
+    name: 'rows that moved to another interval are one row changed',
+    file: `${source}/pipeline/diff/diff-rows.ts`,
+    find: 'keys: keys.length > 0 && byInterval ? [intervalColumn, ...keys] : keys,',
+    replace: 'keys,',
+    suite: rowDiff,
+  },
+  {
+    name: 'sums are of files that differ alone',
+    file: `${source}/pipeline/diff/diff-rows.ts`,
+    find: 'return time === null ? times.length > 0 : touched.overlaps(time)',
+    replace: 'return time === null && touched.isEmpty',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'rows of an interval that only one side has are not counted',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: "`FULL JOIN ${one('after')} AS limn_r",
+    replace: "`JOIN ${one('after')} AS limn_r",
+    suite: rowDiff,
+  },
+  {
+    name: 'a row repeated is one row',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: 'coalesce(-sum(limn_more) FILTER (limn_more < 0 AND NOT limn_changed), 0)::HUGEINT',
+    replace: 'count(*) FILTER (limn_more < 0 AND NOT limn_changed)',
+    suite: rowDiff,
+  },
+  {
+    name: 'columns are known again by name',
+    file: `${source}/pipeline/diff/shared-columns.ts`,
+    find: 'if (before.pin.metadata.tableUuid !== after.pin.metadata.tableUuid) return null',
+    replace: 'if (before.pin.metadata.tableUuid === after.pin.metadata.tableUuid) return null',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'a file with other deletes is the same file',
+    file: `${source}/table/compare/diff.ts`,
+    find: 'JSON.stringify([task.file.path, ...task.deletes.map((one) => fileKey(one.file)).sort()])',
+    replace: 'JSON.stringify([task.file.path, ...task.deletes.map((one) => fileKey(one.file)).slice(0, 0)])',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'a factor need not hold for every value',
+    file: `${source}/pipeline/why/pattern.ts`,
+    find: '`SELECT bool_and(abs(n::DOUBLE',
+    replace: '`SELECT bool_or(abs(n::DOUBLE',
+    suite: 'test/pipeline/why/pattern.test.ts',
+  },
+  {
+    name: 'an order by something is an order',
+    file: `${source}/sql/nondeterminism.ts`,
+    find: "return { kind: listOf(node.orders).length === 0 ? 'order' : 'ties', what }",
+    replace: "return { kind: 'ties', what }",
+    suite: 'test/sql/query-parts.test.ts',
   },
   {
     name: 'a repeated local time ticks the second time',
