@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addBackfillCommands, addRunsCommands } from './run-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 import { addWhyCommands } from './why-commands.ts'
 
@@ -37,6 +38,8 @@ function buildProgram(argv: readonly string[]): Command {
     .description('A lakehouse in one npm install that refuses to publish a wrong number.')
     .version(version(), '-V, --version')
     .exitOverride()
+    // Options stand after the command they belong to: `backfill` and its verbs have some of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .configureOutput({ outputError: (text) => usageError(text, argv.includes('--json')) })
     .configureHelp({ showGlobalOptions: false })
@@ -59,9 +62,9 @@ function buildProgram(argv: readonly string[]): Command {
         'limn run',
         'limn run +gold.airport_day',
         'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
-        'limn run --due --wait 10m',
         'limn run --restate silver.flight --date 2001-03',
         'limn run --forward-only',
+        'limn run --due --wait 10m',
       ],
     ),
   )
@@ -134,6 +137,7 @@ function buildProgram(argv: readonly string[]): Command {
     () => import('./commands/maintain.ts'),
     ['limn maintain --dry-run', 'limn maintain silver.flight', 'limn maintain +gold.airport_day'],
   ).option('--dry-run', 'say what would be done, and change nothing')
+  addBackfillCommands(program, add)
   const table = program
     .command('table')
     .description('Look at tables, shape them and keep them in order.')
@@ -145,21 +149,13 @@ function buildProgram(argv: readonly string[]): Command {
   addTableCommands(table, add)
   const runs = program
     .command('runs')
-    .description('Look at runs.')
-    .addHelpText('after', '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd')
+    .description('Look at runs, and do something about those that were not published.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd\n  limn runs retry 20260131T120000-00abcd',
+    )
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
-  const runBodies = () => import('./commands/runs.ts')
-  add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
-  add(
-    runs,
-    'path [id]',
-    'Show what decided when a run ended, and whether the next will be in time.',
-    () => import('./commands/path.ts'),
-    ['limn runs path', 'limn runs path 20260131T120000-00abcd'],
-  )
-  add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
-    'limn runs show 20260131T120000-00abcd',
-  ])
+  addRunsCommands(runs, add)
   return program
 }
 
@@ -169,10 +165,10 @@ function rangeOptions(command: Command): Command {
     .option('--to <date>', 'to here (exclusive)')
     .option('--date <date>', 'one day, month or year: 2001-06-14, 2001-06, 2001')
     .option('--full', 'rebuild silver and gold from bronze')
-    .option('--unsealed', 'build intervals that are not complete yet')
     .option('--restate <select>', 'rebuild these although fresh, and what is downstream; may be repeated', repeated, [])
     .option('--forward-only', 'let a changed definition apply to new intervals only')
     .option('--since <time>', 'only what became stale through changes after this time (UTC)')
+    .option('--unsealed', 'build intervals that are not complete yet')
 }
 
 function repeated(value: string, before: readonly string[]): readonly string[] {

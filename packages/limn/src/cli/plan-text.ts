@@ -19,6 +19,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
   unsealed: 'held',
+  backfill: 'backfill',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -108,6 +109,7 @@ function causeText(cause: PlannedCause): string {
     case 'accepted':
       return said
     case 'unsealed':
+    case 'backfill':
       return `${said}: ${cause.because.join(', ')}`
   }
 }

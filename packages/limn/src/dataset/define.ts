@@ -8,6 +8,7 @@ import type {
   RejectBudget,
   RejectRule,
   Severity,
+  Tolerance,
 } from '../contract/index.ts'
 import {
   brandDataset,
@@ -89,6 +90,8 @@ interface SharedSpec<C extends ColumnsSpec> extends TimingSpec {
   readonly rejectBudget?: RejectBudget
   /** How `limn maintain` keeps the table in order; sensible defaults where left out. */
   readonly maintain?: MaintainPolicy
+  /** What a backfill may change of an interval without being asked about. Default: nothing. */
+  readonly tolerance?: { readonly rows?: number; readonly sums?: { readonly [K in Name<C>]?: number } }
 }
 
 export interface ModelSpec<C extends ColumnsSpec> extends SharedSpec<C> {
@@ -336,6 +339,7 @@ interface ContractParts {
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
   readonly maintain?: MaintainPolicy
+  readonly tolerance?: { readonly rows?: number; readonly sums?: object }
 }
 
 function contractOf<C extends ColumnsSpec>(
@@ -360,6 +364,7 @@ function contractOf<C extends ColumnsSpec>(
     rejectBudget: spec.rejectBudget ?? {},
     tags: spec.tags ?? [],
     ...(spec.maintain ? { maintain: spec.maintain } : {}),
+    ...(spec.tolerance ? { tolerance: spec.tolerance as Tolerance } : {}),
   }
 }
 

@@ -78,7 +78,7 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
   const lease = await state.acquire('schedule', `limn's scheduler (process ${pid} on ${host})`, {
     waitMs: options.waitMs,
     signal,
-    onWait: (holder) => progress.note(`Waiting for ${holder.holder} to finish.`),
+    onWait: ([holder]) => progress.note(`Waiting for ${holder?.holder ?? 'another scheduler'} to finish.`),
   })
   try {
     const schedules = await lakeSchedules(lake)

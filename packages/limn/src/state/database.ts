@@ -3,7 +3,17 @@ import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { type Clock, explainSystemError, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
-import { type AcquireOptions, acquireLease, type Lease, leaseTables } from './lease.ts'
+import {
+  type AcquireOptions,
+  acquireLease,
+  acquireLeases,
+  fenceLeases,
+  type HeldLease,
+  type Lease,
+  type Leases,
+  leasesAlive,
+  leaseTables,
+} from './lease.ts'
 
 /** A change to the database's tables, applied once, in order of `id` (from 1). */
 export interface Migration {
@@ -63,6 +73,21 @@ export class StateDatabase {
   /** Takes a named lease, waiting up to `waitMs`. Throws `lease/held`. */
   acquire(name: string, holder: string, options: AcquireOptions): Promise<Lease> {
     return acquireLease(this, name, holder, options)
+  }
+
+  /** Takes several named leases at once, all or none, waiting up to `waitMs`. Throws `lease/held`. */
+  acquireAll(names: readonly string[], holder: string, options: AcquireOptions): Promise<Leases> {
+    return acquireLeases(this, names, holder, options)
+  }
+
+  /** Whether whoever took these leases is still at work. */
+  alive(leases: readonly HeldLease[]): boolean {
+    return leasesAlive(this, leases)
+  }
+
+  /** Takes the leases of a dead holder from it. False when the holder is alive and was left alone. */
+  fence(leases: readonly HeldLease[]): Promise<boolean> {
+    return fenceLeases(this, leases)
   }
 
   close(): void {

@@ -24,6 +24,11 @@ export type Outcome =
 
 const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'accepted', 'checked'])
 
+/** Whether a row speaks of what readers see. */
+export function isPublishedOutcome(outcome: Outcome): boolean {
+  return published.has(outcome)
+}
+
 /** One delivery as the ledger keeps it. */
 export interface Delivery {
   readonly ordinal: number

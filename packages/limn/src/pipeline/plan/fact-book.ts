@@ -49,6 +49,8 @@ function leavesStale(request: RunRequest): boolean {
 export class FactBook {
   readonly request: RunRequest
   readonly ledger: ReadonlyMap<TableId, DatasetLedger>
+  /** `seq` of the last ledger row this knows of; 0 when there was none. */
+  readonly ledgerSeq: number
   /** Main of every table of the lake, at one instant. */
   readonly mains: Map<TableId, LoadedTable | null>
   readonly probes: ReadonlyMap<TableId, Probe>
@@ -68,6 +70,7 @@ export class FactBook {
     request: RunRequest,
     mains: Map<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
+    ledgerSeq: number,
     probes: ReadonlyMap<TableId, Probe>,
     diffs: ReadonlyMap<string, DefinitionDiff>,
     since: SinceFacts | null,
@@ -80,6 +83,7 @@ export class FactBook {
     this.request = request
     this.mains = mains
     this.ledger = ledger
+    this.ledgerSeq = ledgerSeq
     this.probes = probes
     for (const id of context.project.order)
       this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
@@ -89,7 +93,7 @@ export class FactBook {
     const mains = new Map(
       await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
     )
-    const { datasets: ledger } = await standingOf(context, mains.get(ledgerTable) ?? null)
+    const { datasets: ledger, lastSeq } = await standingOf(context, mains.get(ledgerTable) ?? null)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
@@ -103,7 +107,7 @@ export class FactBook {
     for (const [id, probe] of since ? probes : []) probes.set(id, (await since?.probeOf(id, probe)) ?? probe)
     const diffs = await diffsOf(context, request.selected, ledger)
     const seals = await probeSeals(context, request.asOfMs ?? context.clock.nowMs())
-    return new FactBook(context, request, mains, ledger, probes, diffs, since, seals)
+    return new FactBook(context, request, mains, ledger, lastSeq, probes, diffs, since, seals)
   }
 
   /** The table as this run reads it; null when it does not exist or has no rows yet. */

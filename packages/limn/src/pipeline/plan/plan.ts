@@ -30,6 +30,8 @@ export type Reason =
   | 'checks-changed'
   | 'accepted'
   | 'unsealed'
+  /** Built by a backfill, `because` names it. */
+  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId

@@ -84,8 +84,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     const lineage = query ? lineageOf(query.canonical, tables) : null
+    requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,

@@ -1,5 +1,5 @@
 import { LimnError, type TableId, tableId } from '../../base/index.ts'
-import { deliveryColumns, type Increment } from '../../dataset/index.ts'
+import type { Increment } from '../../dataset/index.ts'
 import type { Bound, Session } from '../../engine/index.ts'
 import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
@@ -17,6 +17,7 @@ import type { Built } from '../ledger/ledger.ts'
 import type { PlanItem } from '../plan/plan.ts'
 import { incrementOf } from '../project/increment.ts'
 import type { Node } from '../project/node.ts'
+import { sourceColumns } from './landing.ts'
 import { bindViews, inputSnapshots, type RangeResult, type StagedDataset, type StageInputs } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
 import { type DatasetView, tasksOfView, viewOf } from './view.ts'
@@ -254,12 +255,12 @@ async function mergeStep(
   return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false }
 }
 
-/** Columns of an input that count as data: those that say how a row was delivered are aside. */
-function dataColumns(node: Node): readonly string[] {
-  const own = Object.keys(node.contract.columns)
-  return node.producer.kind === 'source' ? own.filter((name) => !(name in deliveryColumns)) : own
-}
-
 function columnList(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ')
+}
+
+/** Columns of an input that count as data: those that say how a row was delivered are aside. */
+function dataColumns(node: Node): readonly string[] {
+  if (node.producer.kind === 'source') return sourceColumns(node).map(({ name }) => name)
+  return Object.keys(node.contract.columns)
 }

@@ -43,6 +43,8 @@ export interface StagedDataset {
   /** Snapshots of the inputs this was built from. */
   readonly inputs: Readonly<Record<string, bigint>>
   readonly scans: readonly ScanReport[]
+  /** The run whose staged files these are, when they were taken over instead of being built again. */
+  readonly takenFrom?: RunId
 }
 
 /** What staging reads: pinned inputs and this run's own staged tables. */
