@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
+import { injectMutant } from './test/mutants/plugin.ts'
 
 /** The suites that take longer than `npm test` may: each has its own script. */
 export default defineConfig({
+  plugins: [injectMutant()],
   test: {
     include: [
       'test/conformance/**/*.test.ts',

@@ -25,7 +25,9 @@ interface Report {
 
 function runSuite(mutant: Mutant | null, suite: string, name: string): Promise<Report | null> {
   const file = join(folder, `${name.replaceAll(' ', '-')}.json`)
-  const args = ['vitest', 'run', suite, '--bail', '1', '--reporter', 'json', '--outputFile', file]
+  // Suites of whole lakes have a configuration of their own.
+  const config = suite.startsWith('test/lakes/') ? ['--config', 'vitest.long.config.ts'] : []
+  const args = ['vitest', 'run', ...config, suite, '--bail', '1', '--reporter', 'json', '--outputFile', file]
   const env = mutant ? { ...process.env, LIMN_MUTANT: mutant.name } : process.env
   const child = spawn('npx', args, { cwd: root, env, stdio: 'ignore', timeout: 300_000 })
   return new Promise((resolve) => {

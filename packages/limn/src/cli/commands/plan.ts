@@ -22,6 +22,10 @@ export default async function plan(invocation: Invocation): Promise<number> {
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
+    for (const { from, to } of report.renames)
+      io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
+    for (const id of report.orphans)
+      io.err(`${io.paint.yellow('Orphan:')} ${id} has a table and no definition. Take it away: limn drop ${id}`)
     io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
@@ -57,6 +61,8 @@ export function planValue(report: PlanReport) {
       unknown: report.datasets.filter((one) => one.causes.some(isBuild) && one.estimate.seconds === null).length,
     },
     inDoubt: report.inDoubt,
+    renames: report.renames,
+    orphans: report.orphans,
   }
 }
 
