@@ -15,7 +15,10 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
+const staleness = 'test/pipeline/staleness.test.ts'
+const lineage = 'test/sql/lineage.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
@@ -354,5 +357,139 @@ export const mutants: readonly Mutant[] = [
     find: 'if (wait === undefined || (answer.status !== 429 && answer.status < 500))',
     replace: 'if (wait === undefined)',
     suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a step holds although its inputs have changed',
+    file: `${source}/pipeline/backfill/validity.ts`,
+    find: 'step.interval === null ? touched.times.isEmpty : !touched.times.overlaps(step.interval)',
+    replace: 'true || touched.times.isEmpty',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill publishes without approval',
+    file: `${source}/pipeline/backfill/backfill.ts`,
+    find: 'if (!approved && !within) {',
+    replace: 'if (!approved && !within && passesMax < 0) {',
+    suite: backfills,
+  },
+  {
+    name: 'steps carried over leave the rows they replace',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'removed: live.filter(within),',
+    replace: 'removed: live.filter((file) => within(file) && live.length < 0),',
+    suite: backfills,
+  },
+  {
+    name: 'a step forgets the steps before it',
+    file: `${source}/pipeline/backfill/steps.ts`,
+    find: 'const change = { target, parent: head, expected: head,',
+    replace: 'const change = { target, parent: this.branch.base ?? head, expected: head,',
+    suite: backfills,
+  },
+  {
+    name: 'a branch stays on the main it began with',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'if (branch.base === mainHead) return',
+    replace: 'if (branch.base === mainHead || mainHead !== null) return',
+    suite: backfills,
+  },
+  {
+    name: 'a lost lease counts as held',
+    file: `${source}/state/lease.ts`,
+    find: 'if (lost === undefined) return',
+    replace: 'if (lost === undefined || leases.length > 0) return',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill leaves out the last interval of its range',
+    file: `${source}/pipeline/backfill/pass.ts`,
+    find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
+    replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
+    suite: backfills,
+  },
+  {
+    name: 'rows that reach later intervals reach earlier ones',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'start: interval.start - after, end: interval.end + before',
+    replace: 'start: interval.start - before, end: interval.end + after',
+    suite: staleness,
+  },
+  {
+    name: 'a column that decides which rows there are counts like the others',
+    file: `${source}/pipeline/plan/change.ts`,
+    find: "if (relevant.some((column) => usesColumn(lineage.rows.uses, input, column))) return 'all'",
+    replace: '',
+    suite: staleness,
+  },
+  {
+    name: 'what several reasons may change is told of the first alone',
+    file: `${source}/pipeline/plan/stale-sets.ts`,
+    find: 'divided(own, layer.changes, this.layers.slice(i + 1))',
+    replace: 'divided(own, layer.changes, [])',
+    suite: staleness,
+  },
+  {
+    name: 'what an input changed before is forgotten while it is pending',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    replace:
+      'if (items) continue\n    const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    suite: staleness,
+  },
+  {
+    name: 'days between those that new rows reach are not expected',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'if (!domainKnown && unbounded === null) {',
+    replace: 'if (domainKnown && unbounded === null) {',
+    suite: staleness,
+  },
+  {
+    name: 'neighbours of one definition are joined whatever they were built from',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])',
+    replace: 'return names.length === Object.keys(b.inputs).length',
+    suite: staleness,
+  },
+  {
+    name: 'the rest of an interval built anew in part is forgotten',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'if (end > interval.end) kept.after.push',
+    replace: 'if (end < interval.end) kept.after.push',
+    suite: staleness,
+  },
+  {
+    name: 'a hole cuts the first interval it meets alone',
+    file: `${source}/dataset/interval-set.ts`,
+    find: 'if (start >= part.end) break',
+    replace: 'if (start >= part.end) {\n          j++\n          break\n        }',
+    suite: 'test/dataset/interval.test.ts',
+  },
+  {
+    name: 'a join condition decides no rows',
+    file: `${source}/sql/lineage/from.ts`,
+    find: 'uses: unionOf(left.rows.uses, right.rows.uses, condition?.uses ?? noUses, ...sides.map((one) => one.uses)),',
+    replace: 'uses: unionOf(left.rows.uses, right.rows.uses),',
+    suite: lineage,
+  },
+  {
+    name: 'DISTINCT looks at no column',
+    file: `${source}/sql/lineage/select.ts`,
+    find: 'targets.length === 0\n            ? everything()',
+    replace: 'targets.length < 0\n            ? everything()',
+    suite: lineage,
+  },
+  {
+    name: 'columns of two uses of one table are the same',
+    file: `${source}/sql/lineage/scope.ts`,
+    find: 'if (found) return levels === 0 ? found :',
+    replace: 'if (found) return levels >= 0 ? found :',
+    suite: lineage,
+  },
+  {
+    name: 'an aggregate beside no grouping leaves the rows as they are',
+    file: `${source}/sql/lineage/select.ts`,
+    find: "if (makesOne) decide('aggregation',",
+    replace: "if (makesOne && !makesOne) decide('aggregation',",
+    suite: lineage,
   },
 ]
