@@ -380,8 +380,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what an input waits for is not waited for',
     file: `${source}/pipeline/schedule/sealing.ts`,
-    find: 'for (const part of parts) found = longer(found, openBy(other, part, facts, memo))',
-    replace: 'for (const part of parts) found = longer(found, ownState(other, part, facts))',
+    find: 'found = longer(found, openBy(other, needed, facts, memo))',
+    replace: 'found = longer(found, ownState(other, needed, facts))',
     suite: 'test/pipeline/sealing.test.ts',
   },
   {
