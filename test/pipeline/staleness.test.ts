@@ -239,7 +239,7 @@ class Player {
     this.publish(source, this.delivered)
     const settled = new Set<string>([source])
     for (const model of this.models) {
-      const items = planOf(id(model.name), this.facts(settled, range, false), new Map()).items.filter(isBuild)
+      const items = planOf(id(model.name), this.facts(settled, range, false), new Map()).filter(isBuild)
       const days = this.build(model, items)
       for (const day of days) {
         expect(
@@ -285,6 +285,7 @@ class Player {
       run: 'r',
       dataset: model.name,
       outcome,
+      reason: '',
       interval,
       fingerprint: fingerprintOf(model),
       checksHash: 'c',
@@ -307,7 +308,7 @@ class Player {
   ): void {
     const ledger = foldLedger(this.rows).get(id(model.name)) ?? emptyLedger
     const stale =
-      range === null ? [] : planOf(id(model.name), this.facts(settled, null, false), new Map()).items.filter(isBuild)
+      range === null ? [] : planOf(id(model.name), this.facts(settled, null, false), new Map()).filter(isBuild)
     if (stale.some((item) => item.interval === null)) return
     const left = IntervalSet.of(stale.flatMap((item) => (item.interval ? [item.interval] : [])))
     for (const entry of ledger.built) {

@@ -18,6 +18,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'input-changed': 'data changed',
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
+  unsealed: 'held',
   backfill: 'backfill',
 }
 
@@ -107,6 +108,7 @@ function causeText(cause: PlannedCause): string {
     case 'checks-changed':
     case 'accepted':
       return said
+    case 'unsealed':
     case 'backfill':
       return `${said}: ${cause.because.join(', ')}`
   }

@@ -47,7 +47,7 @@ export async function withNotifications<T>(
   body: () => Promise<T>,
   failuresOf: (result: T) => readonly unknown[] = () => [],
 ): Promise<T> {
-  if (!lake.config.notify) return body()
+  if (!hooksOfLake(lake)) return body()
   await beginNotifying(lake)
   try {
     const result = await body()
@@ -57,6 +57,11 @@ export async function withNotifications<T>(
     await notify(lake, isOwn(error) ? [] : [error])
     throw error
   }
+}
+
+/** Nobody is told of what goes on in an environment: whoever works there sees it. */
+function hooksOfLake(lake: Lake): Notify | null {
+  return lake.environment === null ? (lake.config.notify ?? null) : null
 }
 
 /** Before the first run that can be told of: history is not told. */
@@ -73,7 +78,7 @@ async function beginNotifying(lake: Lake): Promise<void> {
  * failure of a run.
  */
 export async function notify(lake: Lake, errors: readonly unknown[] = []): Promise<Notified> {
-  const hooks = lake.config.notify
+  const hooks = hooksOfLake(lake)
   if (!hooks) return nothing
   try {
     return await tellOwners(lake, hooks, errors)
@@ -196,7 +201,7 @@ function hooksOf(hooks: Notify, owner: string): readonly { readonly hook: Hook; 
 async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, outbox: Outbox): Promise<Notified> {
   const delivered: string[] = []
   const failed: { id: string; message: string }[] = []
-  for (const letter of outbox.waiting()) {
+  for (const letter of outbox.waiting(context.clock.nowMs())) {
     const [, owner = '', place = ''] = letter.id.split('\n')
     const hook = hooksOf(hooks, owner).find((one) => one.place === place)?.hook
     const notification = JSON.parse(letter.payload) as Notification
@@ -215,7 +220,7 @@ async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, o
       delivered.push(notification.id)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      await outbox.failed(letter.id, message)
+      await outbox.failed(letter.id, message, context.clock.nowMs())
       failed.push({ id: notification.id, message })
       context.progress.note(
         `${owner} could not be told (${notification.on}): ${message} It is tried again with the next run.`,

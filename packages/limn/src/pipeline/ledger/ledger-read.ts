@@ -88,7 +88,7 @@ export async function* readFoldedRows(
   for (let from = Number(first); from <= Number(last); from += rowsPerPage) {
     const { rows } = await session.rows(
       `SELECT seq, dataset, outcome, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash, deliveries, inputs,
-         output_snapshot, rows, bytes, run_id, epoch_ms(started_at), seconds
+         output_snapshot, rows, bytes, run_id, epoch_ms(started_at), seconds, CASE WHEN outcome = 'renamed' THEN reason ELSE '' END
        FROM ${ledgerTable} WHERE seq >= ${from} AND seq < ${from + rowsPerPage} ORDER BY seq`,
     )
     yield rows.map((row) => foldedRow(row as readonly Cell[], inputs))
@@ -107,6 +107,7 @@ function foldedRow(row: readonly Cell[], known: Map<string, Readonly<Record<stri
     seq: number(0),
     dataset: text(1),
     outcome: text(2) as Outcome,
+    reason: text(15),
     interval: row[3] === null ? null : { start: number(3), end: number(4) },
     fingerprint: text(5),
     checksHash: text(6),

@@ -1,30 +1,17 @@
 import type { TableId } from '../../base/index.ts'
 import {
+  addUnits,
   alignTo,
+  countUnits,
   formatMicros,
   type Interval,
   type IntervalUnit,
   type SealFacts,
   type SealState,
   sealState,
-  splitBy,
 } from '../../dataset/index.ts'
 import type { PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
-
-/** Stale intervals that are not built because they are not complete. */
-export interface HeldInterval {
-  readonly dataset: TableId
-  /** Consecutive intervals that wait for the same dataset. */
-  readonly interval: Interval
-  readonly unit: IntervalUnit
-  /** When the first of them can be built, in milliseconds; null: when what is missing comes. */
-  readonly untilMs: number | null
-  /** What the first of them lacks: a file, or the watermark; null: only its time has to come. */
-  readonly missing: string | null
-  /** Whose seal it is. */
-  readonly by: TableId
-}
 
 export interface SealingFacts {
   readonly nodes: ReadonlyMap<TableId, Node>
@@ -32,43 +19,40 @@ export interface SealingFacts {
   readonly request: { readonly unsealed?: boolean }
 }
 
-/** Why an interval is not complete, and by whose word. */
-interface Open {
+/** Why an interval is not complete, and by whose word; of several consecutive ones, the first. */
+export interface Open {
+  /** When it can be built, in milliseconds; null: when what is missing comes. */
   readonly untilMs: number | null
+  /** What it lacks: a file, or the watermark; null: only its time has to come. */
   readonly missing: string | null
+  /** Whose seal it is. */
   readonly by: TableId
 }
 
 /**
- * Takes the intervals that are not complete out of what is to be built. An interval is complete when its own seal says
+ * Tells the intervals that are not complete from those that are to be built: their reason becomes `unsealed`. An interval is complete when its own seal says
  * so and those of all that it reads do, for the times that it reads: directly, or through datasets built by interval.
  * An input that is read without regard to time holds nothing back. Asked to build all the same, the items stay and say
  * so. Pure.
  */
-export function holdUnsealed(
-  node: Node,
-  items: readonly PlanItem[],
-  facts: SealingFacts,
-): { readonly items: readonly PlanItem[]; readonly held: readonly HeldInterval[] } {
+export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: SealingFacts): readonly PlanItem[] {
   const { shape } = node
-  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return { items, held: [] }
+  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return items
   const memo = new Map<string, Open | null>()
-  const kept: PlanItem[] = []
-  const held: HeldInterval[] = []
+  const out: PlanItem[] = []
   for (const item of items) {
-    if (item.interval === null) {
-      kept.push(item)
+    if (item.interval === null || item.reason === 'checks-changed' || item.reason === 'accepted') {
+      out.push(item)
       continue
     }
-    for (const interval of splitBy(shape.unit, item.interval)) {
-      const open = openBy(node, interval, facts, memo)
-      if (open === null) appendItem(kept, { ...item, interval })
+    for (const { interval, open } of partsOf(node, shape.unit, item.interval, facts, memo)) {
+      if (open === null) append(out, { ...item, interval })
       else if (facts.request.unsealed)
-        appendItem(kept, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
-      else appendHeld(held, { dataset: node.id, interval, unit: shape.unit, ...open })
+        append(out, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
+      else append(out, { ...item, interval, reason: 'unsealed', because: unsealedText(open), atMost: false, open })
     }
   }
-  return { items: kept, held }
+  return out
 }
 
 /** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
@@ -78,30 +62,47 @@ export function unsealedText(open: { readonly untilMs: number | null; readonly m
   return `not complete${until}${without}`
 }
 
-function appendItem(kept: PlanItem[], next: PlanItem): void {
-  const last = kept.at(-1)
+/** Consecutive intervals of one item, planned alike, are one again; held ones when they wait for the same dataset. */
+function append(out: PlanItem[], next: PlanItem): void {
+  const last = out.at(-1)
   const joins =
     last?.interval &&
     next.interval &&
     last.interval.end === next.interval.start &&
     last.reason === next.reason &&
-    last.because === next.because &&
-    last.atMost === next.atMost
+    (last.because === next.because || next.reason === 'unsealed') &&
+    last.atMost === next.atMost &&
+    last.open?.by === next.open?.by
   if (joins && last.interval && next.interval)
-    kept[kept.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
-  else kept.push(next)
-}
-
-function appendHeld(held: HeldInterval[], next: HeldInterval): void {
-  const last = held.at(-1)
-  if (last && last.by === next.by && last.interval.end === next.interval.start)
-    held[held.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
-  else held.push(next)
+    out[out.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
+  else out.push(next)
 }
 
 type Memo = Map<string, Open | null>
 
-/** What keeps an interval of a dataset open, or null when it is complete. Of several, the one that lasts longest. */
+/**
+ * A range cut where it is complete and where it is not, in order; parts that are not are single intervals. A range that is
+ * complete as a whole is so in all its parts, so that years of it are asked for once.
+ */
+function* partsOf(
+  node: Node,
+  unit: IntervalUnit,
+  range: Interval,
+  facts: SealingFacts,
+  memo: Memo,
+): Generator<{ readonly interval: Interval; readonly open: Open | null }> {
+  const open = openBy(node, range, facts, memo)
+  const count = countUnits(unit, range)
+  if (open === null || count <= 1) {
+    yield { interval: range, open }
+    return
+  }
+  const middle = addUnits(unit, range.start, Math.floor(count / 2))
+  yield* partsOf(node, unit, { start: range.start, end: middle }, facts, memo)
+  yield* partsOf(node, unit, { start: middle, end: range.end }, facts, memo)
+}
+
+/** What keeps times of a dataset open, or null when all of them are complete. Of several, what lasts longest. */
 function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo): Open | null {
   const key = `${node.id} ${interval.start} ${interval.end}`
   const known = memo.get(key)
@@ -111,10 +112,9 @@ function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo)
     const other = facts.nodes.get(input)
     const reads = readInterval(edge, interval)
     if (!other || reads === null) continue
-    const parts =
-      other.shape.kind === 'interval' ? splitBy(other.shape.unit, alignTo(other.shape.unit, reads)) : [reads]
     if (other.shape.kind === 'whole') continue
-    for (const part of parts) found = longer(found, openBy(other, part, facts, memo))
+    const needed = other.shape.kind === 'interval' ? alignTo(other.shape.unit, reads) : reads
+    found = longer(found, openBy(other, needed, facts, memo))
   }
   memo.set(key, found)
   return found
