@@ -11,7 +11,7 @@ import {
 } from '../../packages/limn/src/dataset/index.ts'
 import { definitionOfNode } from '../../packages/limn/src/pipeline/ledger/definition.ts'
 import { reachedBy } from '../../packages/limn/src/pipeline/plan/change.ts'
-import { diffDefinitions } from '../../packages/limn/src/pipeline/plan/definition-diff.ts'
+import { diffChecks, diffDefinitions } from '../../packages/limn/src/pipeline/plan/definition-diff.ts'
 import { printDiff } from '../../packages/limn/src/pipeline/plan/print-diff.ts'
 import { analyse } from '../../packages/limn/src/pipeline/project/project.ts'
 import { columnsOf } from '../../packages/limn/src/pipeline/project/reads.ts'
@@ -127,6 +127,21 @@ describe('how a definition differs from the one remembered', () => {
       lines: ['contract-changed column order: a, b → b, a'],
       change: 'all',
     })
+  })
+
+  it('names the checks that judge anew', async () => {
+    const [before, after] = await Promise.all(
+      [{ keys: ['a'] }, { columns: { a: { type: 'long' as const }, b: { type: 'long' as const, nulls: 'none' } } }].map(
+        async (wish) => (await projectOf(wish)).nodes.get(gold)?.contract,
+      ),
+    )
+    if (!before || !after) throw new Error('gold.x is missing')
+    const { changes, change } = diffChecks(before, after)
+    expect([...change]).toEqual([])
+    expect(changes).toEqual([
+      { kind: 'check-changed', check: 'unique(a)', before: 'hard', after: null },
+      { kind: 'check-changed', check: 'not_null(b)', before: 'hard', after: null },
+    ])
   })
 
   it('names the producer, and says of another spelling that it is one', async () => {

@@ -121,6 +121,7 @@ const verbs: Readonly<Record<PrintedChange['kind'], string>> = {
   'rows-changed': '~',
   'contract-changed': '~ contract',
   'producer-changed': '~',
+  'check-changed': '~ check',
   respelled: '~',
   unknown: '?',
 }

@@ -1,5 +1,5 @@
 import type { Contract } from '../../contract/index.ts'
-import { compareContracts } from '../../contract/index.ts'
+import { allChecks, compareContracts } from '../../contract/index.ts'
 import { type FacetKind, lineageDifference, lineageOf, type TableColumns } from '../../sql/index.ts'
 import type { Definition } from '../ledger/definition.ts'
 import { definitionOfNode } from '../ledger/definition.ts'
@@ -16,6 +16,7 @@ export type DefinitionChange =
   | { readonly kind: 'column-changed'; readonly column: string; readonly before: Shown; readonly after: Shown }
   | { readonly kind: 'rows-changed'; readonly part: FacetKind; readonly before: Shown; readonly after: Shown }
   | { readonly kind: 'contract-changed'; readonly path: string; readonly before: Shown; readonly after: Shown }
+  | { readonly kind: 'check-changed'; readonly check: string; readonly before: Shown; readonly after: Shown }
   | { readonly kind: 'producer-changed'; readonly path: string; readonly before: Shown; readonly after: Shown }
   | { readonly kind: 'respelled' }
   | { readonly kind: 'unknown'; readonly why: string }
@@ -55,6 +56,21 @@ export function diffDefinitions(before: Definition, node: Node, tables: TableCol
       : new Set([...query.change, ...contract.change])
   const contractOnly = query.changes.length === 0 && producer.length === 0
   return { changes, change, contractOnly }
+}
+
+/** How checks differ from those that last judged a dataset, by name; they change no row. */
+export function diffChecks(before: Contract, after: Contract): DefinitionDiff {
+  const texts = (contract: Contract) =>
+    new Map(allChecks(contract).map((check) => [check.name, `${check.severity} ${JSON.stringify(check)}`]))
+  const [old, next] = [texts(before), texts(after)]
+  const word = (one: string | undefined) => (one === undefined ? null : (one.split(' ')[0] ?? null))
+  const changes = [...new Set([...old.keys(), ...next.keys()])]
+    .filter((name) => old.get(name) !== next.get(name))
+    .map((check): DefinitionChange => {
+      const [a, b] = [word(old.get(check)), word(next.get(check))]
+      return { kind: 'check-changed', check, before: a, after: b !== null && a === b ? `${b}, in another way` : b }
+    })
+  return { changes, change: new Set(), contractOnly: true }
 }
 
 function columnKey(change: DefinitionChange): string {

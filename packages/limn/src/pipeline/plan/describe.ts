@@ -122,8 +122,7 @@ function causesOf(
     const isOpen = group.some((item) => item.interval === null)
     const unit = node.shape.kind === 'interval' ? node.shape.unit : null
     const changes = group.reduce<Change>((all, item) => unionOfChanges(all, item.changes ?? 'all'), new Set())
-    const isDefinition =
-      first.reason === 'definition-changed' || first.reason === 'contract-changed' || first.reason === 'accepted'
+    const hasDiff = ['definition-changed', 'contract-changed', 'accepted', 'checks-changed'].includes(first.reason)
     return [
       {
         reason: first.reason,
@@ -133,16 +132,17 @@ function causesOf(
         units: isOpen || unit === null ? null : times.intervals.reduce((sum, one) => sum + countUnits(unit, one), 0),
         columns: listOf(changes),
         rows: first.reason === 'input-changed' ? rowsOf(node, first, facts, delivered) : null,
-        diff: isDefinition ? diffOf(node, facts) : null,
+        diff: hasDiff ? diffOf(node, facts, first.reason === 'checks-changed') : null,
       },
     ]
   })
 }
 
-/** Of several definitions that intervals were built with, the one that differs in most. */
-function diffOf(node: Node, facts: PlanFacts): DefinitionDiff | null {
+/** Of several definitions that intervals were built with, the one that differs in most; of the present one, its checks. */
+function diffOf(node: Node, facts: PlanFacts, ofChecks: boolean): DefinitionDiff | null {
   const built = facts.ledger.get(node.id)?.built ?? []
   const found = [...new Set(built.map((entry) => entry.fingerprint))].flatMap((fingerprint) => {
+    if ((fingerprint === node.fingerprint) !== ofChecks) return []
     const diff = facts.diffs?.get(`${node.id} ${fingerprint}`)
     return diff ? [diff] : []
   })

@@ -3,7 +3,7 @@ import type { PipelineContext } from '../context.ts'
 import { type DefinitionKey, definitionKey, definitionsOf } from '../ledger/definition-store.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import { columnsOf } from '../project/reads.ts'
-import { type DefinitionDiff, diffDefinitions, unknownDiff } from './definition-diff.ts'
+import { type DefinitionDiff, diffChecks, diffDefinitions, unknownDiff } from './definition-diff.ts'
 
 /** How the present definitions of datasets differ from those that stand in the ledger, by `dataset fingerprint`. */
 export async function diffsOf(
@@ -12,12 +12,18 @@ export async function diffsOf(
   ledger: ReadonlyMap<TableId, DatasetLedger>,
 ): Promise<ReadonlyMap<string, DefinitionDiff>> {
   const { order, nodes } = context.project
+  const rejudged = (dataset: TableId) => {
+    const judged = ledger.get(dataset)?.checksHash ?? null
+    return judged !== null && judged !== nodes.get(dataset)?.checksHash
+  }
   const wanted: DefinitionKey[] = order
     .filter((id) => selected.has(id))
     .flatMap((dataset) => {
       const present = nodes.get(dataset)?.fingerprint
       const used = new Set((ledger.get(dataset)?.built ?? []).map((entry) => entry.fingerprint))
-      return [...used].filter((fingerprint) => fingerprint !== present).map((fingerprint) => ({ dataset, fingerprint }))
+      return [...used]
+        .filter((fingerprint) => fingerprint !== present || rejudged(dataset))
+        .map((fingerprint) => ({ dataset, fingerprint }))
     })
   const definitions = await definitionsOf(context, wanted)
   const tables = columnsOf(new Map([...nodes].map(([id, node]) => [id, node.contract])))
@@ -26,7 +32,12 @@ export async function diffsOf(
       const key = definitionKey(one)
       const node = nodes.get(one.dataset)
       const before = definitions.get(key)
-      const diff = node && before ? diffDefinitions(before, node, tables) : unknownDiff('the lake does not remember it')
+      const diff =
+        !node || !before
+          ? unknownDiff('the lake does not remember it')
+          : before.fingerprint === node.fingerprint
+            ? diffChecks(before.contract, node.contract)
+            : diffDefinitions(before, node, tables)
       return [key, diff] as const
     }),
   )

@@ -4,7 +4,7 @@ import type { DefinitionChange, DefinitionDiff, Shown } from './definition-diff.
 /** A difference between two definitions as text. */
 export interface PrintedChange {
   readonly kind: DefinitionChange['kind']
-  /** The column, the part of the query (`filter`, `join`, …), or the part of the contract. */
+  /** The column, the part of the query (`filter`, `join`, …), the part of the contract, or the check. */
   readonly subject: string
   readonly before: string | null
   readonly after: string | null
@@ -32,6 +32,14 @@ export async function printDiff(engine: FileEngine, diff: DefinitionDiff): Promi
         out.push({ kind: change.kind, subject, before: await text(change.before), after: await text(change.after) })
         break
       }
+      case 'check-changed':
+        out.push({
+          kind: change.kind,
+          subject: change.check,
+          before: await text(change.before),
+          after: await text(change.after),
+        })
+        break
       case 'respelled':
         out.push({ kind: change.kind, subject: 'the query, in how it is written', before: null, after: null })
         break
