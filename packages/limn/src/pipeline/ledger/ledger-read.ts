@@ -66,7 +66,7 @@ export function revivedIds(ids: Readonly<Record<string, string>>): Readonly<Reco
 }
 
 /** So many rows are in memory at once while a ledger is folded. */
-const rowsPerPage = 20_000
+const rowsPerPage = 5000
 
 /**
  * What the standing of datasets is folded from, in order of `seq`, of published rows after one: a page at a time. Equal texts

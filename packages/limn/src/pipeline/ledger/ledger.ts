@@ -107,7 +107,7 @@ export interface BuildSample {
 }
 
 /** So many of a dataset's latest samples are kept. */
-const samplesMax = 64
+const samplesMax = 20
 
 export interface DatasetLedger {
   /** Disjoint, in order; neighbours built from the same are one. */
