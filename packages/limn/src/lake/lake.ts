@@ -3,7 +3,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import {
   type Clock,
-  LimnError,
+  type LimnError,
   namespaceOf,
   noSteps,
   type Progress,
@@ -44,6 +44,7 @@ import {
   type RunReport,
   type RunRequest,
   RunState,
+  requireModels,
   run,
   schedulesOf,
   unknownEnvironment,
@@ -255,19 +256,6 @@ export class Lake implements AsyncDisposable {
     const downstream = await this.select([...restated].map((id) => `${id}+`))
     const more = patterns.length > 0 ? await this.select(patterns) : []
     return { ...common, selected: new Set([...downstream, ...more]), restate: restated }
-  }
-}
-
-/** What a source delivered is what it delivered: only what is made of it can be made again. */
-function requireModels(project: Project, restated: ReadonlySet<TableId>): void {
-  for (const id of restated) {
-    if (project.nodes.get(id)?.producer.kind !== 'source') continue
-    throw new LimnError('usage/argument', {
-      message: `${id} is a source: what it delivered cannot be restated.`,
-      notDone: 'Nothing was run.',
-      remedy: `Restate the datasets that read it, or deliver corrected files.`,
-      context: { dataset: id },
-    })
   }
 }
 
