@@ -21,6 +21,10 @@ const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 const staleness = 'test/pipeline/staleness.test.ts'
 const lineage = 'test/sql/lineage.test.ts'
 
+const environments = 'test/lakes/environments.test.ts'
+const renames = 'test/lakes/rename-drop.test.ts'
+const care = 'test/lakes/lake-care.test.ts'
+
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
   {
@@ -376,8 +380,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what an input waits for is not waited for',
     file: `${source}/pipeline/schedule/sealing.ts`,
-    find: 'for (const part of parts) found = longer(found, openBy(other, part, facts, memo))',
-    replace: 'for (const part of parts) found = longer(found, ownState(other, part, facts))',
+    find: 'found = longer(found, openBy(other, needed, facts, memo))',
+    replace: 'found = longer(found, ownState(other, needed, facts))',
     suite: 'test/pipeline/sealing.test.ts',
   },
   {
@@ -555,5 +559,82 @@ export const mutants: readonly Mutant[] = [
     find: "if (makesOne) decide('aggregation',",
     replace: "if (makesOne && !makesOne) decide('aggregation',",
     suite: lineage,
+  },
+  {
+    name: 'an environment changes files of production',
+    file: `${source}/storage/local.ts`,
+    find: 'if (this.changes(storePath(`${scheme}${local}`))) return local',
+    replace: 'return local',
+    suite: environments,
+  },
+  {
+    name: 'an environment is promoted over what production published meanwhile',
+    file: `${source}/pipeline/environment/changes.ts`,
+    find: 'a.intersect(b).isEmpty',
+    replace: '!a.union(b).isEmpty',
+    suite: environments,
+  },
+  {
+    name: 'an environment is promoted by other code than it was built by',
+    file: `${source}/pipeline/environment/promote-rows.ts`,
+    find: 'if (node?.fingerprint === fingerprint) continue',
+    replace: 'if (node) continue',
+    suite: environments,
+  },
+  {
+    name: 'a promoted row claims to have read what others published to its input',
+    file: `${source}/pipeline/environment/promote-rows.ts`,
+    find: 'return change?.productionMoved && change.origin ? null : staged.snapshotId',
+    replace: 'return staged.snapshotId',
+    suite: environments,
+  },
+  {
+    name: 'a promoted file stays in the folder of its environment',
+    file: `${source}/pipeline/environment/promote-stage.ts`,
+    find: 'if (!isUnder(file.path, from)) return file',
+    replace: 'if (isUnder(file.path, from)) return file',
+    suite: environments,
+  },
+  {
+    name: 'a renamed dataset loses its standing as an input',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: '{ ...entry, inputs: { ...rest, [to]: snapshotId } }',
+    replace: '{ ...entry, inputs: rest }',
+    suite: renames,
+  },
+  {
+    name: 'a rename changes the fingerprints of readers',
+    file: `${source}/pipeline/project/project.ts`,
+    find: 'const first = (id: TableId) => firstNames.get(id) ?? id',
+    replace: 'const first = (id: TableId) => id',
+    suite: renames,
+  },
+  {
+    name: 'dropped tables are deleted at once',
+    file: `${source}/lake/drop.ts`,
+    find: 'one.undoUntilMs <= context.clock.nowMs()',
+    replace: 'one.droppedAtMs <= context.clock.nowMs()',
+    suite: renames,
+  },
+  {
+    name: 'deletes of a moved warehouse are about the old files',
+    file: `${source}/iceberg/move/moved-files.ts`,
+    find: '{ referenced_data_file: moved(about, move) }',
+    replace: '{ referenced_data_file: about }',
+    suite: care,
+  },
+  {
+    name: 'a backup takes a file of another length for the one it has',
+    file: `${source}/lake/care/backup.ts`,
+    find: 'some.filter((_one, i) => there[i]?.bytes !== sizes[i])',
+    replace: 'some.filter((_one, i) => there[i] === null)',
+    suite: care,
+  },
+  {
+    name: 'rows changed by hand are not judged',
+    file: `${source}/pipeline/edit/edit.ts`,
+    find: 'new Set(judged.map((node) => node.id))',
+    replace: 'new Set()',
+    suite: 'test/lakes/break-glass.test.ts',
   },
 ]

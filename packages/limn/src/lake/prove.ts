@@ -27,7 +27,7 @@ export async function proveModels(lake: Lake, options: ProveOptions = {}): Promi
   const threads = lake.config.engine?.threads ?? availableParallelism()
   const other = await openDuckDb({
     threads: threads === 1 ? 2 : threads + 1,
-    memoryLimit: lake.config.engine?.memoryLimit ?? '1GB',
+    memoryLimit: lake.config.engine?.memory ?? '1GB',
     temporaryFolder: join(lake.folder, '.limn', 'cache'),
   })
   try {
