@@ -30,13 +30,17 @@ async function slowRun(folder: string, ...select: readonly string[]) {
   return run
 }
 
-/** The process that holds leases on writing datasets, read without limn; null while there is none. */
+/** The process that holds leases on writing datasets and has begun its run, read without limn; null while there is none. */
 function holderOf(folder: string): number | null {
   const path = join(folder, '.limn', 'state.db')
   if (!existsSync(path)) return null
   try {
     using database = new DatabaseSync(path, { readOnly: true })
-    const row = database.prepare("SELECT pid FROM lease WHERE name LIKE 'run %' AND holder IS NOT NULL").get()
+    const row = database
+      .prepare(
+        "SELECT run.pid FROM run JOIN lease ON lease.pid = run.pid WHERE name LIKE 'run %' AND phase = 'running'",
+      )
+      .get()
     return row ? Number(row.pid) : null
   } catch {
     // The database is being made.

@@ -15,7 +15,10 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
+const staleness = 'test/pipeline/staleness.test.ts'
+const lineage = 'test/sql/lineage.test.ts'
 
 const environments = 'test/lakes/environments.test.ts'
 const renames = 'test/lakes/rename-drop.test.ts'
@@ -269,6 +272,7 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/encoding/avro.test.ts',
   },
   {
+<<<<<<< HEAD
     name: 'an environment changes files of production',
     file: `${source}/storage/local.ts`,
     find: 'if (this.changes(storePath(`${scheme}${local}`))) return local',
@@ -344,5 +348,230 @@ export const mutants: readonly Mutant[] = [
     find: 'new Set(judged.map((node) => node.id))',
     replace: 'new Set()',
     suite: 'test/lakes/break-glass.test.ts',
+=======
+    name: 'a repeated local time ticks the second time',
+    file: `${source}/dataset/local-time.ts`,
+    find: `found.kind === 'twice' ? found.earlier : found.later`,
+    replace: `found.kind === 'twice' ? found.later : found.earlier`,
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'a rhythm ticks once in a repeated hour',
+    file: `${source}/dataset/schedule.ts`,
+    find: 'return [found.earlier, found.later]',
+    replace: 'return [found.earlier]',
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'ticks are looked for as if a zone never changed its offset',
+    file: `${source}/dataset/schedule.ts`,
+    find: `return zone === 'UTC' ? 0 : largestShiftMs`,
+    replace: `return zone === 'UTC' ? 0 : 0`,
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'a watermark seals the interval it is in',
+    file: `${source}/dataset/seal.ts`,
+    find: 'facts.watermark >= interval.end',
+    replace: 'facts.watermark >= interval.start',
+    suite: 'test/dataset/seal.test.ts',
+  },
+  {
+    name: 'a manifest or marker alone seals before its time',
+    file: `${source}/dataset/seal.ts`,
+    find: `return dueMs <= facts.nowMs ? { kind: 'sealed' }`,
+    replace: `return dueMs <= facts.nowMs || seal.marker.kind !== 'none' ? { kind: 'sealed' }`,
+    suite: 'test/dataset/seal.test.ts',
+  },
+  {
+    name: 'what an interval reads behind it need not be complete',
+    file: `${source}/pipeline/schedule/sealing.ts`,
+    find: 'end: interval.end + edge.reads.after',
+    replace: 'end: interval.end',
+    suite: 'test/pipeline/sealing.test.ts',
+  },
+  {
+    name: 'what an input waits for is not waited for',
+    file: `${source}/pipeline/schedule/sealing.ts`,
+    find: 'for (const part of parts) found = longer(found, openBy(other, part, facts, memo))',
+    replace: 'for (const part of parts) found = longer(found, ownState(other, part, facts))',
+    suite: 'test/pipeline/sealing.test.ts',
+  },
+  {
+    name: 'the last tick is run again',
+    file: `${source}/pipeline/schedule/due.ts`,
+    find: 'nowMs - firstTickMs : last + 1',
+    replace: 'nowMs - firstTickMs : last',
+    suite: 'test/pipeline/due.test.ts',
+  },
+  {
+    name: 'a build that was refused is tried over and over',
+    file: `${source}/pipeline/schedule/due.ts`,
+    find: 'seq > lastSeq(id)',
+    replace: 'seq >= lastSeq(id)',
+    suite: 'test/pipeline/due.test.ts',
+  },
+  {
+    name: 'slack follows the last reader, not the slowest',
+    file: `${source}/pipeline/schedule/critical-path.ts`,
+    find: 'follows.set(input, Math.max(follows.get(input) ?? 0, own))',
+    replace: 'follows.set(input, own)',
+    suite: 'test/pipeline/critical-path.test.ts',
+  },
+  {
+    name: 'what is staged already counts as work to come',
+    file: `${source}/pipeline/schedule/outlook.ts`,
+    find: 'entry.datasets.filter((id) => !staged.has(id))',
+    replace: 'entry.datasets.filter((id) => !staged.has(id) || true)',
+    suite: 'test/pipeline/critical-path.test.ts',
+  },
+  {
+    name: 'owners are told of history again',
+    file: `${source}/pipeline/notify/incidents.ts`,
+    find: 'if (isNew) out.push',
+    replace: 'out.push',
+    suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a hook that says no is asked again',
+    file: `${source}/pipeline/notify/hooks.ts`,
+    find: 'if (wait === undefined || (answer.status !== 429 && answer.status < 500))',
+    replace: 'if (wait === undefined)',
+    suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a step holds although its inputs have changed',
+    file: `${source}/pipeline/backfill/validity.ts`,
+    find: 'step.interval === null ? touched.times.isEmpty : !touched.times.overlaps(step.interval)',
+    replace: 'true || touched.times.isEmpty',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill publishes without approval',
+    file: `${source}/pipeline/backfill/backfill.ts`,
+    find: 'if (!approved && !within) {',
+    replace: 'if (!approved && !within && passesMax < 0) {',
+    suite: backfills,
+  },
+  {
+    name: 'steps carried over leave the rows they replace',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'removed: live.filter(within),',
+    replace: 'removed: live.filter((file) => within(file) && live.length < 0),',
+    suite: backfills,
+  },
+  {
+    name: 'a step forgets the steps before it',
+    file: `${source}/pipeline/backfill/steps.ts`,
+    find: 'const change = { target, parent: head, expected: head,',
+    replace: 'const change = { target, parent: this.branch.base ?? head, expected: head,',
+    suite: backfills,
+  },
+  {
+    name: 'a branch stays on the main it began with',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'if (branch.base === mainHead) return',
+    replace: 'if (branch.base === mainHead || mainHead !== null) return',
+    suite: backfills,
+  },
+  {
+    name: 'a lost lease counts as held',
+    file: `${source}/state/lease.ts`,
+    find: 'if (lost === undefined) return',
+    replace: 'if (lost === undefined || leases.length > 0) return',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill leaves out the last interval of its range',
+    file: `${source}/pipeline/backfill/pass.ts`,
+    find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
+    replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
+    suite: backfills,
+  },
+  {
+    name: 'rows that reach later intervals reach earlier ones',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'start: interval.start - after, end: interval.end + before',
+    replace: 'start: interval.start - before, end: interval.end + after',
+    suite: staleness,
+  },
+  {
+    name: 'a column that decides which rows there are counts like the others',
+    file: `${source}/pipeline/plan/change.ts`,
+    find: "if (relevant.some((column) => usesColumn(lineage.rows.uses, input, column))) return 'all'",
+    replace: '',
+    suite: staleness,
+  },
+  {
+    name: 'what several reasons may change is told of the first alone',
+    file: `${source}/pipeline/plan/stale-sets.ts`,
+    find: 'divided(own, layer.changes, this.layers.slice(i + 1))',
+    replace: 'divided(own, layer.changes, [])',
+    suite: staleness,
+  },
+  {
+    name: 'what an input changed before is forgotten while it is pending',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    replace:
+      'if (items) continue\n    const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    suite: staleness,
+  },
+  {
+    name: 'days between those that new rows reach are not expected',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'if (!domainKnown && unbounded === null) {',
+    replace: 'if (domainKnown && unbounded === null) {',
+    suite: staleness,
+  },
+  {
+    name: 'neighbours of one definition are joined whatever they were built from',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])',
+    replace: 'return names.length === Object.keys(b.inputs).length',
+    suite: staleness,
+  },
+  {
+    name: 'the rest of an interval built anew in part is forgotten',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'if (end > interval.end) kept.after.push',
+    replace: 'if (end < interval.end) kept.after.push',
+    suite: staleness,
+  },
+  {
+    name: 'a hole cuts the first interval it meets alone',
+    file: `${source}/dataset/interval-set.ts`,
+    find: 'if (start >= part.end) break',
+    replace: 'if (start >= part.end) {\n          j++\n          break\n        }',
+    suite: 'test/dataset/interval.test.ts',
+  },
+  {
+    name: 'a join condition decides no rows',
+    file: `${source}/sql/lineage/from.ts`,
+    find: 'uses: unionOf(left.rows.uses, right.rows.uses, condition?.uses ?? noUses, ...sides.map((one) => one.uses)),',
+    replace: 'uses: unionOf(left.rows.uses, right.rows.uses),',
+    suite: lineage,
+  },
+  {
+    name: 'DISTINCT looks at no column',
+    file: `${source}/sql/lineage/select.ts`,
+    find: 'targets.length === 0\n            ? everything()',
+    replace: 'targets.length < 0\n            ? everything()',
+    suite: lineage,
+  },
+  {
+    name: 'columns of two uses of one table are the same',
+    file: `${source}/sql/lineage/scope.ts`,
+    find: 'if (found) return levels === 0 ? found :',
+    replace: 'if (found) return levels >= 0 ? found :',
+    suite: lineage,
+  },
+  {
+    name: 'an aggregate beside no grouping leaves the rows as they are',
+    file: `${source}/sql/lineage/select.ts`,
+    find: "if (makesOne) decide('aggregation',",
+    replace: "if (makesOne && !makesOne) decide('aggregation',",
+    suite: lineage,
+>>>>>>> day-two
   },
 ]

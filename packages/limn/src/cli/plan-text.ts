@@ -19,6 +19,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
   backfill: 'backfill',
+  unsealed: 'held',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -108,6 +109,7 @@ function causeText(cause: PlannedCause): string {
     case 'accepted':
       return said
     case 'backfill':
+    case 'unsealed':
       return `${said}: ${cause.because.join(', ')}`
   }
 }

@@ -8,7 +8,7 @@ import { lookCommand, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
 import { runWhatIsDue } from './due.ts'
-import { heldValue, printHeld } from './held.ts'
+import { heldOf, printHeld } from './held.ts'
 import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
@@ -51,7 +51,7 @@ export function reportValue(report: RunReport) {
     outcome: report.outcome,
     planned: report.planned.items.map(itemValue),
     carriedOut: report.carriedOut.items.map(itemValue),
-    held: (report.carriedOut.held ?? []).map(heldValue),
+    held: heldOf(report.carriedOut),
     datasets: report.datasets.map((one) => ({
       dataset: one.dataset,
       takenFrom: one.takenFrom,

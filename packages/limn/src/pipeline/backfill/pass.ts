@@ -1,18 +1,21 @@
 import { invariant, LimnError, type RunId, type TableId } from '../../base/index.ts'
-import { alignTo, type Interval, IntervalSet } from '../../dataset/index.ts'
+import { alignTo, formatInterval, type Interval, IntervalSet, type SealFacts } from '../../dataset/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
 import type { Leases } from '../../state/index.ts'
 import { type PinnedTable, pinRef } from '../../table/index.ts'
 import { type PipelineContext, withCatalog } from '../context.ts'
-import { type DatasetLedger, foldLedger, ledgerTable } from '../ledger/ledger.ts'
-import { readLedger } from '../ledger/ledger-read.ts'
+import { type DatasetLedger, ledgerTable } from '../ledger/ledger.ts'
+import { standingOf } from '../ledger/standing.ts'
 import { domainOf } from '../plan/facts.ts'
-import { batchesOf } from '../plan/plan.ts'
+import { batchesOf, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import { InputPins } from '../run/pins.ts'
 import { stagedCatalog } from '../run/run-catalog.ts'
+import { probeSeals } from '../schedule/markers.ts'
+import { holdUnsealed } from '../schedule/sealing.ts'
 import { quarantineOf } from '../stage/quarantine.ts'
 import type { StageInputs } from '../stage/stage.ts'
+import { watermarkAt } from '../stage/view.ts'
 import { type Branch, branchCatalog, pinBranch, readBranch, rowsOfSteps } from './branch.ts'
 import { prepareBranch } from './prepare.ts'
 import { type BackfillRecord, sampled } from './request.ts'
@@ -58,6 +61,7 @@ export class Pass implements StageInputs {
   /** Rows on all branches, kept up as steps are committed. */
   rows = 0
   private readonly ledger: ReadonlyMap<TableId, DatasetLedger>
+  private readonly seals: ReadonlyMap<TableId, SealFacts>
   private readonly pins: InputPins
   private readonly settled = new Map<TableId, PinnedTable>()
 
@@ -67,6 +71,7 @@ export class Pass implements StageInputs {
     record: BackfillRecord,
     mains: ReadonlyMap<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
+    seals: ReadonlyMap<TableId, SealFacts>,
   ) {
     this.run = record.id
     this.record = record
@@ -77,6 +82,7 @@ export class Pass implements StageInputs {
     this.pins = new InputPins(context, record.id)
     this.mains = mains
     this.ledger = ledger
+    this.seals = seals
   }
 
   /** A pass that only looks: it holds no leases, pins nothing and builds nothing. */
@@ -88,8 +94,9 @@ export class Pass implements StageInputs {
     const { order } = context.project
     const ids = [...order, ...order.map(quarantineOf), ledgerTable]
     const mains = await context.catalog.loadTables(ids, { signal: context.signal })
-    const ledger = foldLedger(await readLedger(context, mains.get(ledgerTable) ?? null))
-    return new Pass(context, leases, record, mains, ledger)
+    const { datasets: ledger } = await standingOf(context, mains.get(ledgerTable) ?? null)
+    const seals = await probeSeals(context, context.clock.nowMs())
+    return new Pass(context, leases, record, mains, ledger, seals)
   }
 
   /** The leases under which this pass builds. */
@@ -198,8 +205,30 @@ export class Pass implements StageInputs {
     const built = (this.ledger.get(node.id)?.built ?? []).flatMap((one) => (one.interval ? [one.interval] : []))
     const times = IntervalSet.of([...(domain ? [domain] : []), ...built])
     const asked = times.intersect(IntervalSet.of([alignTo(shape.unit, request.range)]))
-    return sampled(batchesOf(asked, shape.batch), request.sample)
+    return sampled(batchesOf(this.complete(node, asked), shape.batch), request.sample)
   }
+
+  /** Times without those of intervals that are not complete yet: they are not built. */
+  private complete(node: Node, times: IntervalSet): IntervalSet {
+    const seals = new Map<TableId, SealFacts>()
+    for (const [id, facts] of this.seals) {
+      const pin = this.settled.get(id) ?? this.mainPin(id)
+      seals.set(id, { ...facts, watermark: pin && watermarkAt(pin.metadata, pin.snapshotId) })
+    }
+    const items = times.intervals.map((interval) => stepItem(node, interval, this.run))
+    const found = holdUnsealed(node, items, { nodes: this.own.project.nodes, seals, request: {} })
+    for (const { reason, interval, unit, because } of this.held ? found : [])
+      if (reason === 'unsealed' && interval && unit)
+        this.own.progress.note(`${node.id} ${formatInterval(unit, interval)} is left out: ${because}.`)
+    const kept = found.filter((item) => item.reason !== 'unsealed')
+    return IntervalSet.of(kept.flatMap((item) => (item.interval ? [item.interval] : [])))
+  }
+}
+
+/** One step as an item of a plan. */
+export function stepItem(node: Node, interval: Interval | null, backfill: RunId): PlanItem {
+  const unit = node.shape.kind === 'interval' ? node.shape.unit : null
+  return { dataset: node.id, interval, unit, reason: 'backfill', because: backfill, atMost: false }
 }
 
 /** Where a backfill stands with one dataset. */

@@ -14,7 +14,7 @@ import { quarantineOf } from '../stage/quarantine.ts'
 import { inputSnapshots, type StagedDataset, type StageInputs } from '../stage/stage.ts'
 import { type StagedTable, stageTable, type Target, targetAt, targetOf } from '../stage/staged-table.ts'
 import { backfillBranch } from './branch.ts'
-import type { DatasetPass, Pass, PassResult } from './pass.ts'
+import { type DatasetPass, type Pass, type PassResult, stepItem } from './pass.ts'
 import { quarantineBase } from './prepare.ts'
 import { timesOfSteps } from './request.ts'
 
@@ -55,10 +55,8 @@ class BackfillTakeover implements Takeover {
   items(node: Node): readonly PlanItem[] {
     const own = this.datasets.get(node.id)
     if (!own) return []
-    const common = { dataset: node.id, reason: 'backfill', because: this.pass.run, atMost: false } as const
-    if (node.shape.kind !== 'interval') return [{ ...common, interval: null, unit: null }]
-    const { unit } = node.shape
-    return timesOfSteps(own.branch.steps).intervals.map((interval) => ({ ...common, interval, unit }))
+    if (node.shape.kind !== 'interval') return [stepItem(node, null, this.pass.run)]
+    return timesOfSteps(own.branch.steps).intervals.map((interval) => stepItem(node, interval, this.pass.run))
   }
 
   async take(

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LimnError, limiter, mapConcurrently, type TableId } from '../../base/index.ts'
 import { formatInterval, type Interval } from '../../dataset/index.ts'
 import { applyUpdates, type LoadedTable, snapshotById } from '../../iceberg/index.ts'
-import type { PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import { requireNotStopped } from '../run/publish.ts'
 import { Overtaken } from '../run/takeover.ts'
@@ -12,7 +11,7 @@ import { inputSnapshots } from '../stage/stage.ts'
 import { buildModel, type ModelBuild, oldFilesOf } from '../stage/stage-model.ts'
 import { type Target, targetAt, targetOf } from '../stage/staged-table.ts'
 import { asBranch, type Branch, backfillBranch, commitToBranch, readBranch, type Step, stepSummary } from './branch.ts'
-import type { Pass } from './pass.ts'
+import { type Pass, stepItem } from './pass.ts'
 import { stepOf } from './validity.ts'
 
 /** A step that could not be built. */
@@ -103,15 +102,7 @@ class StepBuilder {
     const { pass, node } = this
     pass.own.signal.throwIfAborted()
     this.requireHeld()
-    const unit = node.shape.kind === 'interval' ? node.shape.unit : null
-    const item: PlanItem = {
-      dataset: node.id,
-      interval,
-      unit,
-      reason: 'backfill',
-      because: pass.run,
-      atMost: false,
-    }
+    const item = stepItem(node, interval, pass.run)
     const quarantine = await quarantineWriter(pass.view, pass.run, node)
     const quiet = { update: () => undefined }
     const built = await buildModel(pass.view, pass, node, [item], this.target(), this.old, quarantine, quiet)

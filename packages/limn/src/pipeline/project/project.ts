@@ -10,13 +10,13 @@ import {
   intervalParameters,
   type Producer,
   type SqlQuery,
-  type Timing,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { lineageOf, renameTables } from '../../sql/index.ts'
+import { renameTables } from '../../sql/index.ts'
 import { incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
-import { columnsOf, readsOf } from './reads.ts'
+import { columnsOf, readingOf } from './reads.ts'
+import { timingOf } from './timing.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
 const semanticsVersion = 1
@@ -85,7 +85,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    const lineage = query ? lineageOf(query.canonical, tables) : null
+    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables)
     requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
@@ -96,8 +96,12 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
-      lineage,
-      reads: await readsOf(engine, edges, lineage, tables),
+      get lineage() {
+        return reading.lineage
+      },
+      get reads() {
+        return reading.reads
+      },
       fingerprint: fingerprintOf(one, contract, shape, edges, query, firstNames),
       ...(one.dataset.renamedFrom ? { renamedFrom: one.dataset.renamedFrom } : {}),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
@@ -120,39 +124,6 @@ function contractOf(one: LoadedDataset): Contract {
     })
   }
   return withPartition
-}
-
-/** A source or a dataset built by interval may state when an interval is complete; one built whole has none. */
-function timingOf(one: LoadedDataset, shape: Shape): Timing {
-  const invalid = (message: string, remedy: string, cause?: unknown) =>
-    new LimnError('dataset/invalid', {
-      message: `${one.dataset.id}: ${message}`,
-      notDone: 'Nothing was run.',
-      remedy,
-      location: { file: one.file },
-      cause,
-    })
-  let timing: Timing
-  try {
-    timing = one.dataset.timing()
-  } catch (cause) {
-    if (!(cause instanceof LimnError)) throw cause
-    throw invalid(cause.message, cause.remedy ?? 'Correct it.', cause)
-  }
-  const marker = timing.seal?.marker.kind
-  if (timing.seal && shape.kind === 'whole')
-    throw invalid(
-      'it is built whole and states a seal.',
-      'State the seal where the intervals are: in its source, or with byInterval.',
-    )
-  if (marker === 'watermark' && shape.kind !== 'function')
-    throw invalid(
-      'only a source that hands over a watermark can be sealed by one.',
-      'Yield a watermark from source(…).',
-    )
-  if (timing.schedule?.kind === 'upstream' && one.dataset.producer.kind === 'source')
-    throw invalid('a source has no input to be run after.', 'Give it a schedule of times.')
-  return timing
 }
 
 /** An interval dataset is partitioned by its interval unless its contract says otherwise. */

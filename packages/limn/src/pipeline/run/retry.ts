@@ -68,17 +68,23 @@ export function requestOf(context: PipelineContext, run: RunId): RunRequest {
       remedy: 'List the runs with: limn runs ls, or run again: limn run',
     })
   }
-  const { selected, full, range } = JSON.parse(text) as StoredRequest
-  return { selected: new Set(selected), full, range }
+  const { selected, restate, ...rest } = JSON.parse(text) as StoredRequest
+  return { ...rest, selected: new Set(selected), ...(restate ? { restate: new Set(restate) } : {}) }
 }
 
-interface StoredRequest extends Omit<RunRequest, 'selected'> {
+interface StoredRequest extends Omit<RunRequest, 'selected' | 'restate'> {
   readonly selected: readonly TableId[]
+  readonly restate?: readonly TableId[]
 }
 
 export function requestText(request: RunRequest): string {
-  const { selected, full, range } = request
-  return JSON.stringify({ selected: [...selected].sort(), full, range } satisfies StoredRequest)
+  const { selected, restate, ...rest } = request
+  const stored: StoredRequest = {
+    ...rest,
+    selected: [...selected].sort(),
+    ...(restate ? { restate: [...restate] } : {}),
+  }
+  return JSON.stringify(stored)
 }
 
 /**
