@@ -272,7 +272,6 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/encoding/avro.test.ts',
   },
   {
-<<<<<<< HEAD
     name: 'an environment changes files of production',
     file: `${source}/storage/local.ts`,
     find: 'if (this.changes(storePath(`${scheme}${local}`))) return local',
@@ -348,7 +347,8 @@ export const mutants: readonly Mutant[] = [
     find: 'new Set(judged.map((node) => node.id))',
     replace: 'new Set()',
     suite: 'test/lakes/break-glass.test.ts',
-=======
+  },
+  {
     name: 'a repeated local time ticks the second time',
     file: `${source}/dataset/local-time.ts`,
     find: `found.kind === 'twice' ? found.earlier : found.later`,
@@ -572,6 +572,5 @@ export const mutants: readonly Mutant[] = [
     find: "if (makesOne) decide('aggregation',",
     replace: "if (makesOne && !makesOne) decide('aggregation',",
     suite: lineage,
->>>>>>> day-two
   },
 ]
