@@ -15,8 +15,7 @@ export function rowsSince(ledger: LoadedTable | null, rows: readonly LedgerRow[]
   const last = (ledger && forkOriginOf(ledger.metadata)?.lastSeq) ?? 0
   // Names are each side's own: production renames by the definitions, as the environment did.
   return rows.filter(
-    (row) =>
-      row.seq > last && row.dataset !== '*' && row.outcome !== 'renamed' && publishedOutcomes.has(row.outcome),
+    (row) => row.seq > last && row.dataset !== '*' && row.outcome !== 'renamed' && publishedOutcomes.has(row.outcome),
   )
 }
 
