@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config'
+import { injectMutant } from './test/mutants/plugin.ts'
 
 /** The suites that take longer than `npm test` may: each has its own script. */
 export default defineConfig({
+  plugins: [injectMutant()],
   test: {
+    // A module kept from another run would be without the bug, or with it.
+    fsModuleCache: process.env.LIMN_MUTANT === undefined,
     include: [
       'test/conformance/**/*.test.ts',
       'test/interop/**/*.test.ts',

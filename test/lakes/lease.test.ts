@@ -11,7 +11,7 @@ import { bronzeEvent, deliver, smallLake, writeLake } from '../support/small-lak
 const launcher = join(root, 'packages', 'limn', 'bin', 'limn.js')
 
 /** Starts a run whose source takes a while, and waits until it holds the lease. */
-async function slowRun(folder: string) {
+async function slowRun(folder: string, ...select: readonly string[]) {
   const slow = bronzeEvent
     .replace(
       "import { files, ingest } from 'limn'",
@@ -22,7 +22,7 @@ async function slowRun(folder: string) {
       "source(async function* ({ cursor }) { if (cursor === 1) return; await sleep(Number(process.env.SLOW_MS ?? 0)); yield { rows: [{ id: 7, happened_at: '2026-01-01T08:00:00', amount: 3 }], cursor: 1 } })",
     )
   writeLake(folder, { 'datasets/bronze/event.ts': slow })
-  const run = start(process.execPath, [launcher, 'run', '--json'], {
+  const run = start(process.execPath, [launcher, 'run', '--json', ...select], {
     cwd: folder,
     env: { ...process.env, SLOW_MS: '2500' },
   })
@@ -30,13 +30,17 @@ async function slowRun(folder: string) {
   return run
 }
 
-/** The process that holds the run lease, read without limn; null while there is none. */
+/** The process that holds leases on writing datasets and has begun its run, read without limn; null while there is none. */
 function holderOf(folder: string): number | null {
   const path = join(folder, '.limn', 'state.db')
   if (!existsSync(path)) return null
   try {
     using database = new DatabaseSync(path, { readOnly: true })
-    const row = database.prepare("SELECT pid FROM lease WHERE name = 'run' AND holder IS NOT NULL").get()
+    const row = database
+      .prepare(
+        "SELECT run.pid FROM run JOIN lease ON lease.pid = run.pid WHERE name LIKE 'run %' AND phase = 'running'",
+      )
+      .get()
     return row ? Number(row.pid) : null
   } catch {
     // The database is being made.
@@ -92,6 +96,40 @@ describe('the run lease', () => {
     expect((JSON.parse(woken.stdout) as { error: { kind: string } }).error.kind).toBe('run/fenced')
     expect(await oneValue(lake.folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(1)
     expect(await oneValue(lake.folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(3)
+  })
+
+  it('is of the datasets a run writes: another, of other datasets, goes on beside it and both publish', async () => {
+    using lake = smallLake('lease')
+    writeLake(lake.folder, {
+      'datasets/other/thing.ts': bronzeEvent.replace("'bronze.event'", "'other.thing'").replace('eventReport', 'thing'),
+    })
+    const first = await slowRun(lake.folder, 'bronze.event+')
+    const second = await limn(lake.folder, 'run', '--json', 'other.thing')
+    expect(JSON.parse(second.stdout)).toMatchObject({ outcome: 'published', recovery: { abandoned: [] } })
+    expect(first.child.exitCode).toBeNull()
+    expect((await first.ended).code).toBe(0)
+    const runs = "SELECT count(DISTINCT run_id)::INTEGER FROM limn.run WHERE outcome = 'landed'"
+    expect(await oneValue(lake.folder, runs)).toBe(2)
+    expect(JSON.parse((await limn(lake.folder, 'run', '--json')).stdout)).toMatchObject({ outcome: 'idle' })
+  })
+
+  it('of one of its datasets taken over fences a paused run as a whole', async () => {
+    using lake = smallLake('lease')
+    const first = await slowRun(lake.folder)
+    first.child.kill('SIGSTOP')
+    using database = new DatabaseSync(join(lake.folder, '.limn', 'state.db'))
+    database.exec('UPDATE lease SET heartbeat_ms = heartbeat_ms - 61000')
+    // It asks for one dataset alone; the dead run held it and three others.
+    const second = await limn(lake.folder, 'run', '--json', 'bronze.event')
+    expect(JSON.parse(second.stdout)).toMatchObject({
+      outcome: 'published',
+      recovery: { abandoned: [expect.any(String)] },
+    })
+    first.child.kill('SIGCONT')
+    const woken = await first.ended
+    expect((JSON.parse(woken.stdout) as { error: { kind: string } }).error.kind).toBe('run/fenced')
+    const held = database.prepare('SELECT count(*) AS n FROM lease WHERE holder IS NOT NULL').get()
+    expect(held).toMatchObject({ n: 0 })
   })
 
   it('ends with 130 and publishes nothing when interrupted', async () => {

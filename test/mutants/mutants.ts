@@ -15,6 +15,7 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
@@ -263,5 +264,145 @@ export const mutants: readonly Mutant[] = [
     find: 'if (prefixed && readInteger(cursor) !== size)',
     replace: 'if (prefixed && readInteger(cursor) < 0)',
     suite: 'test/encoding/avro.test.ts',
+  },
+  {
+    name: 'a repeated local time ticks the second time',
+    file: `${source}/dataset/local-time.ts`,
+    find: `found.kind === 'twice' ? found.earlier : found.later`,
+    replace: `found.kind === 'twice' ? found.later : found.earlier`,
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'a rhythm ticks once in a repeated hour',
+    file: `${source}/dataset/schedule.ts`,
+    find: 'return [found.earlier, found.later]',
+    replace: 'return [found.earlier]',
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'ticks are looked for as if a zone never changed its offset',
+    file: `${source}/dataset/schedule.ts`,
+    find: `return zone === 'UTC' ? 0 : largestShiftMs`,
+    replace: `return zone === 'UTC' ? 0 : 0`,
+    suite: 'test/dataset/schedule.test.ts',
+  },
+  {
+    name: 'a watermark seals the interval it is in',
+    file: `${source}/dataset/seal.ts`,
+    find: 'facts.watermark >= interval.end',
+    replace: 'facts.watermark >= interval.start',
+    suite: 'test/dataset/seal.test.ts',
+  },
+  {
+    name: 'a manifest or marker alone seals before its time',
+    file: `${source}/dataset/seal.ts`,
+    find: `return dueMs <= facts.nowMs ? { kind: 'sealed' }`,
+    replace: `return dueMs <= facts.nowMs || seal.marker.kind !== 'none' ? { kind: 'sealed' }`,
+    suite: 'test/dataset/seal.test.ts',
+  },
+  {
+    name: 'what an interval reads behind it need not be complete',
+    file: `${source}/pipeline/schedule/sealing.ts`,
+    find: 'end: interval.end + edge.reads.after',
+    replace: 'end: interval.end',
+    suite: 'test/pipeline/sealing.test.ts',
+  },
+  {
+    name: 'what an input waits for is not waited for',
+    file: `${source}/pipeline/schedule/sealing.ts`,
+    find: 'for (const part of parts) found = longer(found, openBy(other, part, facts, memo))',
+    replace: 'for (const part of parts) found = longer(found, ownState(other, part, facts))',
+    suite: 'test/pipeline/sealing.test.ts',
+  },
+  {
+    name: 'the last tick is run again',
+    file: `${source}/pipeline/schedule/due.ts`,
+    find: 'nowMs - firstTickMs : last + 1',
+    replace: 'nowMs - firstTickMs : last',
+    suite: 'test/pipeline/due.test.ts',
+  },
+  {
+    name: 'a build that was refused is tried over and over',
+    file: `${source}/pipeline/schedule/due.ts`,
+    find: 'seq > lastSeq(id)',
+    replace: 'seq >= lastSeq(id)',
+    suite: 'test/pipeline/due.test.ts',
+  },
+  {
+    name: 'slack follows the last reader, not the slowest',
+    file: `${source}/pipeline/schedule/critical-path.ts`,
+    find: 'follows.set(input, Math.max(follows.get(input) ?? 0, own))',
+    replace: 'follows.set(input, own)',
+    suite: 'test/pipeline/critical-path.test.ts',
+  },
+  {
+    name: 'what is staged already counts as work to come',
+    file: `${source}/pipeline/schedule/outlook.ts`,
+    find: 'entry.datasets.filter((id) => !staged.has(id))',
+    replace: 'entry.datasets.filter((id) => !staged.has(id) || true)',
+    suite: 'test/pipeline/critical-path.test.ts',
+  },
+  {
+    name: 'owners are told of history again',
+    file: `${source}/pipeline/notify/incidents.ts`,
+    find: 'if (isNew) out.push',
+    replace: 'out.push',
+    suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a hook that says no is asked again',
+    file: `${source}/pipeline/notify/hooks.ts`,
+    find: 'if (wait === undefined || (answer.status !== 429 && answer.status < 500))',
+    replace: 'if (wait === undefined)',
+    suite: 'test/pipeline/notify.test.ts',
+  },
+  {
+    name: 'a step holds although its inputs have changed',
+    file: `${source}/pipeline/backfill/validity.ts`,
+    find: 'step.interval === null ? touched.times.isEmpty : !touched.times.overlaps(step.interval)',
+    replace: 'true || touched.times.isEmpty',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill publishes without approval',
+    file: `${source}/pipeline/backfill/backfill.ts`,
+    find: 'if (!approved && !within) {',
+    replace: 'if (!approved && !within && passesMax < 0) {',
+    suite: backfills,
+  },
+  {
+    name: 'steps carried over leave the rows they replace',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'removed: live.filter(within),',
+    replace: 'removed: live.filter((file) => within(file) && live.length < 0),',
+    suite: backfills,
+  },
+  {
+    name: 'a step forgets the steps before it',
+    file: `${source}/pipeline/backfill/steps.ts`,
+    find: 'const change = { target, parent: head, expected: head,',
+    replace: 'const change = { target, parent: this.branch.base ?? head, expected: head,',
+    suite: backfills,
+  },
+  {
+    name: 'a branch stays on the main it began with',
+    file: `${source}/pipeline/backfill/prepare.ts`,
+    find: 'if (branch.base === mainHead) return',
+    replace: 'if (branch.base === mainHead || mainHead !== null) return',
+    suite: backfills,
+  },
+  {
+    name: 'a lost lease counts as held',
+    file: `${source}/state/lease.ts`,
+    find: 'if (lost === undefined) return',
+    replace: 'if (lost === undefined || leases.length > 0) return',
+    suite: backfills,
+  },
+  {
+    name: 'a backfill leaves out the last interval of its range',
+    file: `${source}/pipeline/backfill/pass.ts`,
+    find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
+    replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
+    suite: backfills,
   },
 ]

@@ -25,9 +25,10 @@ interface Report {
 
 function runSuite(mutant: Mutant | null, suite: string, name: string): Promise<Report | null> {
   const file = join(folder, `${name.replaceAll(' ', '-')}.json`)
-  const args = ['vitest', 'run', suite, '--bail', '1', '--reporter', 'json', '--outputFile', file]
+  const config = /^test\/(lakes|simulation\/crash)\//.test(suite) ? ['--config', 'vitest.long.config.ts'] : []
+  const args = ['vitest', 'run', suite, ...config, '--bail', '1', '--reporter', 'json', '--outputFile', file]
   const env = mutant ? { ...process.env, LIMN_MUTANT: mutant.name } : process.env
-  const child = spawn('npx', args, { cwd: root, env, stdio: 'ignore', timeout: 300_000 })
+  const child = spawn('npx', args, { cwd: root, env, stdio: 'ignore', timeout: 600_000 })
   return new Promise((resolve) => {
     child.on('close', () => {
       try {

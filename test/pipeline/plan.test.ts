@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
-import { type Edge, IntervalSet, parseMicros } from '../../packages/limn/src/dataset/index.ts'
+import { type Edge, IntervalSet, noTiming, parseMicros } from '../../packages/limn/src/dataset/index.ts'
 import { emptyLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
 import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan/plan.ts'
 import type { Node, Shape } from '../../packages/limn/src/pipeline/project/node.ts'
@@ -29,6 +29,7 @@ function node(id: TableId, shape: Shape, edges: Readonly<Record<string, Edge>>, 
     checkInputs: [],
     lineage: null,
     reads: new Map(),
+    timing: noTiming,
     edges: new Map(Object.entries(edges).map(([name, edge]) => [tableId(name), edge])),
     contract: {
       id,

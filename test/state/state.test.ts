@@ -105,3 +105,81 @@ describe('a lease', () => {
     await first.release()
   })
 })
+
+describe('leases taken together', () => {
+  const names = (leases: { readonly held: readonly { readonly name: string }[] }) => leases.held.map((one) => one.name)
+
+  it('are all taken or none, and the refusal names who holds which', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const first = await state.acquireAll(['run b', 'run a'], 'first', { waitMs: 0, signal })
+    expect(names(first)).toEqual(['run a', 'run b'])
+    const refused = await other.acquireAll(['run c', 'run b'], 'second', { waitMs: 0, signal }).catch((error) => error)
+    expect(refused).toMatchObject({ kind: 'lease/held', context: { held: [{ name: 'run b', holder: 'first' }] } })
+    // Nothing of the refused set was taken.
+    const third = await other.acquireAll(['run c'], 'third', { waitMs: 0, signal })
+    expect(third.held).toEqual([{ name: 'run c', epoch: 1 }])
+    await first.release()
+    expect(names(await other.acquireAll(['run a', 'run b'], 'second', { waitMs: 0, signal }))).toHaveLength(2)
+  })
+
+  it('of one word cover all that begin with it, in both directions, and no others', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const taking = (name: string) =>
+      other.acquire(name, 'second', { waitMs: 0, signal }).then(
+        (lease) => lease.release().then(() => 'free'),
+        (error) => error.kind,
+      )
+    const whole = await state.acquire('run', 'first', { waitMs: 0, signal })
+    expect([await taking('run a'), await taking('run'), await taking('runs a'), await taking('backfill a')]).toEqual([
+      'lease/held',
+      'lease/held',
+      'free',
+      'free',
+    ])
+    await whole.release()
+    const part = await state.acquire('run a', 'first', { waitMs: 0, signal })
+    expect([await taking('run'), await taking('run b'), await taking('runs')]).toEqual(['lease/held', 'free', 'free'])
+    await part.release()
+    expect(await taking('run')).toBe('free')
+  })
+
+  it('wait with word of every holder, and get all at once when the last is free', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const a = await state.acquireAll(['a'], 'first', { waitMs: 0, signal })
+    const b = await state.acquireAll(['b'], 'second', { waitMs: 0, signal })
+    const told: string[][] = []
+    const waiting = other.acquireAll(['a', 'b'], 'third', {
+      waitMs: 10_000,
+      signal,
+      onWait: (holders) => told.push(holders.map((one) => `${one.holder} ${one.name}`)),
+    })
+    await a.release()
+    await new Promise((done) => setTimeout(done, 300))
+    await b.release()
+    expect(names(await waiting)).toEqual(['a', 'b'])
+    expect(told).toEqual([['first a', 'second b']])
+  })
+
+  it('are dead as a whole when one is lost, and fencing takes the rest from a dead holder alone', async () => {
+    let now = 1_000_000
+    const { state, path } = open({ host: 'elsewhere', nowMs: () => now })
+    const theirs = await state.acquireAll(['a', 'b'], 'theirs', { waitMs: 0, signal })
+    const here = open({ path, host: 'here', nowMs: () => now }).state
+    expect([here.alive(theirs.held), await here.fence(theirs.held)]).toEqual([true, false])
+    theirs.assertHeld()
+    now += 61_000
+    const ours = await here.acquireAll(['a'], 'ours', { waitMs: 0, signal })
+    expect(here.alive(theirs.held)).toBe(false)
+    expect(await here.fence(theirs.held)).toBe(true)
+    expect(() => theirs.assertHeld()).toThrow(expect.objectContaining({ kind: 'lease/lost' }))
+    ours.assertHeld()
+    // Its heartbeat does not bring it back.
+    expect(here.read((tx) => tx.get("SELECT holder, epoch FROM lease WHERE name = 'b'"))).toEqual({
+      holder: null,
+      epoch: 2,
+    })
+  })
+})

@@ -2,20 +2,28 @@
  * limn: a lakehouse in one npm install that refuses to publish a wrong number. What a project writes: datasets with
  * their contracts, and the lake they live in.
  */
-export { type ErrorKind, LimnError } from './base/index.ts'
+export { type ErrorKind, env, LimnError } from './base/index.ts'
 export type { Additivity, Check, ColumnContract, Contract, MaintainPolicy, Severity } from './contract/index.ts'
 export {
   all,
+  appendChanges,
   byInterval,
   type CheckBuilder,
+  type CronSchedule,
+  cron,
   type Dataset,
   files,
   hashKey,
   iceberg,
   ingest,
+  manifest,
+  mergeByKey,
   model,
+  onUpstream,
   type Row,
   ref,
+  type Schedule,
+  type SealSpec,
   type SourceBatch,
   type SourceContext,
   same,
@@ -23,6 +31,7 @@ export {
   source,
   sql,
   sqlFile,
+  whenFiles,
   whole,
 } from './dataset/index.ts'
 export { defineLake, Lake, type LakeConfig, type OpenLakeOptions, type RunOptions } from './lake/index.ts'

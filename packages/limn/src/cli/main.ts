@@ -3,6 +3,8 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addLifeCommands } from './life-commands.ts'
+import { addBackfillCommands, addRunsCommands } from './run-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 import { addWhyCommands } from './why-commands.ts'
 
@@ -37,6 +39,8 @@ function buildProgram(argv: readonly string[]): Command {
     .description('A lakehouse in one npm install that refuses to publish a wrong number.')
     .version(version(), '-V, --version')
     .exitOverride()
+    // Options stand after the command they belong to: `backfill` and its verbs have some of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .configureOutput({ outputError: (text) => usageError(text, argv.includes('--json')) })
     .configureHelp({ showGlobalOptions: false })
@@ -61,11 +65,13 @@ function buildProgram(argv: readonly string[]): Command {
         'limn run silver.flight --from 2001-03-01 --to 2001-05-01',
         'limn run --restate silver.flight --date 2001-03',
         'limn run --forward-only',
+        'limn run --due --wait 10m',
       ],
     ),
   )
     .option('--wait <time>', 'wait for another run to finish: 30s, 10m, 1h')
     .option('--explain', 'show what each build read and what pruning left out')
+    .option('--due', 'run what is due by schedules, missed ticks in order')
   rangeOptions(
     add(
       program,
@@ -81,6 +87,13 @@ function buildProgram(argv: readonly string[]): Command {
     ),
   ).option('--exit-code', 'exit with 4 when changes are pending')
   addWhyCommands(program, add)
+  add(program, 'up', 'Stay up and run what is due: a small scheduler.', () => import('./commands/up.ts'), [
+    'limn up',
+    'limn up --json --health /run/limn/health.json',
+  ])
+    .option('--poll <time>', 'look at least this often for files and publications: 30s')
+    .option('--drain <time>', 'how long a run may go on when told to stop: 10m')
+    .option('--health <file>', 'where to say that it is alive; .limn/up.json of the lake')
   add(
     program,
     'compile <name>',
@@ -103,12 +116,16 @@ function buildProgram(argv: readonly string[]): Command {
       'limn sql "UPDATE lab.note SET text = \'second\' WHERE id = 1"',
       "limn sql 'MERGE INTO lab.note AS n USING lab.draft AS d ON n.id = d.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *'",
       "limn sql --dry-run 'DELETE FROM lab.note WHERE id = 1'",
+      "limn sql --write --break-glass --reason 'wrong sign in the delivery of May 3' 'UPDATE silver.flight SET delay_min = -delay_min WHERE id = 7'",
       "limn sql 'ALTER TABLE lab.note CREATE BRANCH try'",
       'limn sql "CALL system.rollback_to_snapshot(\'lab.note\', 5937261048315260001)"',
     ],
   )
     .option('--at <point>', 'what a query reads: a snapshot id, branch or tag, time (UTC), or run/ID')
     .option('--dry-run', 'work out a change and keep nothing')
+    .option('--write', 'the statement is meant to change something: one that does not is refused')
+    .option('--break-glass', 'change rows of a table that a dataset owns: judged by its checks, kept in the ledger')
+    .option('--reason <text>', 'why, with --break-glass')
     .addOption(new Option('--format <format>', 'how to print').choices(['table', 'csv', 'json', 'parquet']))
     .option('--out <file>', 'write to a file')
   add(
@@ -125,6 +142,7 @@ function buildProgram(argv: readonly string[]): Command {
     () => import('./commands/maintain.ts'),
     ['limn maintain --dry-run', 'limn maintain silver.flight', 'limn maintain +gold.airport_day'],
   ).option('--dry-run', 'say what would be done, and change nothing')
+  addBackfillCommands(program, add)
   const table = program
     .command('table')
     .description('Look at tables, shape them and keep them in order.')
@@ -136,14 +154,14 @@ function buildProgram(argv: readonly string[]): Command {
   addTableCommands(table, add)
   const runs = program
     .command('runs')
-    .description('Look at runs.')
-    .addHelpText('after', '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd')
+    .description('Look at runs, and do something about those that were not published.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  limn runs ls\n  limn runs show 20260131T120000-00abcd\n  limn runs retry 20260131T120000-00abcd',
+    )
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
-  const runBodies = () => import('./commands/runs.ts')
-  add(runs, 'ls', 'List runs, latest first.', runBodies, ['limn runs ls'])
-  add(runs, 'show <id>', 'Show a run: the intervals rewritten and why, and the verdicts.', runBodies, [
-    'limn runs show 20260131T120000-00abcd',
-  ])
+  addRunsCommands(runs, add)
+  addLifeCommands(program, add, unknownCommand)
   return program
 }
 
@@ -156,6 +174,7 @@ function rangeOptions(command: Command): Command {
     .option('--restate <select>', 'rebuild these although fresh, and what is downstream; may be repeated', repeated, [])
     .option('--forward-only', 'let a changed definition apply to new intervals only')
     .option('--since <time>', 'only what became stale through changes after this time (UTC)')
+    .option('--unsealed', 'build intervals that are not complete yet')
 }
 
 function repeated(value: string, before: readonly string[]): readonly string[] {
@@ -167,6 +186,7 @@ function add(parent: Command, usage: string, description: string, load: Load, ex
     .command(usage)
     .description(description)
     .option('--json', 'print JSON')
+    .option('--env <name>', 'where to work: an environment, or prod (default: LIMN_ENV, else the configuration)')
     .exitOverride()
     .addHelpText(
       'after',

@@ -18,6 +18,8 @@ const reasons: Readonly<Record<Reason, string>> = {
   'input-changed': 'data changed',
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
+  backfill: 'backfill',
+  unsealed: 'held',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -105,7 +107,11 @@ function causeText(cause: PlannedCause): string {
     case 'gap':
     case 'checks-changed':
     case 'accepted':
+    case 'backfill':
       return said
+    case 'backfill':
+    case 'unsealed':
+      return `${said}: ${cause.because.join(', ')}`
   }
 }
 

@@ -39,6 +39,16 @@ export interface RejectBudget {
   readonly ratio?: number
 }
 
+/**
+ * What a backfill may change of an interval and still be published without being asked about. `rows`: the share of its rows
+ * that may come, go or change, 0…1; not limited where only `sums` are stated. `sums`: by how much the sum of a column may
+ * move, below 1 a share of the sum before, else an amount; of other columns nothing is asked.
+ */
+export interface Tolerance {
+  readonly rows?: number
+  readonly sums?: Readonly<Record<string, number>>
+}
+
 /** What a dataset promises. A value: it is validated, compared and enforced, and executes nothing. */
 export interface Contract {
   readonly id: TableId
@@ -56,4 +66,6 @@ export interface Contract {
   readonly tags: readonly string[]
   /** How `limn maintain` keeps the table in order. Default: `MaintainPolicy`'s. */
   readonly maintain?: MaintainPolicy
+  /** What a backfill may change without approval. Default: nothing. */
+  readonly tolerance?: Tolerance
 }

@@ -59,6 +59,14 @@ export function validateContract(contract: Contract): readonly Problem[] {
     add('rejectBudget.rows', 'is not a count.', 'State a whole number of rows, 0 or more.')
   if (ratio !== undefined && !(ratio >= 0 && ratio <= 1))
     add('rejectBudget.ratio', 'is not a share.', 'State a number from 0 to 1.')
+  const { tolerance } = contract
+  if (tolerance?.rows !== undefined && !(tolerance.rows >= 0 && tolerance.rows <= 1))
+    add('tolerance.rows', 'is not a share.', 'State a number between 0 and 1.')
+  for (const [column, limit] of Object.entries(tolerance?.sums ?? {})) {
+    known('tolerance.sums', column)
+    if (!(Number.isFinite(limit) && limit >= 0))
+      add(`tolerance.sums.${column}`, 'is not a limit.', 'State a share below 1 or an amount, 0 or more.')
+  }
   for (const { path, message } of maintainProblems(contract.maintain ?? {}))
     add(path, message, 'Correct it, or leave it out for the default.')
   return problems

@@ -3,6 +3,7 @@ import type { Contract } from '../contract/index.ts'
 import type { Value } from '../schema/index.ts'
 import type { IntervalUnit } from './interval.ts'
 import type { IntervalParameters, SqlQuery } from './sql-template.ts'
+import type { Timing } from './timing.ts'
 
 /**
  * What an output interval `[s, e)` reads of an input: the input rows whose time lies in `[s, e)` (`same`), in
@@ -40,10 +41,18 @@ export interface SourceBatch {
   readonly rows: Iterable<SourceRow>
   /** JSON-safe; stored in the ledger with the rows, atomically. */
   readonly cursor: unknown
+  /**
+   * All rows before this time have been handed over: a time as the intervals of its readers have it, `2026-01-31T06:00` or
+   * a Date. Published with the rows; a seal with `marker: 'watermark'` goes by it.
+   */
+  readonly watermark?: string | Date
 }
 
 export interface SourceContext {
-  /** The cursor of the last published batch, or null at the first run. */
+  /**
+   * Where to read from: the cursor of the last published batch, moved back by the safety window if the source states one;
+   * null at the first run.
+   */
   readonly cursor: unknown
   readonly signal: AbortSignal
 }
@@ -54,6 +63,8 @@ export interface FunctionSource {
   /** Part of the fingerprint: the author changes it when the function's meaning changes. */
   readonly version: string
   readonly read: (context: SourceContext) => AsyncIterable<SourceBatch>
+  /** How far behind its cursor, a time, each run reads again, and by which columns it knows a row; null: not at all. */
+  readonly safety: { readonly windowMs: number; readonly keys: readonly string[] } | null
 }
 
 /**
@@ -70,10 +81,28 @@ export interface IcebergSource {
 
 export type SourceInput = FileSource | FunctionSource | IcebergSource
 
-/** Built whole: every build replaces all rows. */
+/**
+ * How a dataset that is built whole is brought up to date from what changed in its inputs since it was built. Where that
+ * cannot be told (the first build, a changed definition, a table that others wrote to) it is built whole all the same.
+ */
+export type Increment =
+  /**
+   * Its rows of the keys that changed input rows affect are built anew, and merged by key. `touches` gives, by input, the
+   * keys that a row of it affects, as SQL expressions in the order of `keys`; by default the columns of their names.
+   */
+  | {
+      readonly kind: 'merge'
+      readonly keys: readonly string[]
+      readonly touches: Readonly<Record<string, readonly string[]>>
+    }
+  /** The query over the rows that came to one input, appended. `removed` says what rows that left it, or changed, mean. */
+  | { readonly kind: 'append'; readonly input: string; readonly removed: 'rebuild' | 'ignore' | 'error' }
+
+/** Built whole: every build replaces all rows, or, with an increment, brings them up to date. */
 export interface WholeBuild {
   readonly kind: 'whole'
   readonly query: () => SqlQuery
+  readonly increment?: Increment
 }
 
 /** Built interval by interval of the output's own time column. */
@@ -106,6 +135,10 @@ export interface Dataset {
   /** Called once all files are loaded; checks may name other datasets. */
   readonly contract: () => Contract
   readonly producer: Producer
+  /** Called once all files are loaded. Throws `dataset/invalid` where it cannot be read. */
+  readonly timing: () => Timing
+  /** Former names, latest first. */
+  readonly renamedFrom?: readonly TableId[]
 }
 
 const brand = Symbol.for('limn.dataset')

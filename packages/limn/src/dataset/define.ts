@@ -1,4 +1,4 @@
-import { tableId } from '../base/index.ts'
+import { LimnError, tableId } from '../base/index.ts'
 import type {
   Additivity,
   Check,
@@ -8,6 +8,7 @@ import type {
   RejectBudget,
   RejectRule,
   Severity,
+  Tolerance,
 } from '../contract/index.ts'
 import {
   brandDataset,
@@ -23,8 +24,10 @@ import {
   type SourceInput,
   type WholeBuild,
 } from './dataset.ts'
+import { durationMs } from './duration.ts'
 import { type IntervalUnit, parseMicros } from './interval.ts'
 import type { DatasetReference, IntervalParameters, SqlQuery, SqlText } from './sql-template.ts'
+import { type TimingSpec, timingOf } from './timing.ts'
 
 type ColumnsSpec = Readonly<Record<string, ColumnContract>>
 type Name<C> = Extract<keyof C, string>
@@ -76,7 +79,7 @@ export interface CheckBuilder<C> {
   sql(name: string, query: SqlText, options?: Omit<SeverityOption, 'name'>): Check
 }
 
-interface SharedSpec<C extends ColumnsSpec> {
+interface SharedSpec<C extends ColumnsSpec> extends TimingSpec {
   /** One sentence: what one row is. */
   readonly doc: string
   readonly owner: string
@@ -85,8 +88,15 @@ interface SharedSpec<C extends ColumnsSpec> {
   readonly checks?: (check: CheckBuilder<C>) => readonly Check[]
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
+  /**
+   * What the dataset was called before, latest first. Its table, history and standing are then taken over under the present
+   * name, and nothing that reads it is built again. Keep the line: without it readers are built once more.
+   */
+  readonly renamedFrom?: string | readonly string[]
   /** How `limn maintain` keeps the table in order; sensible defaults where left out. */
   readonly maintain?: MaintainPolicy
+  /** What a backfill may change of an interval without being asked about. Default: nothing. */
+  readonly tolerance?: { readonly rows?: number; readonly sums?: { readonly [K in Name<C>]?: number } }
 }
 
 export interface ModelSpec<C extends ColumnsSpec> extends SharedSpec<C> {
@@ -123,10 +133,12 @@ export function model<const C extends ColumnsSpec>(name: string, spec: ModelSpec
   }
   return brandDataset({
     id,
+    ...formerNames(spec),
     columns: spec.columns,
     contract: () =>
       contractOf(id, spec, { keys: spec.keys, partition: spec.partition ?? [], rejects: spec.rejects ?? [] }),
     producer: { kind: 'model', build: spec.build, edges },
+    timing: () => timingOf(spec),
   })
 }
 
@@ -139,13 +151,19 @@ export function ingest<const C extends ColumnsSpec>(
   const columns = { ...spec.columns, ...deliveryColumns }
   return brandDataset({
     id,
+    ...formerNames(spec),
     columns,
     contract: () => ({
       ...contractOf<C>(id, { ...spec, grain: spec.grain ?? [] }, { keys: [], partition: ['_delivery'], rejects: [] }),
       columns,
     }),
     producer: { kind: 'source', input: spec.from },
+    timing: () => timingOf(spec),
   })
+}
+
+function formerNames(spec: { readonly renamedFrom?: string | readonly string[] }): Pick<Dataset, 'renamedFrom'> {
+  return spec.renamedFrom === undefined ? {} : { renamedFrom: listOf(spec.renamedFrom).map(tableId) }
 }
 
 /** Names a dataset without importing it. */
@@ -156,6 +174,42 @@ export function ref(name: string): DatasetReference {
 /** Built as a whole each time. */
 export function whole(query: (() => SqlQuery) | SqlQuery): WholeBuild {
   return { kind: 'whole', query: typeof query === 'function' ? query : () => query }
+}
+
+/**
+ * Brought up to date key by key: of the rows that changed in its inputs since the last build, the keys they affect are built
+ * anew by the query and merged; other rows stay. The result equals that of `whole`, as long as a row of the output depends
+ * on input rows of its key alone. Inputs whose key has other names say so: `touches: { 'silver.order': 'customer_id' }`.
+ */
+export function mergeByKey(
+  options: {
+    readonly keys: readonly string[]
+    readonly touches?: Readonly<Record<string, string | readonly string[]>>
+  },
+  query: (() => SqlQuery) | SqlQuery,
+): WholeBuild {
+  const touches = Object.entries(options.touches ?? {}).map(([input, given]) => [
+    input,
+    typeof given === 'string' ? [given] : given,
+  ])
+  return {
+    ...whole(query),
+    increment: { kind: 'merge', keys: options.keys, touches: Object.fromEntries(touches) },
+  }
+}
+
+/**
+ * Appended to: the query is run over the rows that came to one input since the last build, and its rows are added. Rows that
+ * left the input, or changed, are no appends: the dataset is then built whole (`rebuild`, default), they are an error, or
+ * are ignored. Other inputs are read as they are at that moment.
+ */
+export function appendChanges(
+  input: DatasetReference | string,
+  query: (() => SqlQuery) | SqlQuery,
+  options: { readonly removed?: 'rebuild' | 'ignore' | 'error' } = {},
+): WholeBuild {
+  const name = typeof input === 'string' ? input : input.id
+  return { ...whole(query), increment: { kind: 'append', input: name, removed: options.removed ?? 'rebuild' } }
 }
 
 interface IntervalOptions {
@@ -262,12 +316,29 @@ export function iceberg(
 /**
  * Any npm client as a source: an async generator that yields `{ rows, cursor }`. It gets the last published cursor and
  * an abort signal. State `version` anew when the function's meaning changes: it is part of the fingerprint.
+ *
+ * With a `safetyWindow` the cursor is a time (an ISO text, or milliseconds), and each run begins that much before it, for
+ * rows that came late. Of what is then read again, rows that equal the latest landed row of their key are left out.
  */
 export function source(
   read: (context: SourceContext) => AsyncIterable<SourceBatch>,
-  options: { readonly version?: string } = {},
+  options: {
+    readonly version?: string
+    readonly safetyWindow?: string
+    /** With a safety window: the columns that say which row it is. */
+    readonly keys?: readonly string[]
+  } = {},
 ): FunctionSource {
-  return { kind: 'function', version: options.version ?? '1', read }
+  const { version = '1', safetyWindow, keys = [] } = options
+  if ((safetyWindow === undefined) !== (keys.length === 0)) {
+    throw new LimnError('dataset/invalid', {
+      message: 'A source states a safety window without keys, or keys without a safety window.',
+      notDone: 'Nothing was run.',
+      remedy: "State both: source(read, { safetyWindow: '24h', keys: ['id'] }).",
+    })
+  }
+  const safety = safetyWindow === undefined ? null : { windowMs: durationMs(safetyWindow), keys }
+  return { kind: 'function', version, read, safety }
 }
 
 interface ContractParts {
@@ -279,6 +350,7 @@ interface ContractParts {
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
   readonly maintain?: MaintainPolicy
+  readonly tolerance?: { readonly rows?: number; readonly sums?: object }
 }
 
 function contractOf<C extends ColumnsSpec>(
@@ -303,6 +375,7 @@ function contractOf<C extends ColumnsSpec>(
     rejectBudget: spec.rejectBudget ?? {},
     tags: spec.tags ?? [],
     ...(spec.maintain ? { maintain: spec.maintain } : {}),
+    ...(spec.tolerance ? { tolerance: spec.tolerance as Tolerance } : {}),
   }
 }
 

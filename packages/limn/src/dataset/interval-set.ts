@@ -107,6 +107,16 @@ export class IntervalSet {
     return low
   }
 
+  /** The first time within `interval` that the set does not hold, or null when it holds all of it. */
+  firstGapIn(interval: Interval): number | null {
+    let at = interval.start
+    for (const part of this.intervals) {
+      if (at >= interval.end || part.start > at) break
+      at = Math.max(at, part.end)
+    }
+    return at < interval.end ? at : null
+  }
+
   map(change: (interval: Interval) => Interval): IntervalSet {
     return IntervalSet.of(this.intervals.map(change))
   }

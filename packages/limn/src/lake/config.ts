@@ -1,5 +1,7 @@
 import { LimnError } from '../base/index.ts'
+import type { Schedule, ScheduleText } from '../dataset/index.ts'
 import type { LineageConfig } from '../observe/index.ts'
+import type { Notify } from '../pipeline/index.ts'
 
 /** What the embedded engine may take of the machine. Sizes are written as `512MB` or `4GB` (powers of 1000) or `4GiB`. */
 export interface EngineConfig {
@@ -33,10 +35,42 @@ export interface LakeConfig {
   readonly catalog?: string
   /** The state database. Default `.limn/state.db`. */
   readonly state?: string
+  /** When groups of datasets are run, by selection: `{ 'tag:daily': '0 6 * * * in Europe/Berlin' }`. A dataset's own goes before. */
+  readonly schedules?: Readonly<Record<string, Schedule | ScheduleText>>
+  /** Who is told of what, by owner of datasets (`*`: every owner): `{ ops: [{ on: ['failed'], webhook: env('OPS_URL') }] }`. */
+  readonly notify?: Notify
   readonly engine?: EngineConfig
+  /** Where commands work that do not say: the name of an environment, or `prod`. Default `prod`. */
+  readonly environment?: string
+  /** Environments that a run may make when they are first used, by name. */
+  readonly environments?: Readonly<Record<string, EnvironmentConfig>>
   /** Where OpenLineage events of runs go. Default: nowhere. */
   readonly lineage?: LineageConfig
 }
+
+/** What is different in an environment; what is left out is as in production. */
+export interface EnvironmentConfig {
+  /** What it is for, in a sentence. */
+  readonly doc?: string
+  readonly engine?: EngineConfig
+}
+
+/** The options that a lake knows. */
+export const lakeOptions = [
+  'name',
+  'warehouse',
+  'catalog',
+  'state',
+  'engine',
+  'schedules',
+  'notify',
+  'environment',
+  'environments',
+  'lineage',
+] as const
+
+/** The options that an environment knows. */
+export const environmentOptions = ['doc', 'engine'] as const
 
 /** Describes a lake: one catalog, one warehouse, one state database. `export default defineLake({ … })` in `limn.config.ts`. */
 export function defineLake(config: LakeConfig): LakeConfig {
@@ -77,6 +111,8 @@ const lineageRules: { readonly [Name in keyof Required<LineageConfig>]: Rule } =
 /** Throws `config/invalid` for an option of a group that limn does not know, or a value that means nothing. */
 export function requireOptions(config: LakeConfig, file: string): void {
   requireGroup('engine', config.engine, engineRules, file)
+  for (const [name, { engine }] of Object.entries(config.environments ?? {}))
+    requireGroup(`environments.${name}.engine`, engine, engineRules, file)
   requireGroup('lineage', config.lineage, lineageRules, file)
   if (config.lineage && config.lineage.to === undefined)
     throw invalid(file, 'lineage.to is missing.', lineageRules.to[1])

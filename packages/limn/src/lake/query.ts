@@ -3,25 +3,27 @@ import { StagedCatalog } from '../catalog/index.ts'
 import { parseMicros } from '../dataset/index.ts'
 import type { ResultSet } from '../engine/index.ts'
 import { type LoadedTable, snapshotAsOf, snapshotById } from '../iceberg/index.ts'
-import { pinRefName, runBranch } from '../pipeline/index.ts'
+import { backfillBranch, pinRefName, runBranch } from '../pipeline/index.ts'
 import { bindSelect, executeStatement, isReadOnly, runStatement, type StatementResult } from '../query/index.ts'
 import { parseStatement, quoteText } from '../sql/index.ts'
 import { type PinnedTable, pinRef, pinSnapshot, pinStaged, type TableContext } from '../table/index.ts'
 import type { Lake } from './lake.ts'
 import { liveRunsOf } from './live-runs.ts'
 
-/** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's own view. */
+/** What a query reads: main now, one table's snapshot, a branch or tag, the lake at a time, or a run's or backfill's own view. */
 export type At =
   | { readonly kind: 'now' }
   | { readonly kind: 'snapshot'; readonly snapshotId: bigint }
   | { readonly kind: 'ref'; readonly ref: string }
   | { readonly kind: 'time'; readonly timestampMs: number }
   | { readonly kind: 'run'; readonly run: RunId }
+  | { readonly kind: 'backfill'; readonly backfill: RunId }
 
-/** Reads `SNAPSHOT | BRANCH | TIME | run/ID`. A time without zone is UTC. */
+/** Reads `SNAPSHOT | BRANCH | TIME | run/ID | backfill/ID`. A time without zone is UTC. */
 export function parseAt(text: string | undefined): At {
   if (text === undefined) return { kind: 'now' }
   if (text.startsWith('run/')) return { kind: 'run', run: runId(text.slice(4)) }
+  if (text.startsWith('backfill/')) return { kind: 'backfill', backfill: runId(text.slice(9)) }
   if (/^\d{5,}$/.test(text)) return { kind: 'snapshot', snapshotId: BigInt(text) }
   if (/^\d{4}-\d{2}/.test(text)) return { kind: 'time', timestampMs: Math.floor(parseMicros(text) / 1000) }
   return { kind: 'ref', ref: text }
@@ -82,7 +84,14 @@ function notAQuery(): LimnError {
 
 async function contextAt(lake: Lake, at: At): Promise<TableContext> {
   const context = await lake.context()
-  return at.kind === 'run' ? { ...context, catalog: await runCatalog(lake, at.run) } : context
+  switch (at.kind) {
+    case 'run':
+      return { ...context, catalog: await runCatalog(lake, at.run) }
+    case 'backfill':
+      return { ...context, catalog: await catalogWithStaged(lake, at.backfill) }
+    default:
+      return context
+  }
 }
 
 /** Where a query reads the tables that it names without a version. */
@@ -120,6 +129,8 @@ function pinOne(table: LoadedTable, at: At): PinnedTable | null {
     }
     case 'run':
       return pinStaged(table, runBranch(at.run)) ?? pinRef(table, pinRefName(at.run)) ?? pinRef(table)
+    case 'backfill':
+      return pinStaged(table, backfillBranch(at.backfill)) ?? pinRef(table)
   }
 }
 
@@ -135,18 +146,26 @@ function describe(at: At): string {
       return new Date(at.timestampMs).toISOString()
     case 'run':
       return `run/${at.run}`
+    case 'backfill':
+      return `backfill/${at.backfill}`
   }
 }
 
 /** The catalog as one run saw it: its unregistered tables over the registered ones. */
 export async function runCatalog(lake: Lake, run: RunId) {
-  const { runs, store, steps, randomness, catalog } = await lake.context()
+  const { runs } = await lake.context()
   if (!runs.runs().some((one) => one.id === run)) {
     throw new LimnError('usage/unknown-run', {
       message: `There is no run ${run}.`,
       remedy: 'List the runs with: limn runs ls',
     })
   }
+  return catalogWithStaged(lake, run)
+}
+
+/** The catalog with the unregistered tables of a run or backfill; nothing can be written through it. */
+async function catalogWithStaged(lake: Lake, run: RunId) {
+  const { runs, store, steps, randomness, catalog } = await lake.context()
   const pointers = new Map(runs.pointers(run).map((one) => [one.table, one.metadataLocation]))
   return new StagedCatalog({
     catalog,

@@ -83,14 +83,14 @@ async function judgeRows(
   const out = new Map<Check, Verdict>()
   if (checks.length === 0) return out
   const view = input.staged.view
-  const counts = checks.map((check) => `count(*) FILTER (${failing(check, input.contract)})`)
+  const counts = checks.map((check) => `count(*) FILTER (${conditionOf(check, input.contract)})`)
   const [first] = checks
   const { rows } = await guarded(input, first, () => query.rows(`SELECT count(*), ${counts.join(', ')} FROM ${view}`))
   const row = rows[0] ?? []
   const judged = Number(row[0] ?? 0)
   for (const [i, check] of checks.entries()) {
     const failures = Number(row[i + 1] ?? 0)
-    const where = failing(check, input.contract)
+    const where = conditionOf(check, input.contract)
     const sample = failures > 0 ? await take(query, `SELECT * FROM ${view} WHERE ${where}`) : noSample
     const what =
       check.kind === 'notNull'
@@ -107,7 +107,8 @@ async function judgeRows(
   return out
 }
 
-function failing(check: Check, contract: Contract): string {
+/** The SQL condition of rows at fault with a check on single rows. */
+export function conditionOf(check: Check, contract: Contract): string {
   if (check.kind === 'notNull') return `${q(check.column)} IS NULL`
   if (check.kind !== 'between') return 'FALSE'
   const type = contract.columns[check.column]?.type

@@ -1,9 +1,19 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { type Clock, explainSystemError, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
-import { type AcquireOptions, acquireLease, type Lease, leaseTables } from './lease.ts'
+import {
+  type AcquireOptions,
+  acquireLease,
+  acquireLeases,
+  fenceLeases,
+  type HeldLease,
+  type Lease,
+  type Leases,
+  leasesAlive,
+  leaseTables,
+} from './lease.ts'
 
 /** A change to the database's tables, applied once, in order of `id` (from 1). */
 export interface Migration {
@@ -65,6 +75,21 @@ export class StateDatabase {
     return acquireLease(this, name, holder, options)
   }
 
+  /** Takes several named leases at once, all or none, waiting up to `waitMs`. Throws `lease/held`. */
+  acquireAll(names: readonly string[], holder: string, options: AcquireOptions): Promise<Leases> {
+    return acquireLeases(this, names, holder, options)
+  }
+
+  /** Whether whoever took these leases is still at work. */
+  alive(leases: readonly HeldLease[]): boolean {
+    return leasesAlive(this, leases)
+  }
+
+  /** Takes the leases of a dead holder from it. False when the holder is alive and was left alone. */
+  fence(leases: readonly HeldLease[]): Promise<boolean> {
+    return fenceLeases(this, leases)
+  }
+
   close(): void {
     this.database.close()
   }
@@ -88,6 +113,34 @@ export class StateDatabase {
         tx.run('INSERT INTO state_version (id, name) VALUES (?, ?)', [migration.id, migration.name])
       }
     })
+  }
+}
+
+/** What a state database has had done to it, and what opening it would do. */
+export interface MigrationStanding {
+  /** Null: there is no database. */
+  readonly version: number | null
+  readonly newest: number
+  readonly pending: readonly { readonly id: number; readonly name: string }[]
+}
+
+/** Looks at a state database without changing it. Throws `storage/corrupt`. */
+export function migrationsOf(path: string, migrations: readonly Migration[]): MigrationStanding {
+  const all = [leaseTables, ...migrations.map((one) => ({ ...one, id: one.id + 1 }))]
+  const newest = all.at(-1)?.id ?? 0
+  const listed = (from: number) => all.filter((one) => one.id > from).map(({ id, name }) => ({ id, name }))
+  if (!existsSync(path)) return { version: null, newest, pending: listed(0) }
+  try {
+    const database = new DatabaseSync(path, { readOnly: true })
+    try {
+      const row = database.prepare('SELECT max(id) AS id FROM state_version').get()
+      const version = Number(row?.id ?? 0)
+      return { version, newest, pending: listed(version) }
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw explainSqlite(error, path, 'state')
   }
 }
 

@@ -6,18 +6,29 @@ import type { Migration, StateDatabase, Tx } from './database.ts'
 /**
  * A lease is free, held, or dead. Dead: its process is gone (same host, by process id and start time), or it was not
  * heard of for a minute (another host, or a paused process). Whoever takes it over raises its epoch; the former holder
- * finds out by `assertHeld`.
+ * finds out by `assertHeld`. Several are taken at once, all or none, so holders never wait for each other in a circle.
+ * A lease of one word, `run`, covers all that begin with it, `run silver.flight`: while either is held, the other is not free.
  */
-export interface Lease {
-  readonly name: string
-  readonly epoch: number
-  /** Throws `lease/lost` when somebody took it over. */
+export interface Leases {
+  readonly held: readonly HeldLease[]
+  /** Throws `lease/lost` when somebody took one of them over. */
   assertHeld(): void
-  /** Gives it back; a lease that was taken over is left alone. */
+  /** Gives them back; one that was taken over is left alone. */
   release(): Promise<void>
 }
 
+/** A name and the epoch it was taken with: what a record of work keeps, so that others can tell whether it goes on. */
+export interface HeldLease {
+  readonly name: string
+  readonly epoch: number
+}
+
+/** One lease alone. */
+export interface Lease extends Leases, HeldLease {}
+
 export interface LeaseHolder {
+  /** The lease that is held. */
+  readonly name: string
   readonly holder: string
   readonly host: string
   readonly pid: number
@@ -28,8 +39,8 @@ export interface AcquireOptions {
   /** How long to wait for a live holder; 0 does not. */
   readonly waitMs: number
   readonly signal: AbortSignal
-  /** Called once when waiting begins. */
-  readonly onWait?: (holder: LeaseHolder) => void
+  /** Called once when waiting begins, with whoever holds one of them. */
+  readonly onWait?: (holders: readonly LeaseHolder[]) => void
 }
 
 export const leaseTables: Migration = {
@@ -42,6 +53,7 @@ export const leaseTables: Migration = {
 }
 
 interface Row {
+  readonly name: string
   readonly holder: string | null
   readonly host: string | null
   readonly pid: number | null
@@ -54,45 +66,119 @@ interface Row {
 const heartbeatMs = 5_000
 const pollMs = 200
 
-export async function acquireLease(
+/** Takes all of `names`, waiting while somebody else holds any of them. Throws `lease/held` and then holds none. */
+export async function acquireLeases(
   state: StateDatabase,
-  name: string,
+  names: readonly string[],
   holder: string,
   options: AcquireOptions,
-): Promise<Lease> {
+): Promise<Leases> {
+  const wanted = [...new Set(names)].sort()
   const deadline = state.clock.nowMs() + options.waitMs
   let told = false
   for (;;) {
     options.signal.throwIfAborted()
-    const taken = await state.change(`lease ${name}`, (tx) => tryTake(state, tx, name, holder))
-    if (taken.kind === 'taken') return heldLease(state, name, taken.epoch)
-    if (state.clock.nowMs() >= deadline) throw held(name, taken.by, options.waitMs)
+    const taken = await state.change(`lease ${wanted.join(' ')}`, (tx) => tryTake(state, tx, wanted, holder))
+    if (taken.kind === 'taken') return heldLeases(state, taken.held)
+    if (state.clock.nowMs() >= deadline) throw held(taken.by, options.waitMs)
     if (!told) options.onWait?.(taken.by)
     told = true
     await sleep(pollMs, undefined, { signal: options.signal })
   }
 }
 
-function tryTake(
+export async function acquireLease(
   state: StateDatabase,
-  tx: Tx,
   name: string,
   holder: string,
-): { readonly kind: 'taken'; readonly epoch: number } | { readonly kind: 'held'; readonly by: LeaseHolder } {
-  const row = tx.get<Row>('SELECT * FROM lease WHERE name = ?', [name])
-  if (row && row.holder !== null && !isDead(state, row)) {
-    return {
-      kind: 'held',
-      by: { holder: row.holder, host: row.host ?? '', pid: Number(row.pid), sinceMs: Number(row.acquired_ms) },
-    }
-  }
-  const epoch = (row?.epoch ?? 0) + 1
+  options: AcquireOptions,
+): Promise<Lease> {
+  const leases = await acquireLeases(state, [name], holder, options)
+  const epoch = leases.held[0]?.epoch ?? 0
+  return { ...leases, name, epoch }
+}
+
+type Taking =
+  | { readonly kind: 'taken'; readonly held: readonly HeldLease[] }
+  | { readonly kind: 'held'; readonly by: readonly LeaseHolder[] }
+
+function tryTake(state: StateDatabase, tx: Tx, names: readonly string[], holder: string): Taking {
+  const rows = new Map(names.map((name) => [name, rowOf(tx, name)]))
+  const related = names.flatMap((name) => relatedRows(tx, name))
+  const inTheWay = [...rows.values(), ...related].filter((row) => row !== undefined)
+  const by = [...new Map(inTheWay.map((row) => [row.name, row])).values()]
+    .filter((row) => isHeld(state, row))
+    .map(holderOf)
+  if (by.length > 0) return { kind: 'held', by }
   const now = state.clock.nowMs()
-  tx.run(
-    'INSERT OR REPLACE INTO lease (name, holder, host, pid, pid_started, epoch, acquired_ms, heartbeat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    [name, holder, state.host, process.pid, processStart(process.pid), epoch, now, now],
+  const started = processStart(process.pid)
+  const taken = names.map((name) => ({ name, epoch: (rows.get(name)?.epoch ?? 0) + 1 }))
+  for (const { name, epoch } of taken) {
+    tx.run(
+      'INSERT OR REPLACE INTO lease (name, holder, host, pid, pid_started, epoch, acquired_ms, heartbeat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      [name, holder, state.host, process.pid, started, epoch, now, now],
+    )
+  }
+  return { kind: 'taken', held: taken }
+}
+
+function rowOf(tx: Tx, name: string): Row | undefined {
+  return tx.get<Row>('SELECT * FROM lease WHERE name = ?', [name])
+}
+
+/** Leases that cover one, or are covered by it. */
+function relatedRows(tx: Tx, name: string): readonly Row[] {
+  const space = name.indexOf(' ')
+  if (space > 0) {
+    const whole = rowOf(tx, name.slice(0, space))
+    return whole ? [whole] : []
+  }
+  return tx.all<Row>("SELECT * FROM lease WHERE holder IS NOT NULL AND substr(name, 1, length(?) + 1) = ? || ' '", [
+    name,
+    name,
+  ])
+}
+
+function holderOf(row: Row): LeaseHolder {
+  return {
+    name: row.name,
+    holder: row.holder ?? '',
+    host: row.host ?? '',
+    pid: Number(row.pid),
+    sinceMs: Number(row.acquired_ms),
+  }
+}
+
+function isHeld(state: StateDatabase, row: Row): boolean {
+  return row.holder !== null && !isDead(state, row)
+}
+
+/** Whether whoever took these leases is still taken for alive: none of them was given back, lost or is dead. */
+export function leasesAlive(state: StateDatabase, leases: readonly HeldLease[]): boolean {
+  return state.read((tx) => aliveIn(state, tx, leases))
+}
+
+function aliveIn(state: StateDatabase, tx: Tx, leases: readonly HeldLease[]): boolean {
+  return (
+    leases.length > 0 &&
+    leases.every(({ name, epoch }) => {
+      const row = rowOf(tx, name)
+      return row?.epoch === epoch && isHeld(state, row)
+    })
   )
-  return { kind: 'taken', epoch }
+}
+
+/**
+ * Shuts a dead holder out: unless all its leases are alive, those it still has are taken from it, epochs raised, so that it
+ * finds out when it wakes. True when the holder is shut out now; false when it is alive and was left alone.
+ */
+export function fenceLeases(state: StateDatabase, leases: readonly HeldLease[]): Promise<boolean> {
+  return state.change(`lease ${leases.map((one) => one.name).join(' ')} fenced`, (tx) => {
+    if (aliveIn(state, tx, leases)) return false
+    for (const { name, epoch } of leases)
+      tx.run('UPDATE lease SET holder = NULL, epoch = epoch + 1 WHERE name = ? AND epoch = ?', [name, epoch])
+    return true
+  })
 }
 
 function isDead(state: StateDatabase, row: Row): boolean {
@@ -112,42 +198,60 @@ function processStart(pid: number): string {
   }
 }
 
-function heldLease(state: StateDatabase, name: string, epoch: number): Lease {
-  const timer = setInterval(() => {
-    state.transact((tx) =>
-      tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [state.clock.nowMs(), name, epoch]),
-    )
-  }, heartbeatMs)
+function heldLeases(state: StateDatabase, leases: readonly HeldLease[]): Leases {
+  const timer = setInterval(() => beat(state, leases), heartbeatMs)
   timer.unref()
   return {
-    name,
-    epoch,
+    held: leases,
     assertHeld() {
-      const row = state.read((tx) => tx.get<Row>('SELECT * FROM lease WHERE name = ?', [name]))
-      if (row?.epoch === epoch && row.holder !== null) return
+      const lost = state.read((tx) =>
+        leases.find(({ name, epoch }) => {
+          const row = rowOf(tx, name)
+          return row?.epoch !== epoch || row.holder === null
+        }),
+      )
+      if (lost === undefined) return
       throw new LimnError('lease/lost', {
-        message: `The lease "${name}" was taken over while this process was paused.`,
+        message: `The lease "${lost.name}" was taken over while this process was paused.`,
         notDone: 'Nothing more is done by this process.',
         remedy: 'Run again.',
       })
     },
     async release() {
       clearInterval(timer)
-      await state.change(`lease ${name} released`, (tx) =>
-        tx.run('UPDATE lease SET holder = NULL WHERE name = ? AND epoch = ?', [name, epoch]),
-      )
+      const names = leases.map((one) => one.name).join(' ')
+      await state.change(`lease ${names} released`, (tx) => {
+        for (const { name, epoch } of leases)
+          tx.run('UPDATE lease SET holder = NULL WHERE name = ? AND epoch = ?', [name, epoch])
+      })
     },
   }
 }
 
-function held(name: string, by: LeaseHolder, waitMs: number): LimnError {
-  const since = new Date(by.sinceMs).toISOString()
+/** A beat that fails is left out: if none succeeds for a minute the leases count as dead, and `assertHeld` tells of it. */
+function beat(state: StateDatabase, leases: readonly HeldLease[]): void {
+  const now = state.clock.nowMs()
+  try {
+    state.transact((tx) => {
+      for (const { name, epoch } of leases)
+        tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [now, name, epoch])
+    })
+  } catch {
+    // The database is busy or closed.
+  }
+}
+
+function held(by: readonly LeaseHolder[], waitMs: number): LimnError {
+  const [first] = by
+  const since = new Date(first?.sinceMs ?? 0).toISOString()
+  const names = by.map((one) => `"${one.name}"`).join(', ')
+  const others = new Set(by.map((one) => one.holder)).size > 1 ? ' and others' : ''
   return new LimnError('lease/held', {
-    message: `${by.holder} holds the lease "${name}" since ${since}.`,
+    message: `${first?.holder}${others} ${others === '' ? 'holds' : 'hold'} the lease${by.length > 1 ? 's' : ''} ${names} since ${since}.`,
     notDone:
       waitMs > 0 ? `Nothing was run; it was still held after ${Math.round(waitMs / 1000)} s.` : 'Nothing was run.',
     remedy: 'Wait for it: limn run --wait 10m',
-    context: { ...by },
+    context: { ...first, held: by },
     retryable: true,
   })
 }

@@ -3,6 +3,7 @@ import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '..
 import type { Invocation } from '../main.ts'
 import { planTree } from '../plan-text.ts'
 import { toJson } from '../text.ts'
+import { heldOf } from './held.ts'
 import { openLake, runOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
@@ -11,7 +12,9 @@ export default async function plan(invocation: Invocation): Promise<number> {
   await using lake = await openLake(invocation)
   const report = await lake.plan(asked)
   const { items } = report.plan
-  const pending = items.some((item) => item.reason !== 'asked-at-run' && !onlyAsked(item, items))
+  const pending = items.some(
+    (item) => item.reason !== 'asked-at-run' && item.reason !== 'unsealed' && !onlyAsked(item, items),
+  )
   if (io.json) {
     io.out(toJson(planValue(report)))
   } else {
@@ -19,6 +22,10 @@ export default async function plan(invocation: Invocation): Promise<number> {
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
+    for (const { from, to } of report.renames)
+      io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
+    for (const id of report.orphans)
+      io.err(`${io.paint.yellow('Orphan:')} ${id} has a table and no definition. Take it away: limn drop ${id}`)
     io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
@@ -45,6 +52,7 @@ export function itemValue(item: PlanItem) {
 export function planValue(report: PlanReport) {
   return {
     items: report.plan.items.map(itemValue),
+    held: heldOf(report.plan),
     datasets: report.datasets.map((one) => datasetValue(one, report)),
     estimate: {
       rows: totalOf(report, 'rows'),
@@ -53,6 +61,8 @@ export function planValue(report: PlanReport) {
       unknown: report.datasets.filter((one) => one.causes.some(isBuild) && one.estimate.seconds === null).length,
     },
     inDoubt: report.inDoubt,
+    renames: report.renames,
+    orphans: report.orphans,
   }
 }
 

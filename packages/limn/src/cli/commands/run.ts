@@ -1,21 +1,48 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
-import type { Judgement, RunReport } from '../../pipeline/index.ts'
+import { type Lake, looksOfError, looksOfReport, withNotifications } from '../../lake/index.ts'
+import type { Judgement, Look, RunReport } from '../../pipeline/index.ts'
 import { parseWait } from '../arguments.ts'
+import { reportError } from '../errors.ts'
 import type { Io } from '../io.ts'
+import { lookCommand, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
+import { runWhatIsDue } from './due.ts'
+import { heldOf, printHeld } from './held.ts'
 import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
 export default async function run(invocation: Invocation): Promise<number> {
   const { io, options } = invocation
+  if (options.due === true) return runWhatIsDue(invocation)
   const asked = runOptionsOf(invocation)
   const waitMs = parseWait(textOption(invocation, 'wait'))
-  await using lake = await openLake(invocation)
-  const report = await lake.run({ ...asked, waitMs })
-  if (io.json) io.out(toJson(reportValue(report)))
-  else printReport(report, io, options.explain === true)
+  await using lake = await openLake(invocation, { makeEnvironment: true })
+  try {
+    const report = await withNotifications(lake, () => lake.run({ ...asked, waitMs }))
+    return printRun(report, await looksOfReport(lake, report), io, options.explain === true)
+  } catch (error) {
+    return await showFailure(lake, error, io)
+  }
+}
+
+/** Prints how a run ended and gives the exit code. */
+export function printRun(report: RunReport, looks: readonly Look[], io: Io, explain: boolean): number {
+  if (io.json) io.out(toJson({ ...reportValue(report), look: looks.map((one) => lookCommand(report.run ?? '', one)) }))
+  else {
+    printReport(report, io, explain)
+    printLooks(report.run ?? '', looks, io)
+  }
   return report.outcome === 'refused' ? 3 : 0
+}
+
+/** An error that ended a run, with the commands that show what it had staged. Others are thrown on. */
+export async function showFailure(lake: Lake, error: unknown, io: Io): Promise<number> {
+  const found = await looksOfError(lake, error)
+  if (!found) throw error
+  const code = reportError(error, io)
+  if (!io.json) printLooks(found.run, found.looks, { ...io, out: io.err })
+  return code
 }
 
 export function reportValue(report: RunReport) {
@@ -24,8 +51,10 @@ export function reportValue(report: RunReport) {
     outcome: report.outcome,
     planned: report.planned.items.map(itemValue),
     carriedOut: report.carriedOut.items.map(itemValue),
+    held: heldOf(report.carriedOut),
     datasets: report.datasets.map((one) => ({
       dataset: one.dataset,
+      takenFrom: one.takenFrom,
       snapshotId: one.snapshotId === null ? null : String(one.snapshotId),
       ranges: one.ranges.map((range) => ({
         outcome: range.outcome,
@@ -59,11 +88,12 @@ export function reportValue(report: RunReport) {
   }
 }
 
-function printReport(report: RunReport, io: Io, explain: boolean): void {
+export function printReport(report: RunReport, io: Io, explain: boolean): void {
   for (const id of report.recovery.abandoned)
     io.err(`${io.paint.yellow('Recovered:')} run ${id} had died before publishing; nothing of it is visible.`)
   for (const id of report.recovery.published)
     io.err(`${io.paint.yellow('Recovered:')} run ${id} had died after publishing; its record is complete.`)
+  printHeld(report.carriedOut, io)
   if (report.outcome === 'idle') {
     io.out('Nothing to do.')
     return
@@ -78,11 +108,10 @@ function printReport(report: RunReport, io: Io, explain: boolean): void {
     io.out(`${io.paint.green('Published')} run ${report.run}: ${summary}.${quarantined}`)
   else {
     io.out(`${io.paint.red('Refused to publish')} run ${report.run}. Readers still see what they had.`)
-    io.out(`Look at what was built: limn sql --at run/${report.run} 'SELECT …'`)
   }
 }
 
-function printFailure(one: Judgement, io: Io): void {
+export function printFailure(one: Judgement, io: Io): void {
   const head = one.severity === 'hard' ? io.paint.red('failed (hard)') : io.paint.yellow('failed (soft)')
   io.err(`${head} ${one.dataset}: ${one.check}: ${one.explanation}`)
   if (one.sample.rows.length > 0) {

@@ -1,8 +1,9 @@
 import { LimnError, nearest, runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
-import { type Lake, ledgerOf, parseAt, query } from '../../lake/index.ts'
+import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
 import type { LedgerRow } from '../../pipeline/index.ts'
 import type { Io } from '../io.ts'
+import { lookCommand, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatTable, toJson } from '../text.ts'
 import { openLake } from './open.ts'
@@ -12,7 +13,7 @@ export default async function runs(invocation: Invocation): Promise<number> {
   const [verb, id = ''] = args
   await using lake = await openLake(invocation)
   const rows = await ledgerOf(lake)
-  if (verb === 'ls') list(io, rows)
+  if (verb === 'ls') list(io, rows, await unendedRuns(lake))
   else await show(lake, io, rows, id)
   return 0
 }
@@ -25,8 +26,21 @@ function outcomeOf(rows: readonly LedgerRow[]): string {
   )
 }
 
-function list(io: Io, rows: readonly LedgerRow[]): void {
-  const values = [...Map.groupBy(rows, (row) => row.run)].reverse().map(([run, own]) => ({
+function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]): void {
+  const known = new Set(rows.map((row) => row.run))
+  const going = unended
+    .filter((one) => !known.has(one.id))
+    .map((one) => ({
+      run: one.id as string,
+      started: new Date(one.startedAtMs).toISOString(),
+      outcome: one.alive ? 'running' : 'in doubt',
+      datasets: 0,
+      rows: 0,
+      message: one.alive
+        ? `process ${one.pid} on ${one.host}`
+        : `process ${one.pid} on ${one.host} is gone; the next run settles it`,
+    }))
+  const ended = [...Map.groupBy(rows, (row) => row.run)].reverse().map(([run, own]) => ({
     run,
     started: new Date(Math.min(...own.map((row) => row.startedAtMs))).toISOString(),
     outcome: outcomeOf(own),
@@ -34,6 +48,7 @@ function list(io: Io, rows: readonly LedgerRow[]): void {
     rows: own.reduce((sum, row) => sum + row.rows, 0),
     message: own.find((row) => row.message !== '')?.message ?? '',
   }))
+  const values = [...going, ...ended].sort((a, b) => (a.run < b.run ? 1 : -1))
   if (io.json) io.out(toJson(values))
   else
     io.out(
@@ -77,6 +92,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     message: row.message,
   }))
   const verdicts = await verdictsOf(lake, id)
+  const looks = await looksOf(lake, runId(id))
   if (io.json) {
     io.out(
       toJson({
@@ -85,6 +101,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
         host: own[0]?.host,
         version: own[0]?.version,
         ranges,
+        look: looks.map((one) => lookCommand(id, one)),
         verdicts: verdicts.map((row) => Object.fromEntries(verdictColumns.map((name, i) => [name, row[i]]))),
       }),
     )
@@ -111,6 +128,8 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
   const failed = verdicts.filter((row) => row[3] === 'failed')
   io.out(`\n${verdicts.length} checks, ${failed.length} failed`)
   if (failed.length > 0) io.out(formatTable(verdictColumns, failed, io.width))
+  if (looks.length > 0) io.out('')
+  printLooks(id, looks, io)
 }
 
 const verdictColumns = ['dataset', 'check', 'severity', 'outcome', 'explanation'] as const

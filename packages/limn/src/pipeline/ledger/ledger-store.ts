@@ -1,12 +1,14 @@
 import { LimnError, type RunId } from '../../base/index.ts'
+import { IntervalSet } from '../../dataset/index.ts'
 import type { DataFile, TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Judgement } from '../run/gate.ts'
 import { type Cell, prepareAppend } from './append.ts'
 import { definitionTable } from './definition.ts'
 import { prepareDefinitions } from './definition-store.ts'
-import { type LedgerRow, ledgerTable, verdictTable } from './ledger.ts'
+import { isPublishedOutcome, type LedgerRow, ledgerTable, verdictTable } from './ledger.ts'
 import { ledgerContract, verdictContract } from './ledger-contracts.ts'
+import { readLedger } from './ledger-read.ts'
 import { standingOf } from './standing.ts'
 
 /** Ledger rows and verdicts to be committed, `seq` still to be given. */
@@ -15,6 +17,8 @@ export interface RunRecordRows {
   readonly verdicts: readonly Judgement[]
   readonly judgedAtMs: number
   readonly run: RunId
+  /** The last ledger row that the run knew of when it planned: what it says of rows it did not write holds up to there. */
+  readonly basedOn?: number
 }
 
 /** What a ledger commit is made of, on the state of the ledger tables it was prepared for. */
@@ -22,23 +26,32 @@ export interface PreparedRecord {
   readonly commits: readonly TableCommit[]
   /** Files to delete once it is certain that the commit did not happen. */
   readonly files: readonly DataFile[]
+  /** Rows of this very run that the ledger has already: somebody has settled it. Then nothing else is prepared. */
+  readonly known: readonly LedgerRow[]
 }
 
 /**
  * Writes the files of a ledger append and prepares its commit: to `limn.run`, to `limn.check_result` when there are
- * verdicts, and to `limn.definition` when a fingerprint or checks appear for the first time. Prepared anew for every attempt, because `seq` follows what others have published.
+ * verdicts, and to `limn.definition` when a fingerprint or checks appear for the first time. Prepared anew for every
+ * attempt, because `seq` follows what others have published.
  */
 export async function prepareRecord(context: PipelineContext, record: RunRecordRows): Promise<PreparedRecord> {
   const own = [ledgerTable, verdictTable, definitionTable]
   const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
-  const first = (await standingOf(context, ledger)).lastSeq + 1
+  const { lastSeq } = await standingOf(context, ledger)
+  const since = record.basedOn ?? 0
+  // Nobody has written since the run planned, as a rule: then there is nothing to look at.
+  const before = lastSeq > since ? await readLedger(context, ledger, since) : []
+  const known = before.filter((row) => row.run === record.run)
+  if (known.length > 0) return { commits: [], files: [], known }
+  const first = lastSeq + 1
   const parts = [
     await prepareAppend(
       context,
       ledgerContract,
       ledger,
-      record.rows.map((row, i) => ledgerCells({ ...row, seq: first + i })),
+      stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i })),
       'started_at',
     ),
   ]
@@ -48,7 +61,24 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   }
   const definitions = await prepareDefinitions(context, tables.get(definitionTable) ?? null, record)
   if (definitions) parts.push(definitions)
-  return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files) }
+  return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files), known: [] }
+}
+
+/**
+ * The rows of a record without those that others have overtaken: a run that found intervals unchanged and wrote nothing says
+ * nothing of them any more once somebody has published them anew.
+ */
+function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
+  const newer = basedOn === undefined ? [] : later.filter((row) => isPublishedOutcome(row.outcome))
+  if (newer.length === 0) return rows
+  return rows.flatMap((row) => {
+    if (row.outcome !== 'carried' && row.outcome !== 'kept' && row.outcome !== 'accepted') return [row]
+    const own = newer.filter((one) => one.dataset === row.dataset && one.outcome !== 'checked')
+    if (row.interval === null || own.some((one) => one.interval === null)) return own.length === 0 ? [row] : []
+    const gone = IntervalSet.of(own.flatMap((one) => (one.interval ? [one.interval] : [])))
+    const left = IntervalSet.of([row.interval]).minus(gone)
+    return left.intervals.map((interval) => ({ ...row, interval }))
+  })
 }
 
 function timestamp(ms: number): bigint {
@@ -103,19 +133,27 @@ function verdictCells(one: Judgement, record: RunRecordRows): readonly Cell[] {
   ]
 }
 
-/** Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. */
-export async function commitRecord(context: PipelineContext, record: RunRecordRows): Promise<void> {
+/** How often a record is prepared anew because others wrote the ledger meanwhile: many runs may end at once. */
+const recordAttemptsMax = 10
+
+/**
+ * Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. A run the ledger knows
+ * already is left as it stands there, and its rows are returned; else null.
+ */
+export async function commitRecord(
+  context: PipelineContext,
+  record: RunRecordRows,
+): Promise<readonly LedgerRow[] | null> {
   for (let attempt = 1; ; attempt++) {
     const prepared = await prepareRecord(context, record)
+    if (prepared.known.length > 0) return prepared.known
     const outcome = await context.catalog.commit(prepared.commits, {
       timestampMs: context.clock.nowMs(),
       signal: context.signal,
     })
-    if (outcome.kind === 'committed') return
-    if (outcome.kind === 'conflict' && attempt < 5) {
-      await context.store.delete(prepared.files.map((file) => file.path))
-      continue
-    }
+    if (outcome.kind === 'committed') return null
+    if (outcome.kind === 'conflict') await context.store.delete(prepared.files.map((file) => file.path))
+    if (attempt < recordAttemptsMax) continue
     throw new LimnError('catalog/conflict', {
       message: 'The record of the run could not be committed.',
       notDone: 'No dataset was changed.',

@@ -1,6 +1,7 @@
 import type { RunId, TableId } from '../../base/index.ts'
-import type { Migration, StateDatabase, Tx } from '../../state/index.ts'
+import type { HeldLease, Migration, StateDatabase, Tx } from '../../state/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import { scheduleMigration } from '../schedule/marks.ts'
 
 /**
  * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the
@@ -54,6 +55,29 @@ export const pipelineMigrations: readonly Migration[] = [
         key TEXT PRIMARY KEY, value TEXT NOT NULL
       ) STRICT;`,
   },
+  { id: 2, ...scheduleMigration },
+  {
+    id: 3,
+    name: 'leases of runs, requests to stop, backfills',
+    sql: `
+      CREATE TABLE run_lease (
+        run TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (run, name)
+      ) STRICT;
+      INSERT INTO run_lease (run, name, epoch)
+        SELECT run.id, lease.name, lease.epoch FROM run, lease
+        WHERE lease.name = 'run' AND run.phase IN ('running', 'publishing');
+      CREATE TABLE run_cancel (
+        run TEXT PRIMARY KEY, asked_ms INTEGER NOT NULL, asked_by TEXT NOT NULL
+      ) STRICT;
+      ALTER TABLE run ADD COLUMN request TEXT;
+      CREATE TABLE staged_work (
+        run TEXT NOT NULL, dataset TEXT NOT NULL, work TEXT NOT NULL, PRIMARY KEY (run, dataset)
+      ) STRICT;
+      CREATE TABLE backfill (
+        id TEXT PRIMARY KEY, request TEXT NOT NULL, created_ms INTEGER NOT NULL,
+        ended TEXT, ended_ms INTEGER, message TEXT NOT NULL DEFAULT ''
+      ) STRICT;`,
+  },
 ]
 
 interface RunRow {
@@ -80,14 +104,21 @@ export class RunState {
     readonly host: string
     readonly pid: number
     readonly startedAtMs: number
+    /** While all of these are alive, so is the run. */
+    readonly leases: readonly HeldLease[]
+    /** What it was asked, as JSON; null for one that cannot be asked again. */
+    readonly request: string | null
   }): Promise<void> {
     return this.change(`run ${run.id} running`, (tx) => {
-      tx.run('INSERT INTO run (id, phase, host, pid, started_ms) VALUES (?, ?, ?, ?, ?)', [
+      for (const { name, epoch } of run.leases)
+        tx.run('INSERT INTO run_lease (run, name, epoch) VALUES (?, ?, ?)', [run.id, name, epoch])
+      tx.run('INSERT INTO run (id, phase, host, pid, started_ms, request) VALUES (?, ?, ?, ?, ?, ?)', [
         run.id,
         'running',
         run.host,
         run.pid,
         run.startedAtMs,
+        run.request,
       ])
     })
   }
@@ -122,9 +153,74 @@ export class RunState {
         id,
       ])
       tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
+      tx.run('DELETE FROM run_cancel WHERE run = ?', [id])
       if (phase === 'published' || phase === 'idle') forget(tx, id)
       if (phase === 'idle') tx.run('DELETE FROM run WHERE id = ?', [id])
+      if (phase === 'published' || phase === 'idle') tx.run('DELETE FROM run_lease WHERE run = ?', [id])
     })
+  }
+
+  /** Notes under which leases a backfill is at work now, in place of those of an earlier process. */
+  noteLeases(id: RunId, leases: readonly HeldLease[]): Promise<void> {
+    return this.change(`run ${id} leases`, (tx) => {
+      tx.run('DELETE FROM run_lease WHERE run = ?', [id])
+      for (const { name, epoch } of leases)
+        tx.run('INSERT INTO run_lease (run, name, epoch) VALUES (?, ?, ?)', [id, name, epoch])
+      tx.run('DELETE FROM run_cancel WHERE run = ?', [id])
+    })
+  }
+
+  /** The leases a run took when it began. */
+  leases(id: RunId): readonly HeldLease[] {
+    return this.state.read((tx) =>
+      tx.all<HeldLease>('SELECT name, epoch FROM run_lease WHERE run = ? ORDER BY name', [id]),
+    )
+  }
+
+  /** Whether the process of a run, or of a backfill by its id, is still at work. */
+  isAlive(id: RunId): boolean {
+    return this.state.alive(this.leases(id))
+  }
+
+  /** Takes the leases of a dead run from it, so that it finds out should it wake. False when it is alive. */
+  fence(id: RunId): Promise<boolean> {
+    return this.state.fence(this.leases(id))
+  }
+
+  /** What a run was asked, as JSON; null when that is not known. */
+  request(id: RunId): string | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ request: string | null }>('SELECT request FROM run WHERE id = ?', [id]),
+    )
+    return row?.request ?? null
+  }
+
+  /** Remembers what a run staged of a dataset, for a retry. Lost, it is built again: no named step guards it. */
+  rememberWork(run: RunId, dataset: TableId, work: string): void {
+    this.state.transact((tx) =>
+      tx.run('INSERT OR REPLACE INTO staged_work (run, dataset, work) VALUES (?, ?, ?)', [run, dataset, work]),
+    )
+  }
+
+  works(run: RunId): readonly string[] {
+    return this.state
+      .read((tx) => tx.all<{ work: string }>('SELECT work FROM staged_work WHERE run = ? ORDER BY dataset', [run]))
+      .map((row) => row.work)
+  }
+
+  /** Asks a live run to stop; it finds out within seconds, and at the latest right before it would publish. */
+  askToStop(id: RunId, by: string, nowMs: number): Promise<void> {
+    return this.change(`run ${id} asked to stop`, (tx) => {
+      tx.run('INSERT OR REPLACE INTO run_cancel (run, asked_ms, asked_by) VALUES (?, ?, ?)', [id, nowMs, by])
+    })
+  }
+
+  /** Who asked a run to stop, or null. */
+  stopAskedBy(id: RunId): string | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ asked_by: string }>('SELECT asked_by FROM run_cancel WHERE run = ?', [id]),
+    )
+    return row?.asked_by ?? null
   }
 
   markRecorded(ids: readonly RunId[]): Promise<void> {
@@ -219,6 +315,53 @@ export class RunState {
     })
   }
 
+  /** Takes in what was found of runs in the lake; what is known already stays as it is. */
+  adopt(found: {
+    readonly runs: readonly Omit<RunRecord, 'pid'>[]
+    readonly refs: readonly {
+      readonly run: RunId
+      readonly table: TableId
+      readonly ref: string
+      readonly snapshotId: bigint
+    }[]
+    readonly pointers: readonly { readonly run: RunId; readonly table: TableId; readonly metadataLocation: StorePath }[]
+    readonly nowMs: number
+  }): Promise<void> {
+    return this.change('state rebuilt', (tx) => {
+      for (const one of found.runs)
+        tx.run(
+          'INSERT OR IGNORE INTO run (id, phase, host, pid, started_ms, ended_ms, message, recorded) VALUES (?, ?, ?, 0, ?, ?, ?, ?)',
+          [one.id, one.phase, one.host, one.startedAtMs, one.endedAtMs, one.message, one.recorded ? 1 : 0],
+        )
+      for (const one of found.refs)
+        tx.run('INSERT OR IGNORE INTO run_ref (run, table_id, ref, snapshot_id) VALUES (?, ?, ?, ?)', [
+          one.run,
+          one.table,
+          one.ref,
+          String(one.snapshotId),
+        ])
+      for (const one of found.pointers)
+        tx.run('INSERT OR IGNORE INTO staged_pointer (run, table_id, metadata_location) VALUES (?, ?, ?)', [
+          one.run,
+          one.table,
+          one.metadataLocation,
+        ])
+    })
+  }
+
+  /** Forgets all tables that runs staged and did not publish: what they stand for has moved. */
+  dropPointers(): Promise<void> {
+    return this.change('staged pointers dropped', (tx) => tx.run('DELETE FROM staged_pointer'))
+  }
+
+  /** What runs noted of a table, under another name of it. */
+  renameTable(from: TableId, to: TableId): Promise<void> {
+    return this.change(`table ${from} renamed ${to}`, (tx) => {
+      for (const table of ['run_ref', 'staged_pointer'])
+        tx.run(`UPDATE OR REPLACE ${table} SET table_id = ? WHERE table_id = ?`, [to, from])
+    })
+  }
+
   /** The remembered hash of a file, if its stamp (size, inode, times) is unchanged. */
   fileHash(path: string, stamp: string): string | null {
     const row = this.state.read((tx) =>
@@ -265,6 +408,7 @@ export class RunState {
 function forget(tx: Tx, run: RunId): void {
   tx.run('DELETE FROM staged_pointer WHERE run = ?', [run])
   tx.run('DELETE FROM run_ref WHERE run = ?', [run])
+  tx.run('DELETE FROM staged_work WHERE run = ?', [run])
 }
 
 function recordOf(row: RunRow): RunRecord {

@@ -1,12 +1,14 @@
 import type { TableId } from '../../base/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { type Interval, IntervalSet, type SealFacts } from '../../dataset/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
 import { type PinnedTable, pinRef } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { type Built, type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
 import { standingOf } from '../ledger/standing.ts'
 import type { Node } from '../project/node.ts'
+import { probeSeals } from '../schedule/markers.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
+import { watermarkAt } from '../stage/view.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { diffsOf } from './diffs.ts'
 import { domainOf, touchedBetween } from './facts.ts'
@@ -31,10 +33,12 @@ export interface RunRequest extends PlanRequest {
   readonly selected: ReadonlySet<TableId>
   /** Milliseconds since the epoch: only what became stale through changes after it. */
   readonly sinceMs?: number
+  /** The moment as of which intervals count as complete: a tick's. Default: now. */
+  readonly asOfMs?: number
 }
 
 /** Whether something stale may be left out: what is then not rebuilt must not be recorded as up to date. */
-export function leavesStale(request: RunRequest): boolean {
+function leavesStale(request: RunRequest): boolean {
   return request.range !== null || request.sinceMs !== undefined || request.restate !== undefined
 }
 
@@ -45,6 +49,8 @@ export function leavesStale(request: RunRequest): boolean {
 export class FactBook {
   readonly request: RunRequest
   readonly ledger: ReadonlyMap<TableId, DatasetLedger>
+  /** `seq` of the last ledger row this knows of; 0 when there was none. */
+  readonly ledgerSeq: number
   /** Main of every table of the lake, at one instant. */
   readonly mains: Map<TableId, LoadedTable | null>
   readonly probes: ReadonlyMap<TableId, Probe>
@@ -57,22 +63,27 @@ export class FactBook {
   /** How definitions differ from those that intervals were built with, by `dataset fingerprint`. */
   readonly diffs: ReadonlyMap<string, DefinitionDiff>
   private readonly since: SinceFacts | null
+  private readonly seals: ReadonlyMap<TableId, SealFacts>
 
   private constructor(
     context: PipelineContext,
     request: RunRequest,
     mains: Map<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
+    ledgerSeq: number,
     probes: ReadonlyMap<TableId, Probe>,
     diffs: ReadonlyMap<string, DefinitionDiff>,
     since: SinceFacts | null,
+    seals: ReadonlyMap<TableId, SealFacts>,
   ) {
     this.context = context
+    this.seals = seals
     this.diffs = diffs
     this.since = since
     this.request = request
     this.mains = mains
     this.ledger = ledger
+    this.ledgerSeq = ledgerSeq
     this.probes = probes
     for (const id of context.project.order)
       this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
@@ -82,7 +93,7 @@ export class FactBook {
     const mains = new Map(
       await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
     )
-    const { datasets: ledger } = await standingOf(context, mains.get(ledgerTable) ?? null)
+    const { datasets: ledger, lastSeq } = await standingOf(context, mains.get(ledgerTable) ?? null)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)
@@ -95,7 +106,8 @@ export class FactBook {
     const since = request.sinceMs === undefined ? null : await SinceFacts.open(context, request.sinceMs, mains)
     for (const [id, probe] of since ? probes : []) probes.set(id, (await since?.probeOf(id, probe)) ?? probe)
     const diffs = await diffsOf(context, request.selected, ledger)
-    return new FactBook(context, request, mains, ledger, probes, diffs, since)
+    const seals = await probeSeals(context, request.asOfMs ?? context.clock.nowMs())
+    return new FactBook(context, request, mains, ledger, lastSeq, probes, diffs, since, seals)
   }
 
   /** The table as this run reads it; null when it does not exist or has no rows yet. */
@@ -158,7 +170,26 @@ export class FactBook {
       diffs: this.diffs,
       request: this.request,
       ...(this.since ? { since: this.since } : {}),
+      seals: this.sealsNow(),
     }
+  }
+
+  /** Watermarks are those of the tables as this run reads them: what it stages is committed with what it says. */
+  private sealsNow(): ReadonlyMap<TableId, SealFacts> {
+    const out = new Map<TableId, SealFacts>()
+    for (const [id, facts] of this.seals) {
+      const pin = this.pinOf(id)
+      out.set(id, { ...facts, watermark: pin && watermarkAt(pin.metadata, pin.snapshotId) })
+    }
+    return out
+  }
+
+  /** Whether a dataset may be left with something stale, which must not be recorded as up to date. */
+  leavesStale(id: TableId): boolean {
+    if (leavesStale(this.request)) return true
+    if (this.seals.size === 0 || this.request.unsealed) return false
+    const heads = new Map(this.heads).set(id, { snapshotId: this.heads.get(id)?.snapshotId ?? null, staged: false })
+    return planOf(id, { ...this.facts(), heads }, new Map()).some((item) => item.reason === 'unsealed')
   }
 
   plan(): Plan {
@@ -212,7 +243,7 @@ export class FactBook {
     const { since: _, ...facts } = this.facts()
     const selected = new Set([node.id])
     const items = planOf(node.id, { ...facts, heads, selected, request: { full: false, range: null } }, new Map())
-    const builds = items.filter(isBuild)
+    const builds = items.filter((item) => isBuild(item) || item.reason === 'unsealed')
     return {
       whole: builds.some((item) => item.interval === null),
       times: IntervalSet.of(builds.flatMap((item) => (item.interval ? [item.interval] : []))),

@@ -106,7 +106,7 @@ function recordsOf({ added, removed }: Pick<Difference, 'added' | 'removed'>): n
 }
 
 /** Maintenance keeps the rows: between the two snapshots there are only such that replaced files (operation `replace`). */
-function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
+export function onlyRewritten(to: PinnedTable, from: bigint | null): boolean {
   if (from === null || to.snapshotId === null) return false
   for (const snapshot of ancestorsOf(to.metadata, to.snapshotId)) {
     if (snapshot.snapshotId === from) return true

@@ -1,8 +1,9 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import type { Interval, IntervalSet, IntervalUnit } from '../../dataset/index.ts'
+import type { Interval, IntervalSet, IntervalUnit, SealFacts } from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import { holdUnsealed, type Open } from '../schedule/sealing.ts'
 import type { Change } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { planModel } from './plan-model.ts'
@@ -11,8 +12,9 @@ export { batchesOf, boundKey, impliedBy, readBy, touchedKey } from './reach.ts'
 
 /**
  * Why a dataset or interval is in the plan. A closed set; the first that applies is named. A `gap` is an interval never built
- * between two that are; `contract-changed` is a changed definition whose query and producer are the same. `checks-changed`
- * and `accepted` (left as an earlier definition built it, because only later intervals follow the new one) build nothing.
+ * between two that are; `contract-changed` is a changed definition whose query and producer are the same. `checks-changed`,
+ * `accepted` (left as an earlier definition built it, because only later intervals follow the new one) and `unsealed` (stale,
+ * and not complete yet) build nothing.
  */
 export type Reason =
   | 'new-delivery'
@@ -27,6 +29,9 @@ export type Reason =
   | 'input-changed'
   | 'checks-changed'
   | 'accepted'
+  | 'unsealed'
+  /** Built by a backfill, `because` names it. */
+  | 'backfill'
 
 export interface PlanItem {
   readonly dataset: TableId
@@ -40,11 +45,13 @@ export interface PlanItem {
   readonly atMost: boolean
   /** What of its rows may become another. Absent: anything. */
   readonly changes?: Change
+  /** Of `unsealed`: what it waits for. */
+  readonly open?: Open
 }
 
 /** Whether an item stands for rows to be built or landed. */
 export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
-  return item.reason !== 'checks-changed' && item.reason !== 'accepted'
+  return item.reason !== 'checks-changed' && item.reason !== 'accepted' && item.reason !== 'unsealed'
 }
 
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
@@ -109,6 +116,8 @@ export interface PlanFacts {
   readonly request: PlanRequest
   /** Of a request with `since`: what was so already then. */
   readonly since?: Since
+  /** Of every dataset that states when an interval is complete. */
+  readonly seals?: ReadonlyMap<TableId, SealFacts>
 }
 
 /** What a person asked to plan. */
@@ -119,6 +128,8 @@ export interface PlanRequest {
   readonly restate?: ReadonlySet<TableId>
   /** Intervals built by an earlier definition are accepted as they are. */
   readonly forwardOnly?: boolean
+  /** Intervals that are not complete are built all the same. */
+  readonly unsealed?: boolean
 }
 
 /** The state of things at a time before: what was stale then already is left out of a plan. */
@@ -151,7 +162,8 @@ export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonl
   const node = facts.nodes.get(id)
   invariant(node, `no node for ${id}`)
   if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
-  const items = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
+  const found = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
+  const items = holdUnsealed(node, found, facts)
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
   if (items.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash) {

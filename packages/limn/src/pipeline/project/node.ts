@@ -1,6 +1,6 @@
 import type { TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
-import type { Edge, IntervalUnit, Producer } from '../../dataset/index.ts'
+import type { Edge, IntervalUnit, Producer, Timing } from '../../dataset/index.ts'
 import type { QueryLineage } from '../../sql/index.ts'
 
 /** How a dataset's rows are divided for planning. */
@@ -49,6 +49,7 @@ export interface Node {
   readonly file: string
   readonly contract: Contract
   readonly producer: Producer
+  readonly timing: Timing
   readonly shape: Shape
   readonly query: ModelQuery | null
   /** One edge per input, in order of ids. */
@@ -61,6 +62,8 @@ export interface Node {
   readonly fingerprint: string
   /** Hash of the checks, which are outside the fingerprint. */
   readonly checksHash: string
+  /** Former names, latest first. */
+  readonly renamedFrom?: readonly TableId[]
   /** Datasets its checks read, itself excluded. */
   readonly checkInputs: readonly TableId[]
 }

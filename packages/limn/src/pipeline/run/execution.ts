@@ -1,30 +1,29 @@
 import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
-import type { Lease } from '../../state/index.ts'
+import type { Leases } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { LedgerRow } from '../ledger/ledger.ts'
+import type { DatasetLedger } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { acceptedEntries } from '../plan/accepted.ts'
-import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
+import { FactBook, type RunRequest } from '../plan/fact-book.ts'
 import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
-import {
-  inputSnapshots,
-  type RangeResult,
-  type ScanReport,
-  type StagedDataset,
-  type StageInputs,
-} from '../stage/stage.ts'
+import { inputSnapshots, type StagedDataset, type StageInputs } from '../stage/stage.ts'
 import { stageModel } from '../stage/stage-model.ts'
 import { stageSource } from '../stage/stage-source.ts'
-import { pinRefName, type StagedTable, targetOf } from '../stage/staged-table.ts'
+import { type StagedTable, targetOf } from '../stage/staged-table.ts'
 import { type Judgement, judge, refusals } from './gate.ts'
 import { Lanes, sizeOf } from './lanes.ts'
+import { InputPins } from './pins.ts'
 import { fenced, movedTooOften, publish } from './publish.ts'
 import { rebase } from './rebase.ts'
-import { type Recovery, runRow } from './recover.ts'
+import { dropRefs, type Recovery, runRow } from './recover.ts'
+import type { RunReport } from './report.ts'
+import { requestText, workOf } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
+import { type Carried, recordOf, wholeRun } from './run-record.ts'
+import { Overtaken, type Takeover } from './takeover.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
 const rebasesMax = 3
@@ -32,43 +31,15 @@ const rebasesMax = 3
 /** How long a run waits for a direct writer to finish. */
 const leaseWaitMs = 60_000
 
-/** One dataset's part in a run. */
-export interface DatasetReport {
-  readonly dataset: TableId
-  readonly ranges: readonly RangeResult[]
-  /** The staged snapshot, or null when nothing was written. */
-  readonly snapshotId: bigint | null
-  readonly scans: readonly ScanReport[]
-}
-
-export interface RunReport {
-  /** Null when the run had nothing to do. */
-  readonly run: RunId | null
-  readonly outcome: 'published' | 'refused' | 'idle'
-  /** The plan before anything was staged, and as it was carried out. */
-  readonly planned: Plan
-  readonly carriedOut: Plan
-  readonly datasets: readonly DatasetReport[]
-  readonly judgements: readonly Judgement[]
-  readonly recovery: Recovery
-  readonly rebases: number
-  readonly seconds: number
-}
-
 interface ExecutionOptions {
   readonly context: PipelineContext
-  readonly lease: Lease
+  readonly leases: Leases
   readonly run: RunId
   readonly startedAtMs: number
   readonly recovery: Recovery
   readonly request: RunRequest
-}
-
-/** What the ledger will say of intervals left as they are: their inputs moved without touching them, or on purpose. */
-interface Carried {
-  readonly node: Node
-  readonly outcome: 'carried' | 'accepted'
-  readonly intervals: readonly Pick<LedgerRow, 'interval' | 'inputs'>[]
+  /** What was staged before and may be taken over. Absent: everything is built. */
+  readonly takeover?: Takeover
 }
 
 /** The state of one run while it goes on. */
@@ -83,7 +54,7 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
-  private readonly pinned = new Set<TableId>()
+  private readonly pins: InputPins
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
   private begun = false
@@ -94,6 +65,7 @@ export class Execution implements StageInputs {
     this.options = options
     this.run = run
     this.registered = context
+    this.pins = new InputPins(context, run)
     this.context = withCatalog(context, stagedCatalog(context, run))
   }
 
@@ -111,49 +83,45 @@ export class Execution implements StageInputs {
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
       return await this.publishAll(planned, judgements)
     } catch (error) {
-      const cause = this.isFenced() ? fenced(this.run, error) : error
+      if (error instanceof Overtaken) {
+        await this.endOvertaken()
+        throw error
+      }
+      const cause = this.isFenced() ? fenced(this.run, error) : this.whyAborted(error)
       await this.endFailed(cause)
-      throw cause
+      throw this.begun ? ofRun(cause, this.run) : cause
     }
   }
 
   /** Whether the lease was taken over: whatever failed then failed because of that. */
   private isFenced(): boolean {
     try {
-      this.options.lease.assertHeld()
+      this.options.leases.assertHeld()
       return false
     } catch {
       return true
     }
   }
 
+  /** Whoever aborted the work said why; what fails because of it says less. */
+  private whyAborted(error: unknown): unknown {
+    const { aborted, reason } = this.context.signal
+    return aborted && reason instanceof LimnError ? reason : error
+  }
+
   /** Main as pinned at the start, or what this run staged. Registered tables are pinned by a ref at first use. */
   async pinOf(id: TableId): Promise<PinnedTable | null> {
     const book = this.requireBook()
     const pin = book.pinOf(id)
-    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table && !this.pinned.has(id)) {
+    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table && !this.pins.has(id)) {
       await this.begin()
-      this.pinned.add(id)
-      const ref = pinRefName(this.run)
-      await this.context.runs.noteRef(this.run, id, ref, pin.snapshotId)
-      await this.registered.catalog.commit(
-        [
-          {
-            table: id,
-            requirements: [],
-            updates: [
-              {
-                action: 'set-snapshot-ref',
-                ref,
-                to: { type: 'tag', snapshotId: pin.snapshotId, maxRefAgeMs: pinAgeMaxMs },
-              },
-            ],
-          },
-        ],
-        { timestampMs: this.context.clock.nowMs(), signal: this.context.signal },
-      )
+      await this.pins.pin(pin)
     }
     return pin
+  }
+
+  standingOf(id: TableId): DatasetLedger | undefined {
+    return this.requireBook().ledger.get(id)
   }
 
   private rank(id: TableId): number {
@@ -173,7 +141,15 @@ export class Execution implements StageInputs {
   private async recordBegin(): Promise<void> {
     this.begun = true
     const { host, pid } = this.context
-    await this.context.runs.begin({ id: this.run, host, pid, startedAtMs: this.options.startedAtMs })
+    const { startedAtMs, leases, request } = this.options
+    await this.context.runs.begin({
+      id: this.run,
+      host,
+      pid,
+      startedAtMs,
+      leases: leases.held,
+      request: requestText(request),
+    })
   }
 
   /**
@@ -215,7 +191,7 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const items = book.planOf(id)
+    const items = this.options.takeover?.items(node) ?? book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
     const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
@@ -225,8 +201,10 @@ export class Execution implements StageInputs {
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
+      const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
+      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
-    }
+    } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
@@ -241,6 +219,8 @@ export class Execution implements StageInputs {
     await this.begin()
     const base = book.mains.get(node.id) ?? null
     const target = targetOf(this.context, node.contract, base)
+    const taken = await this.options.takeover?.take(book, node, items, target, this)
+    if (taken) return taken
     if (node.producer.kind === 'model') return stageModel(this.context, this, node, items, target, null)
     return stageSource(this.context, this, node, items, target, {
       ledger: book.ledger.get(node.id),
@@ -252,7 +232,7 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const stale = leavesStale(this.options.request) ? await book.staleOf(node) : null
+    const stale = book.leavesStale(node.id) ? await book.staleOf(node) : null
     if (stale?.whole) return
     const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
     if (kept.length === 0) return
@@ -264,10 +244,11 @@ export class Execution implements StageInputs {
     let judgements = first
     await using held = new AsyncDisposableStack()
     for (let rebases = 0; ; rebases++) {
-      const outcome = await publish(this.registered, this.options.lease, {
+      const outcome = await publish(this.registered, this.options.leases, {
         run: this.run,
         tables: this.tables(),
-        pinned: [...this.pinned],
+        pinned: this.pins.tables,
+        ...(this.options.takeover?.drops ? { drops: this.options.takeover.drops() } : {}),
         record: this.record(judgements),
       })
       if (outcome.kind === 'published') {
@@ -281,7 +262,14 @@ export class Execution implements StageInputs {
       if (rebases > rebasesMax) throw movedTooOften(outcome.table, rebases + 1)
       if (rebases === rebasesMax) await this.holdTables(held)
       this.context.progress.note(`${outcome.table} was changed meanwhile: rebasing.`)
-      const rebased = await rebase(this.context, this.registered, this, this.requireBook(), this.staged)
+      const rebased = await rebase(
+        this.context,
+        this.registered,
+        this,
+        this.requireBook(),
+        this.staged,
+        this.options.takeover?.mayRebuild ?? true,
+      )
       const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
       judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
       if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
@@ -313,102 +301,22 @@ export class Execution implements StageInputs {
     })
   }
 
-  private record(judgements: readonly Judgement[], refused?: string): RunRecordRows {
-    const judgedAtMs = this.context.clock.nowMs()
-    const rows: Omit<LedgerRow, 'seq'>[] = []
-    const common = {
+  private record(judgements: readonly Judgement[], refused: string | null = null): RunRecordRows {
+    return recordOf(this.context, {
       run: this.run,
-      judgedAtMs,
-      version: this.context.version,
-      host: this.context.host,
-      message: refused ?? '',
-    }
-    for (const staged of this.stagedInOrder()) {
-      const { node, table } = staged
-      for (const range of staged.ranges) {
-        rows.push({
-          ...common,
-          planned: this.plannedOf(node.id),
-          dataset: node.id,
-          outcome: refused === undefined ? range.outcome : 'refused',
-          reason: `${range.reason}: ${range.because}`,
-          interval: range.interval,
-          fingerprint: node.fingerprint,
-          checksHash: node.checksHash,
-          deliveries: range.deliveries,
-          inputs: staged.inputs,
-          baseSnapshot:
-            (table?.target.base ?? this.requireBook().mains.get(node.id))?.metadata.currentSnapshotId ?? null,
-          outputSnapshot: table?.snapshotId ?? this.requireBook().pinOf(node.id)?.snapshotId ?? null,
-          rows: range.rows,
-          files: range.files,
-          bytes: range.bytes,
-          quarantined: range.quarantined,
-          startedAtMs: range.startedAtMs,
-          seconds: range.seconds,
-        })
-      }
-    }
-    if (refused === undefined) rows.push(...this.recordCarried(common), ...this.recordChecked(common))
-    if (rows.length === 0) rows.push(runRow(this.context, this.runRecord(refused ?? ''), 'refused', judgedAtMs))
-    return { run: this.run, rows, verdicts: judgements, judgedAtMs }
-  }
-
-  private recordCarried(
-    common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
-  ): Omit<LedgerRow, 'seq'>[] {
-    return this.carried.flatMap(({ node, outcome, intervals }) =>
-      intervals.map(({ interval, inputs }) => ({
-        ...runRow(this.context, this.runRecord(''), outcome, common.judgedAtMs),
-        ...common,
-        dataset: node.id,
-        reason:
-          outcome === 'carried'
-            ? 'input-changed: no row of it touches these'
-            : 'accepted: left as an earlier definition built it',
-        interval,
-        fingerprint: node.fingerprint,
-        checksHash: node.checksHash,
-        inputs,
-        outputSnapshot: this.requireBook().pinOf(node.id)?.snapshotId ?? null,
-        seconds: 0,
-      })),
-    )
-  }
-
-  private recordChecked(
-    common: Pick<LedgerRow, 'run' | 'judgedAtMs' | 'version' | 'host' | 'message'>,
-  ): Omit<LedgerRow, 'seq'>[] {
-    return [...this.checksChanged].flatMap((id) => {
-      const node = this.context.project.nodes.get(id)
-      if (!node || this.staged.has(id)) return []
-      return [
-        {
-          ...runRow(this.context, this.runRecord(''), 'checked', common.judgedAtMs),
-          ...common,
-          dataset: id,
-          reason: 'checks-changed: its checks',
-          fingerprint: node.fingerprint,
-          checksHash: node.checksHash,
-          outputSnapshot: this.requireBook().pinOf(id)?.snapshotId ?? null,
-          seconds: 0,
-        },
-      ]
+      startedAtMs: this.options.startedAtMs,
+      book: this.requireBook(),
+      planned: this.planned,
+      staged: this.stagedInOrder(),
+      carried: this.carried,
+      checksChanged: this.checksChanged,
+      judgements,
+      refused,
     })
   }
 
-  /** What the plan said of a dataset before anything was staged: the ledger keeps it beside what was done. */
-  private plannedOf(id: TableId): string {
-    const items = this.planned.items.filter((item) => item.dataset === id)
-    return JSON.stringify(items.map(({ interval, reason, because, atMost }) => ({ interval, reason, because, atMost })))
-  }
-
-  private runRecord(message: string) {
-    return { id: this.run, startedAtMs: this.options.startedAtMs, host: this.context.host, message }
-  }
-
   private async endIdle(planned: Plan): Promise<RunReport> {
-    await this.unpin()
+    await this.pins.release()
     if (this.begun)
       await this.context.runs.end(this.run, 'idle', {
         endedAtMs: this.context.clock.nowMs(),
@@ -418,11 +326,23 @@ export class Execution implements StageInputs {
     return { ...this.report('idle', planned, [], 0), run: null }
   }
 
+  /** Leaves no trace of a takeover that others have overtaken: whoever began it tries again. */
+  private async endOvertaken(): Promise<void> {
+    await this.pins.release()
+    if (!this.begun) return
+    await dropRefs(this.registered, this.run, () => true)
+    await this.context.runs.end(this.run, 'idle', {
+      endedAtMs: this.context.clock.nowMs(),
+      message: '',
+      recorded: true,
+    })
+  }
+
   private async endRefused(planned: Plan, judgements: readonly Judgement[]): Promise<RunReport> {
     const message = refusals(judgements)
       .map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`)
       .join(' · ')
-    await this.unpin()
+    await this.pins.release()
     await commitRecord(this.registered, this.record(judgements, message))
     await this.context.runs.end(this.run, 'refused', { endedAtMs: this.context.clock.nowMs(), message, recorded: true })
     return this.report('refused', planned, judgements, 0)
@@ -439,10 +359,17 @@ export class Execution implements StageInputs {
         message,
         recorded: false,
       })
-      await this.unpin()
+      await this.pins.release()
       await commitRecord(context, {
         run: this.run,
-        rows: [runRow(context, this.runRecord(message), 'failed', this.context.clock.nowMs())],
+        rows: [
+          runRow(
+            context,
+            wholeRun(context, { run: this.run, startedAtMs: this.options.startedAtMs }, message),
+            'failed',
+            this.context.clock.nowMs(),
+          ),
+        ],
         verdicts: [],
         judgedAtMs: this.context.clock.nowMs(),
       })
@@ -450,19 +377,6 @@ export class Execution implements StageInputs {
     } catch {
       this.context.progress.note(`The failure of run ${this.run} could not be recorded; the next run will.`)
     }
-  }
-
-  private async unpin(): Promise<void> {
-    const ref = pinRefName(this.run)
-    for (const id of this.pinned) {
-      await this.registered.catalog.commit(
-        [{ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }],
-        {
-          timestampMs: this.context.clock.nowMs(),
-        },
-      )
-    }
-    this.pinned.clear()
   }
 
   private report(
@@ -481,6 +395,7 @@ export class Execution implements StageInputs {
         ranges: staged.ranges,
         snapshotId: staged.table?.snapshotId ?? null,
         scans: staged.scans,
+        takenFrom: staged.takenFrom ?? null,
       })),
       judgements,
       recovery: this.options.recovery,
@@ -490,5 +405,17 @@ export class Execution implements StageInputs {
   }
 }
 
-/** A pin outlives its run by at most this, should nobody find the run dead. */
-const pinAgeMaxMs = 24 * 3_600_000
+/** An error that says which run it ended, so that whoever shows it can show what was staged. */
+function ofRun(error: unknown, run: RunId): unknown {
+  if (!(error instanceof LimnError)) return error
+  const { kind, message, notDone, remedy, location, context, retryable, cause } = error
+  return new LimnError(kind, {
+    message,
+    ...(notDone === undefined ? {} : { notDone }),
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(location === undefined ? {} : { location }),
+    context: { ...context, run },
+    retryable,
+    cause: cause ?? error,
+  })
+}

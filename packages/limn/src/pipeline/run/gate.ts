@@ -146,7 +146,8 @@ async function freshOf(
 ): Promise<Fresh> {
   const everything: Fresh = { own: null, of: () => null, comparable: () => true }
   // A dataset that this run built, asked for no range, has nothing stale left.
-  if (node.producer.kind === 'source' || (staged !== null && book.request.range === null)) return everything
+  const all = staged !== null && book.request.range === null && !book.leavesStale(node.id)
+  if (node.producer.kind === 'source' || all) return everything
   const found = await book.staleOf(node)
   const shape = node.shape
   if (shape.kind !== 'interval') return { ...everything, comparable: () => staged !== null || !found.whole }

@@ -1,9 +1,9 @@
 import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { isAncestorOf, type Requirement, type TableCommit, type Update } from '../../iceberg/index.ts'
-import type { Lease } from '../../state/index.ts'
+import type { Leases } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { definitionTable } from '../ledger/definition.ts'
-import { ledgerTable, verdictTable } from '../ledger/ledger.ts'
+import { isPublishedOutcome, ledgerTable, verdictTable } from '../ledger/ledger.ts'
 import { prepareRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { pinRefName, runBranch, type StagedTable } from '../stage/staged-table.ts'
 
@@ -22,6 +22,8 @@ export interface Publication {
   readonly tables: readonly StagedTable[]
   /** Tables that carry this run's pin, to be unpinned. */
   readonly pinned: readonly TableId[]
+  /** Refs that have served their purpose once this is published, by table. */
+  readonly drops?: ReadonlyMap<TableId, string>
   /** Made anew for each attempt. */
   readonly record: RunRecordRows
 }
@@ -30,25 +32,31 @@ export interface Publication {
  * One catalog commit for all outputs: moves main of every staged table (or creates it), makes staged schemas and specs
  * current, drops run branches and pins, and appends the ledger rows and verdicts. Data and the record of it are atomic.
  *
- * A holder whose lease was taken over cannot pass: whoever takes over commits the dead run to the ledger first, so
- * either this commit's base of `limn.run` is older than that (and the commit conflicts), or the lease check made after
- * that base was read sees the new epoch. Throws `run/fenced`.
+ * A holder of whose leases any was taken over cannot pass: whoever takes over commits the dead run to the ledger before
+ * anything else, so either this commit's base of `limn.run` is older than that (and the commit conflicts), or the check of
+ * the leases made after that base was read sees a new epoch. Throws `run/fenced`, and `interrupted` when it was asked to stop.
  */
 export async function publish(
   context: PipelineContext,
-  lease: Lease,
+  leases: Leases,
   publication: Publication,
 ): Promise<PublishOutcome> {
   const { run } = publication
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const prepared = await prepareRecord(context, publication.record)
+    if (prepared.known.length > 0) {
+      if (prepared.known.some((row) => isPublishedOutcome(row.outcome))) return { kind: 'published' }
+      throw fenced(run)
+    }
     const expected = new Map(publication.tables.map((table) => [table.target.id, table.snapshotId]))
     for (const commit of prepared.commits) {
       for (const update of commit.updates)
         if (update.action === 'add-snapshot') expected.set(commit.table, update.snapshot.snapshotId)
     }
-    requireLease(lease, run)
+    requireLeases(leases, run)
     await context.runs.publishing(run, expected)
+    context.signal.throwIfAborted()
+    requireNotStopped(context, run)
     const outcome = await context.catalog.commit([...commitsOf(publication), ...prepared.commits], {
       timestampMs: context.clock.nowMs(),
     })
@@ -60,7 +68,7 @@ export async function publish(
         continue
       case 'conflict': {
         await context.store.delete(prepared.files.map((file) => file.path))
-        requireLease(lease, run)
+        requireLeases(leases, run)
         if (ownTables.has(outcome.table)) continue
         const requirement = outcome.requirement
         if (requirement.type === 'assert-ref-snapshot-id' && requirement.ref === runBranch(run)) throw fenced(run)
@@ -76,12 +84,27 @@ export async function publish(
   })
 }
 
-function requireLease(lease: Lease, run: RunId): void {
+function requireLeases(leases: Leases, run: RunId): void {
   try {
-    lease.assertHeld()
+    leases.assertHeld()
   } catch (cause) {
     throw fenced(run, cause)
   }
+}
+
+/** Throws `interrupted` when somebody asked the run to stop. */
+export function requireNotStopped(context: PipelineContext, run: RunId): void {
+  const by = context.runs.stopAskedBy(run)
+  if (by !== null) throw stopped(run, by)
+}
+
+/** How a run ends that was asked to stop. */
+export function stopped(run: RunId, by: string): LimnError {
+  return new LimnError('interrupted', {
+    message: `Run ${run} was asked to stop by ${by}.`,
+    notDone: 'Nothing was published.',
+    remedy: `Run again, or take over what it staged: limn runs retry ${run}`,
+  })
 }
 
 /** What a holder is told whose lease was taken over. */
@@ -94,20 +117,24 @@ export function fenced(run: RunId, cause?: unknown): LimnError {
   })
 }
 
-function commitsOf(publication: Publication): readonly TableCommit[] {
-  const { run, tables, pinned } = publication
-  const staged = new Set(tables.map((table) => table.target.id))
+function commitsOf({ run, tables, pinned, drops = new Map() }: Publication): readonly TableCommit[] {
+  const staged = new Map(tables.map((table) => [table.target.id, table]))
+  const unpinned = new Set(pinned)
+  const others = [...new Set([...pinned, ...drops.keys()])].filter((id) => !staged.has(id))
+  const dropped = (id: TableId): readonly Update[] => {
+    const ref = drops.get(id)
+    return ref === undefined ? [] : [{ action: 'remove-snapshot-ref', ref }]
+  }
   return [
-    ...tables.map((table) => commitOf(run, table)),
-    ...pinned
-      .filter((id) => !staged.has(id))
-      .map(
-        (id): TableCommit => ({
-          table: id,
-          requirements: [],
-          updates: [{ action: 'remove-snapshot-ref', ref: pinRefName(run) }],
-        }),
-      ),
+    ...tables.map((table): TableCommit => {
+      const commit = commitOf(run, table)
+      // What was never registered has no refs but those that are made now.
+      return table.target.base === null ? commit : { ...commit, updates: [...commit.updates, ...dropped(commit.table)] }
+    }),
+    ...others.map((id): TableCommit => {
+      const pin: readonly Update[] = unpinned.has(id) ? [{ action: 'remove-snapshot-ref', ref: pinRefName(run) }] : []
+      return { table: id, requirements: [], updates: [...pin, ...dropped(id)] }
+    }),
   ]
 }
 

@@ -9,6 +9,7 @@ import type { StagedDataset, StageInputs } from '../stage/stage.ts'
 import { stageModel } from '../stage/stage-model.ts'
 import { type StagedTable, stageTable, targetOf } from '../stage/staged-table.ts'
 import { timesOfFiles } from '../stage/view.ts'
+import { Overtaken } from './takeover.ts'
 
 /** What a rebase did. */
 export interface Rebased {
@@ -20,7 +21,7 @@ export interface Rebased {
  * Brings what a run staged onto the present main of its tables, in graph order. A staged change is applied again as it
  * is when its preconditions still hold: no file came or went within its intervals, schema and spec are unchanged; else
  * the intervals are rebuilt. If rows that others committed to an upstream output fall within what a staged dataset
- * reads, those intervals are rebuilt too.
+ * reads, those intervals are rebuilt too. Where nothing may be built anew, `Overtaken` is thrown instead.
  */
 export async function rebase(
   context: PipelineContext,
@@ -28,6 +29,7 @@ export async function rebase(
   inputs: StageInputs,
   book: FactBook,
   staged: Map<TableId, StagedDataset>,
+  mayRebuild: boolean,
 ): Promise<Rebased> {
   const ids = [...staged.values()].flatMap((one) =>
     [one.table, one.quarantine].flatMap((table) => (table ? [table.target.id] : [])),
@@ -52,6 +54,7 @@ export async function rebase(
     const before = one.table.snapshotId
     if (moved) book.mains.set(id, main)
     const foreign = moved ? await foreignTimes(context, one, main) : IntervalSet.empty
+    if (!mayRebuild && one.node.producer.kind === 'model' && !reapplies(one, foreign, touched)) throw new Overtaken(id)
     const next =
       one.node.producer.kind === 'source' || reapplies(one, foreign, touched)
         ? { ...one, table: await reapply(context, inputs, one.table, main), quarantine }

@@ -1,8 +1,8 @@
 import type { RunId, TableId } from '../../base/index.ts'
 import type { TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
-import type { LedgerRow, Outcome } from '../ledger/ledger.ts'
-import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { isPublishedOutcome, type LedgerRow, type Outcome } from '../ledger/ledger.ts'
+import { commitRecord } from '../ledger/ledger-store.ts'
 import { livePhases, type RunRecord } from '../ledger/run-state.ts'
 import { pinRefName } from '../stage/staged-table.ts'
 import { isPublished } from './publish.ts'
@@ -16,54 +16,80 @@ export interface Recovery {
   readonly abandoned: readonly RunId[]
 }
 
-/** Runs that hold no lease any more and have not ended: `plan` reports them, only `run` settles them. */
+/** Runs that have not ended and whose leases are dead: `plan` reports them, only `run` settles them. */
 export function runsInDoubt(context: PipelineContext): readonly RunRecord[] {
-  return context.runs.runs().filter((run) => livePhases.includes(run.phase))
+  return context.runs.runs().filter((run) => livePhases.includes(run.phase) && !context.runs.isAlive(run.id))
 }
 
 /**
- * Settles every run found dead. Called by the holder of the run lease before anything else. A run that was publishing is
- * published if each main descends from what it intended, else abandoned; the catalog's commit is atomic, so there is
- * nothing in between. Each abandoned run gets its ledger row now: that row is what stops a paused holder that wakes.
+ * Settles every run found dead, and no other: each is shut out of its leases first, all of them. The ledger says whether
+ * it published, for its rows come with the data in one commit. If it has none they are given now; that row is what stops a
+ * paused holder that wakes, which either conflicts on `limn.run` or finds its leases gone. Several processes may settle one
+ * run at once: the first row counts.
  */
 export async function recover(context: PipelineContext): Promise<Recovery> {
   const published: RunId[] = []
   const abandoned: RunId[] = []
   for (const run of runsInDoubt(context)) {
-    const expected = run.phase === 'publishing' ? context.runs.intent(run.id) : new Map<TableId, bigint>()
-    const endedAtMs = context.clock.nowMs()
-    if (expected.size > 0 && (await isPublished(context, expected))) {
-      await context.runs.end(run.id, 'published', { endedAtMs, message: 'settled by a later run', recorded: true })
-      published.push(run.id)
-    } else {
-      await context.runs.end(run.id, 'abandoned', { endedAtMs, message: 'its process is gone', recorded: false })
-      abandoned.push(run.id)
-    }
+    if (!(await context.runs.fence(run.id))) continue
+    const phase = await settle(context, run)
+    if (phase === 'published') published.push(run.id)
+    if (phase === 'abandoned') abandoned.push(run.id)
+    await dropRefs(context, run.id, (ref) => ref === pinRefName(run.id))
   }
   await recordEnded(context)
-  for (const id of abandoned) await dropRefs(context, id, (ref) => ref === pinRefName(id))
   await sweep(context)
   return { published, abandoned }
 }
 
-/** Commits the ledger rows of ended runs that have none yet. */
-async function recordEnded(context: PipelineContext): Promise<void> {
-  const missing = context.runs.runs().filter((run) => !run.recorded && unpublished.has(run.phase))
-  if (missing.length === 0) return
-  const nowMs = context.clock.nowMs()
-  for (const run of [...missing].reverse()) {
-    const outcome = run.phase as Outcome
-    await commitRecord(context, {
-      run: run.id,
-      verdicts: [],
-      judgedAtMs: nowMs,
-      rows: [runRow(context, run, outcome, nowMs)],
-    } satisfies RunRecordRows)
+async function settle(context: PipelineContext, run: RunRecord): Promise<'published' | Unpublished> {
+  const endedAtMs = context.clock.nowMs()
+  const message = 'its process is gone'
+  const intended = context.runs.intent(run.id)
+  if (run.phase === 'publishing' && intended.size > 0 && (await isPublished(context, intended))) {
+    await context.runs.end(run.id, 'published', { endedAtMs, message: 'settled by a later run', recorded: true })
+    return 'published'
   }
-  await context.runs.markRecorded(missing.map((run) => run.id))
+  const rows = await recordOutcome(context, { ...run, message }, 'abandoned')
+  const phase = rows === null ? 'abandoned' : phaseIn(rows)
+  const said = phase === 'abandoned' ? message : phase === 'published' ? 'settled by a later run' : run.message
+  await context.runs.end(run.id, phase, { endedAtMs, message: said, recorded: true })
+  return phase
 }
 
-const unpublished: ReadonlySet<string> = new Set(['abandoned', 'failed', 'refused'])
+type Unpublished = 'abandoned' | 'failed' | 'refused'
+
+/** How a run ended, by its rows in the ledger. */
+function phaseIn(rows: readonly LedgerRow[]): 'published' | Unpublished {
+  for (const { outcome } of rows) {
+    if (isPublishedOutcome(outcome)) return 'published'
+    if (outcome === 'refused' || outcome === 'failed') return outcome
+  }
+  return 'abandoned'
+}
+
+/** Commits the ledger rows of ended runs that have none yet, unless their process is still about to. */
+async function recordEnded(context: PipelineContext): Promise<void> {
+  const missing = context.runs
+    .runs()
+    .filter((run) => !run.recorded && isUnpublished(run.phase) && !context.runs.isAlive(run.id))
+  for (const run of [...missing].reverse()) await recordOutcome(context, run, run.phase as Unpublished)
+  if (missing.length > 0) await context.runs.markRecorded(missing.map((run) => run.id))
+}
+
+function recordOutcome(context: PipelineContext, run: RunRecord, outcome: Unpublished) {
+  const judgedAtMs = context.clock.nowMs()
+  return commitRecord(context, {
+    run: run.id,
+    verdicts: [],
+    judgedAtMs,
+    rows: [runRow(context, run, outcome, judgedAtMs)],
+  })
+}
+
+function isUnpublished(phase: string): phase is Unpublished {
+  return phase === 'abandoned' || phase === 'failed' || phase === 'refused'
+}
 
 /** The ledger row of a run as a whole. */
 export function runRow(
@@ -102,15 +128,21 @@ export function runRow(
 async function sweep(context: PipelineContext): Promise<void> {
   const before = context.clock.nowMs() - keepUnpublishedMs
   for (const run of context.runs.runs()) {
-    if (!unpublished.has(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
+    if (!isUnpublished(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
     await dropRefs(context, run.id, () => true)
     await context.runs.dropStaged(run.id)
   }
 }
 
-async function dropRefs(context: PipelineContext, run: RunId, which: (ref: string) => boolean): Promise<void> {
+/** Drops branches and pins that a run noted before it made them. */
+export async function dropRefs(
+  context: PipelineContext,
+  run: RunId,
+  which: (ref: string) => boolean,
+): Promise<readonly { readonly table: TableId; readonly ref: string }[]> {
   const noted = context.runs.refs(run).filter((one) => which(one.ref))
   const tables = await context.catalog.loadTables([...new Set(noted.map((one) => one.table))])
+  const dropped: { table: TableId; ref: string }[] = []
   for (const one of noted) {
     const loaded = tables.get(one.table)
     if (!loaded?.metadata.refs[one.ref]) continue
@@ -122,5 +154,7 @@ async function dropRefs(context: PipelineContext, run: RunId, which: (ref: strin
       updates: [{ action: 'remove-snapshot-ref', ref: one.ref }],
     }
     await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })
+    dropped.push({ table: one.table, ref: one.ref })
   }
+  return dropped
 }

@@ -11,6 +11,8 @@ export interface Landing {
   readonly deliveries: readonly Delivery[]
   /** Ordinals no reader sees any more after this. */
   readonly superseded: readonly number[]
+  /** Up to which time all rows have been handed over, in microseconds; absent or null: nothing new is known. */
+  readonly watermark?: number | null
   /** Snapshots of tables outside that were read. */
   readonly inputs?: Readonly<Record<string, bigint>>
 }

@@ -7,7 +7,7 @@ import { fieldByName } from '../../schema/index.ts'
 import { pinRef, putFiles, writeLocal } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Node } from '../project/node.ts'
-import { type StagedTable, stageTable, targetOf } from './staged-table.ts'
+import { type StagedTable, stageTable, type Target, targetOf } from './staged-table.ts'
 import { filesOfView, viewOf } from './view.ts'
 
 /** A rejected row on its way to quarantine; `position` is its line or row number in the delivery, from 1. */
@@ -30,8 +30,17 @@ export interface QuarantineWriter {
   replace(session: Session, sql: string, scopes: readonly string[], folder: string): Promise<number>
   /** Removes what scopes held. */
   clear(scopes: readonly string[]): void
+  /** What was collected so far and where it goes, or null when nothing changed. */
+  collected(): Collected | null
   /** Stages what was collected, or returns null when nothing changed. */
   stage(replaces: StagedTable | null): Promise<StagedTable | null>
+}
+
+/** Files of a quarantine that come and go, on the state of the table that they were worked out for. */
+export interface Collected {
+  readonly target: Target
+  readonly added: readonly DataFile[]
+  readonly removed: readonly DataFile[]
 }
 
 export function quarantineOf(dataset: TableId): TableId {
@@ -63,6 +72,7 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
       return written.reduce((total, file) => total + Number(file.recordCount), 0)
     },
     clear: drop,
+    collected: () => (added.length === 0 && removed.length === 0 ? null : { target, added, removed }),
     async stage(replaces) {
       if (added.length === 0 && removed.length === 0) return null
       return stageTable(context, run, target, { added, removed, summary: {} }, replaces)

@@ -1,4 +1,4 @@
-import { invariant, LimnError, mapConcurrently, type TableId } from '../../base/index.ts'
+import { invariant, LimnError, mapConcurrently, type ProgressTask, type TableId } from '../../base/index.ts'
 import { formatInterval, formatMicros, formatStart, type Interval, IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../../engine/index.ts'
 import { type DataFile, decodeSingleValue, type ScanTask } from '../../iceberg/index.ts'
@@ -9,6 +9,7 @@ import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from
 import type { PipelineContext } from '../context.ts'
 import { batchesOf, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import { stageIncrement } from './increment.ts'
 import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
 import {
   bindViews,
@@ -38,6 +39,14 @@ interface Built {
   readonly seconds: number
 }
 
+/** What building a model's intervals came to: its files are put, and nothing of it is part of a snapshot yet. */
+export interface ModelBuild {
+  readonly added: readonly DataFile[]
+  readonly removed: readonly DataFile[]
+  readonly ranges: readonly RangeResult[]
+  readonly scans: readonly ScanReport[]
+}
+
 /**
  * Builds the planned intervals of a model (or all of it) on the run's branch, in one snapshot. Where a rebuilt interval
  * equals the old one its files are kept. A row outside its interval, or null in the interval column, fails the run.
@@ -50,11 +59,56 @@ export async function stageModel(
   target: Target,
   replaces: StagedDataset | null,
 ): Promise<StagedDataset> {
-  const views = new Map<TableId, DatasetView>()
-  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
-  const old = await oldFilesOf(context, node, target)
+  const views = await viewsOf(context, inputs, node)
+  const increment = await stageIncrement(context, inputs, node, items, target, views, replaces)
+  if (increment) return increment
   const quarantine = await quarantineWriter(context, inputs.run, node)
   const task = context.progress.begin(node.id)
+  const old = await oldFilesOf(context, node, target)
+  const built = await buildModel(context, inputs, node, items, target, old, quarantine, task)
+  const { added, removed, ranges, scans } = built
+  const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
+  const table: StagedTable | null = untouched
+    ? null
+    : await stageTable(context, inputs.run, target, { added, removed, summary: {} }, replaces?.table ?? null)
+  task.end(
+    untouched
+      ? 'rebuilt, equal to what is published'
+      : `${sum(ranges, 'rows').toLocaleString('en')} rows in ${added.length} files`,
+  )
+  return {
+    node,
+    items,
+    table,
+    quarantine: await quarantine.stage(replaces?.quarantine ?? null),
+    ranges,
+    inputs: await inputSnapshots(inputs, node),
+    scans,
+  }
+}
+
+async function viewsOf(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+): Promise<ReadonlyMap<TableId, DatasetView>> {
+  const views = new Map<TableId, DatasetView>()
+  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  return views
+}
+
+/** Builds intervals of a model (or all of it) and puts the files of those that differ from `old`. Commits nothing. */
+export async function buildModel(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+  items: readonly PlanItem[],
+  target: Target,
+  old: readonly ScanTask[],
+  quarantine: QuarantineWriter,
+  task: Pick<ProgressTask, 'update'>,
+): Promise<ModelBuild> {
+  const views = await viewsOf(context, inputs, node)
   const batches = batchesFor(node, items)
   let done = 0
   const results = await mapConcurrently(batches, buildsAtOnce, async (batch) => {
@@ -65,28 +119,11 @@ export async function stageModel(
     task.update(describeBatch(node, batch, ++done, batches.length))
     return { settled, scans: built.scans, ranges: rangesOf(node, items, target, built, settled) }
   })
-  const added = results.flatMap((one) => one.settled.added)
-  const removed = results.flatMap((one) => one.settled.removed)
-  const ranges = results.flatMap((one) => one.ranges)
-  const scans = results.flatMap((one) => one.scans)
-  const total = { rows: sum(ranges, 'rows'), files: added.length }
-  const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
-  const table: StagedTable | null = untouched
-    ? null
-    : await stageTable(context, inputs.run, target, { added, removed, summary: {} }, replaces?.table ?? null)
-  task.end(
-    untouched
-      ? 'rebuilt, equal to what is published'
-      : `${total.rows.toLocaleString('en')} rows in ${total.files} files`,
-  )
   return {
-    node,
-    items,
-    table,
-    quarantine: await quarantine.stage(replaces?.quarantine ?? null),
-    ranges,
-    inputs: await inputSnapshots(inputs, node),
-    scans,
+    added: results.flatMap((one) => one.settled.added),
+    removed: results.flatMap((one) => one.settled.removed),
+    ranges: results.flatMap((one) => one.ranges),
+    scans: results.flatMap((one) => one.scans),
   }
 }
 
@@ -102,7 +139,7 @@ function describeBatch(node: Node, batch: Interval | null, index: number, count:
 }
 
 /** Live files of the published table, if old and new can be compared and kept side by side. */
-async function oldFilesOf(context: PipelineContext, node: Node, target: Target): Promise<readonly ScanTask[]> {
+export async function oldFilesOf(context: PipelineContext, node: Node, target: Target): Promise<readonly ScanTask[]> {
   const pin = target.base && pinRef(target.base)
   return pin ? tasksOfView(context, viewOf(node, pin)) : []
 }

@@ -1,12 +1,9 @@
 import { join } from 'node:path'
-import { invariant, LimnError, mapConcurrently, sha256, type TableId } from '../../base/index.ts'
+import { invariant, LimnError, mapConcurrently } from '../../base/index.ts'
 import { openDelivery } from '../../connect/index.ts'
-import type { FileSource, FunctionSource, SourceRow } from '../../dataset/index.ts'
-import type { Session } from '../../engine/index.ts'
-import type { DataFile } from '../../iceberg/index.ts'
+import type { FileSource } from '../../dataset/index.ts'
 import { budgetAllows } from '../../quality/index.ts'
-import { quoteIdentifier } from '../../sql/index.ts'
-import { putFiles, supersededProperty, writeLocal } from '../../table/index.ts'
+import { putFiles, supersededProperty, watermarkProperty, writeLocal } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { type DatasetLedger, type Delivery, emptyLedger } from '../ledger/ledger.ts'
 import type { PlanItem, Probe } from '../plan/plan.ts'
@@ -14,10 +11,11 @@ import { fileStamp } from '../plan/sources.ts'
 import type { Node } from '../project/node.ts'
 import { type Landing, sourceColumns, withDelivery } from './landing.ts'
 import { quarantineWriter } from './quarantine.ts'
+import { landBatches } from './source-function.ts'
 import { landIceberg } from './source-iceberg.ts'
 import type { RangeResult, StagedDataset, StageInputs } from './stage.ts'
 import { stageTable, type Target } from './staged-table.ts'
-import { formatOrdinals, supersededAt } from './view.ts'
+import { formatOrdinals, supersededAt, watermarkAt } from './view.ts'
 
 /** Deliveries landed at once. */
 const landingsAtOnce = 2
@@ -52,13 +50,12 @@ export async function stageSource(
     return null
   }
   const superseded = new Set([...(base ? supersededAt(base, base.currentSnapshotId) : []), ...landing.superseded])
-  const table = await stageTable(
-    context,
-    inputs.run,
-    target,
-    { added: landing.files, removed: [], summary: { [supersededProperty]: formatOrdinals(superseded) } },
-    null,
-  )
+  const watermark = latest(landing.watermark ?? null, base ? watermarkAt(base, base.currentSnapshotId) : null)
+  const summary = {
+    [supersededProperty]: formatOrdinals(superseded),
+    ...(watermark === null ? {} : { [watermarkProperty]: String(watermark) }),
+  }
+  const table = await stageTable(context, inputs.run, target, { added: landing.files, removed: [], summary }, null)
   const [first] = items
   invariant(first, 'a landing has a reason')
   const range: RangeResult = {
@@ -77,6 +74,11 @@ export async function stageSource(
   task.end(`${range.rows.toLocaleString('en')} rows in ${landing.deliveries.length} deliveries`)
   const read = landing.inputs ?? {}
   return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: read, scans: [] }
+}
+
+/** A watermark never goes back. */
+function latest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b)
 }
 
 type Quarantine = Awaited<ReturnType<typeof quarantineWriter>>
@@ -176,86 +178,4 @@ function changedWhileRead(path: string): LimnError {
     remedy: 'Deliver files by renaming them into place, then run again.',
     retryable: true,
   })
-}
-
-async function landBatches(
-  context: PipelineContext,
-  inputs: StageInputs,
-  node: Node,
-  source: FunctionSource,
-  ledger: DatasetLedger,
-  target: Target,
-): Promise<Landing> {
-  const files: DataFile[] = []
-  const deliveries: Delivery[] = []
-  let ordinal = ledger.lastOrdinal
-  const batches = source.read({ cursor: ledger.cursor, signal: context.signal })
-  for await (const batch of guarded(node.id, batches)) {
-    context.signal.throwIfAborted()
-    const rows = [...batch.rows]
-    const path = JSON.stringify(batch.cursor ?? null)
-    ordinal++
-    await using scratch = await context.store.scratch({ signal: context.signal })
-    await using session = await context.engine.session([], { signal: context.signal })
-    const sql = await ingestRows(session, node, rows)
-    const written = await writeLocal(
-      session,
-      withDelivery(sql, ordinal, path, inputs.run),
-      target.layout,
-      scratch.folder,
-    )
-    files.push(...(await putFiles(context, target.layout, written)))
-    deliveries.push({
-      ordinal,
-      path,
-      sha256: hashRows(rows),
-      replaces: null,
-      read: rows.length,
-      kept: rows.length,
-      quarantined: 0,
-    })
-  }
-  return { files, deliveries, superseded: [] }
-}
-
-/** Errors of the author's function carry the dataset's name. */
-async function* guarded<T>(id: TableId, batches: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* batches
-  } catch (cause) {
-    if (cause instanceof LimnError) throw cause
-    throw new LimnError('source/failed', {
-      message: `The source of ${id} failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-      notDone: 'Nothing was published; the cursor is where it was.',
-      remedy: 'Correct the source function or what it reads, then run again.',
-      cause,
-    })
-  }
-}
-
-async function ingestRows(session: Session, node: Node, rows: readonly SourceRow[]): Promise<string> {
-  const columns = sourceColumns(node)
-  const known = new Set(columns.map((column) => column.name))
-  for (const row of rows) {
-    const stranger = Object.keys(row).find((name) => !known.has(name))
-    if (stranger === undefined) continue
-    throw new LimnError('source/schema', {
-      message: `The source of ${node.id} yields a column "${stranger}" that its contract lacks.`,
-      notDone: 'Nothing was published.',
-      remedy: 'Add the column to the contract, or leave it out of the rows.',
-    })
-  }
-  const name = 'limn_batch'
-  await session.ingest(
-    name,
-    columns,
-    rows.map((row) => columns.map((column) => row[column.name] ?? null)),
-  )
-  return `SELECT ${columns.map((column) => quoteIdentifier(column.name)).join(', ')} FROM ${name}`
-}
-
-function hashRows(rows: readonly SourceRow[]): string {
-  const plain = (_key: string, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
-  return sha256(JSON.stringify(rows, plain))
 }

@@ -3,7 +3,7 @@ import type { Interval } from '../../dataset/index.ts'
 import type { ScanPlan } from '../../iceberg/index.ts'
 import { type PinnedTable, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import type { Delivery, Outcome } from '../ledger/ledger.ts'
+import type { DatasetLedger, Delivery, Outcome } from '../ledger/ledger.ts'
 import type { PlanItem, Reason } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import type { StagedTable } from './staged-table.ts'
@@ -43,6 +43,8 @@ export interface StagedDataset {
   /** Snapshots of the inputs this was built from. */
   readonly inputs: Readonly<Record<string, bigint>>
   readonly scans: readonly ScanReport[]
+  /** The run whose staged files these are, when they were taken over instead of being built again. */
+  readonly takenFrom?: RunId
 }
 
 /** What staging reads: pinned inputs and this run's own staged tables. */
@@ -50,6 +52,8 @@ export interface StageInputs {
   readonly run: RunId
   /** The table as this run's readers see it; null when it does not exist. Pins main's snapshot the first time. */
   pinOf(id: TableId): Promise<PinnedTable | null>
+  /** Where a dataset stands by the ledger this run began with; undefined when it has none, or nobody knows. */
+  standingOf?(id: TableId): DatasetLedger | undefined
 }
 
 /** The view of an input that must exist. */

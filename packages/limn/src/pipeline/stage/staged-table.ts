@@ -103,6 +103,22 @@ export function targetOf(context: PipelineContext, contract: Contract, base: Loa
   return { id, base, evolved, layout: layoutAt(evolved, schemaId, specId), updates, evolves, reshaped }
 }
 
+/** Where files go that were written with a schema and spec which a table has already, current or not. */
+export function targetAt(base: LoadedTable, schemaId: number, specId: number): Target {
+  const { metadata } = base
+  return {
+    id: base.table,
+    base,
+    evolved: metadata,
+    layout: layoutAt(metadata, schemaId, specId),
+    updates: [],
+    evolves: schemaId !== metadata.currentSchemaId || specId !== metadata.defaultSpecId,
+    reshaped:
+      specId !== metadata.defaultSpecId ||
+      rowShape(schemaById(metadata, schemaId)) !== rowShape(schemaById(metadata, metadata.currentSchemaId)),
+  }
+}
+
 /** What decides how a row is stored: documentation does not. */
 function rowShape(schema: Schema): string {
   return JSON.stringify(schema.fields.map(({ id, name, type, required }) => [id, name, type, required]))

@@ -9,7 +9,14 @@ import {
   type TableMetadata,
 } from '../../iceberg/index.ts'
 import { fieldByName, type Schema } from '../../schema/index.ts'
-import { liveTableTasks, type PinnedTable, schemaOfPin, snapshotOfPin, supersededProperty } from '../../table/index.ts'
+import {
+  liveTableTasks,
+  type PinnedTable,
+  schemaOfPin,
+  snapshotOfPin,
+  supersededProperty,
+  watermarkProperty,
+} from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Node, Shape } from '../project/node.ts'
 
@@ -52,6 +59,16 @@ export function supersededAt(metadata: TableMetadata, snapshotId: bigint | null)
     if (text !== undefined) return parseOrdinals(text)
   }
   return new Set()
+}
+
+/** Up to which time a source had handed over everything as of a snapshot, in microseconds; null when it says nothing of it. */
+export function watermarkAt(metadata: TableMetadata, snapshotId: bigint | null): number | null {
+  if (snapshotId === null) return null
+  for (const snapshot of ancestorsOf(metadata, snapshotId)) {
+    const text = snapshot.summary[watermarkProperty]
+    if (text !== undefined) return Number(text)
+  }
+  return null
 }
 
 /** The rows of a pinned dataset that its readers see. */

@@ -63,6 +63,7 @@ function pinAt(loaded: LoadedTable, text: string): PinnedTable | null {
     }
     case 'ref':
     case 'run':
+    case 'backfill':
     case 'now':
       return pinRef(loaded, text)
   }

@@ -1,0 +1,130 @@
+import type { TableId } from '../../base/index.ts'
+import {
+  alignTo,
+  formatMicros,
+  type Interval,
+  type SealFacts,
+  type SealState,
+  sealState,
+  splitBy,
+} from '../../dataset/index.ts'
+import type { PlanItem } from '../plan/plan.ts'
+import type { Node } from '../project/node.ts'
+
+export interface SealingFacts {
+  readonly nodes: ReadonlyMap<TableId, Node>
+  readonly seals?: ReadonlyMap<TableId, SealFacts>
+  readonly request: { readonly unsealed?: boolean }
+}
+
+/** Why an interval is not complete, and by whose word; of several consecutive ones, the first. */
+export interface Open {
+  /** When it can be built, in milliseconds; null: when what is missing comes. */
+  readonly untilMs: number | null
+  /** What it lacks: a file, or the watermark; null: only its time has to come. */
+  readonly missing: string | null
+  /** Whose seal it is. */
+  readonly by: TableId
+}
+
+/**
+ * Tells the intervals that are not complete from those that are to be built: their reason becomes `unsealed`. An interval is complete when its own seal says
+ * so and those of all that it reads do, for the times that it reads: directly, or through datasets built by interval.
+ * An input that is read without regard to time holds nothing back. Asked to build all the same, the items stay and say
+ * so. Pure.
+ */
+export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: SealingFacts): readonly PlanItem[] {
+  const { shape } = node
+  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return items
+  const memo = new Map<string, Open | null>()
+  const out: PlanItem[] = []
+  for (const item of items) {
+    if (item.interval === null || item.reason === 'checks-changed' || item.reason === 'accepted') {
+      out.push(item)
+      continue
+    }
+    for (const interval of splitBy(shape.unit, item.interval)) {
+      const open = openBy(node, interval, facts, memo)
+      if (open === null) append(out, { ...item, interval })
+      else if (facts.request.unsealed)
+        append(out, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
+      else append(out, { ...item, interval, reason: 'unsealed', because: unsealedText(open), atMost: false, open })
+    }
+  }
+  return out
+}
+
+/** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
+export function unsealedText(open: { readonly untilMs: number | null; readonly missing: string | null }): string {
+  const until = open.untilMs === null ? '' : ` until ${formatMicros(open.untilMs * 1000)} UTC`
+  const without = open.missing === null ? '' : ` without ${open.missing}`
+  return `not complete${until}${without}`
+}
+
+/** Consecutive intervals of one item, planned alike, are one again; held ones when they wait for the same dataset. */
+function append(out: PlanItem[], next: PlanItem): void {
+  const last = out.at(-1)
+  const joins =
+    last?.interval &&
+    next.interval &&
+    last.interval.end === next.interval.start &&
+    last.reason === next.reason &&
+    (last.because === next.because || next.reason === 'unsealed') &&
+    last.atMost === next.atMost &&
+    last.open?.by === next.open?.by
+  if (joins && last.interval && next.interval)
+    out[out.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
+  else out.push(next)
+}
+
+type Memo = Map<string, Open | null>
+
+/** What keeps an interval of a dataset open, or null when it is complete. Of several, the one that lasts longest. */
+function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo): Open | null {
+  const key = `${node.id} ${interval.start} ${interval.end}`
+  const known = memo.get(key)
+  if (known !== undefined) return known
+  let found = ownState(node, interval, facts)
+  for (const [input, edge] of node.edges) {
+    const other = facts.nodes.get(input)
+    const reads = readInterval(edge, interval)
+    if (!other || reads === null) continue
+    const parts =
+      other.shape.kind === 'interval' ? splitBy(other.shape.unit, alignTo(other.shape.unit, reads)) : [reads]
+    if (other.shape.kind === 'whole') continue
+    for (const part of parts) found = longer(found, openBy(other, part, facts, memo))
+  }
+  memo.set(key, found)
+  return found
+}
+
+/** The input times an interval needs to be complete; null when the input is read without regard to time. */
+function readInterval(edge: NonNullable<ReturnType<Node['edges']['get']>>, interval: Interval): Interval | null {
+  switch (edge.reads.kind) {
+    case 'same':
+      return interval
+    case 'shift':
+      return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
+    case 'all':
+      return edge.touches === null ? null : interval
+  }
+}
+
+function ownState(node: Node, interval: Interval, facts: SealingFacts): Open | null {
+  const { seal } = node.timing
+  const known = facts.seals?.get(node.id)
+  if (seal === null || known === undefined) return null
+  const state: SealState = sealState(seal, known, interval)
+  switch (state.kind) {
+    case 'sealed':
+    case 'sealed-by-grace':
+      return null
+    case 'open':
+      return { untilMs: state.untilMs, missing: state.missing, by: node.id }
+  }
+}
+
+function longer(a: Open | null, b: Open | null): Open | null {
+  if (a === null || b === null) return a ?? b
+  return (b.untilMs ?? Number.POSITIVE_INFINITY) > (a.untilMs ?? Number.POSITIVE_INFINITY) ? b : a
+}

@@ -1,0 +1,147 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Lake } from 'limn'
+import { describe, expect, it } from 'vitest'
+import { runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
+import { limn } from '../support/lake.ts'
+import { bronzeEvent, deliver, goldDay, smallLake, writeLake } from '../support/small-lake.ts'
+
+/** A lake whose owners are told by a command that appends to a file, or fails while `broken` is there. */
+function toldLake() {
+  const lake = smallLake('notify')
+  writeLake(lake.folder, {
+    'limn.config.ts': `import { cron, defineLake, whenFiles } from 'limn'
+const command = [process.execPath, 'hook.cjs']
+export default defineLake({
+  name: 'small',
+  schedules: { '*.*': cron('0 6 * * *', { zone: 'UTC', waitFor: whenFiles('go', { timeout: '6h' }) }) },
+  notify: { ops: [{ on: ['failed', 'refused', 'late', 'recovered'], command }], '*': [{ on: ['failed'], command: [...command, 'all'] }] },
+})
+`,
+    'hook.cjs': `const fs = require('fs')
+if (fs.existsSync('broken')) { console.error('no line'); process.exit(1) }
+fs.appendFileSync('told.ndjson', JSON.stringify({ hook: process.argv[2] ?? 'ops', ...JSON.parse(fs.readFileSync(0, 'utf8')) }) + '\\n')
+`,
+    'datasets/gold/day.ts': goldDay
+      .replace("owner: 'test'", "owner: 'ops'")
+      .replace('checks: (check) => [', "checks: (check) => [check.between('amount', 0, 99), "),
+  })
+  return lake
+}
+
+interface Told {
+  readonly hook: string
+  readonly id: string
+  readonly on: string
+  readonly owner: string
+  readonly datasets: readonly string[]
+  readonly message: string
+  readonly predicted: boolean
+}
+function told(folder: string): readonly Told[] {
+  const file = join(folder, 'told.ndjson')
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+describe('owners', () => {
+  it('are told what was refused and when it is well again, and a hook that fails is no failure of the run', async () => {
+    using lake = toldLake()
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    expect(told(folder)).toEqual([])
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '700']])
+    writeFileSync(join(folder, 'broken'), '')
+    const refused = await limn(folder, 'run')
+    expect(refused.code).toBe(3)
+    expect(refused.stderr).toContain('ops could not be told (refused): The command ended with 1: no line')
+    // Told with the next run, once, and then again that it is well.
+    rmSync(join(folder, 'broken'))
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    expect((await limn(folder, 'run')).code).toBe(0)
+    expect((await limn(folder, 'run')).code).toBe(0)
+    expect(told(folder).map((one) => [one.hook, one.on, one.owner, ...one.datasets])).toEqual([
+      ['ops', 'refused', 'ops', 'gold.day'],
+      ['ops', 'recovered', 'ops', 'gold.day'],
+    ])
+    expect(told(folder)[0]?.message).toContain('gold.day: between(amount, 0, 99)')
+  })
+
+  it('are told of a run that failed before there was anything to record', async () => {
+    using lake = toldLake()
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    rmSync(join(folder, 'inbox', 'a.csv'))
+    expect((await limn(folder, 'run')).code).toBe(1)
+    expect(told(folder).map((one) => [one.hook, one.on, one.owner])).toEqual([['all', 'failed', 'test']])
+    expect(told(folder)[0]?.message).toContain('inbox/a.csv, delivered to bronze.event before, is gone')
+  })
+
+  it('are told that it will be late before it is, and when it is after all done', async () => {
+    using temporary = toldLake()
+    const { folder } = temporary
+    const file = join(folder, 'datasets', 'gold', 'day.ts')
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replace("doc: 'One row per day.'", "deadline: '2h', doc: 'One row per day.'"),
+    )
+    let now = Date.parse('2026-01-02T06:00Z')
+    const clock = { nowMs: () => now }
+    writeFileSync(join(folder, 'go'), '')
+    {
+      // A first run of an hour and a half: that is what later ones are expected to take.
+      await using lake = await Lake.open({
+        cwd: folder,
+        clock,
+        steps: {
+          reach: (name, edge, detail) => {
+            if (name === 'state.change' && edge === 'after' && detail.includes('ref gold.day run/')) now += 90 * 60_000
+          },
+        },
+      })
+      await runDue(lake, { waitMs: 0 })
+    }
+    const events: string[] = []
+    const stop = new AbortController()
+    const say = (event: UpEvent) => {
+      if (event.kind === 'outlook') events.push(event.outlook.verdict)
+      else events.push(event.kind)
+    }
+    now = Date.parse('2026-01-03T06:45Z')
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    await using lake = await Lake.open({ cwd: folder, clock })
+    // The tick is due since three quarters of an hour, and waits for a file: it will not be in time.
+    rmSync(join(folder, 'go'))
+    let slept = 0
+    await up(lake, {
+      pollMs: 60 * 60_000,
+      stop: stop.signal,
+      onEvent: say,
+      sleep: async (ms) => {
+        now += ms
+        slept++
+        if (slept === 3) writeFileSync(join(folder, 'go'), '')
+        if (slept === 4) stop.abort()
+      },
+    })
+    expect(events).toEqual(['started', 'waiting', 'will-be-late', 'late', 'tick', 'published', 'stopped'])
+    expect(told(folder).map((one) => [one.on, one.predicted, ...one.datasets])).toEqual([
+      ['late', true, 'gold.day'],
+      ['late', false, 'gold.day'],
+      ['recovered', false, 'gold.day'],
+    ])
+    expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00.000Z (deadline)')
+  })
+
+  it('are looked up in a configuration whose mistakes are named', async () => {
+    using lake = smallLake('notify')
+    writeLake(lake.folder, {
+      'datasets/bronze/event.ts': bronzeEvent.replace("format: 'csv' }),", "format: 'csv' }),\n  deadline: 'soon',"),
+    })
+    const { code, stderr } = await limn(lake.folder, 'run')
+    expect([code, stderr]).toEqual([2, expect.stringContaining('bronze.event: "soon" is not a span of time.')])
+  })
+})

@@ -1,0 +1,221 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { oneValue } from '../support/hooked.ts'
+import { limn, root, type temporaryFolder } from '../support/lake.ts'
+import { start } from '../support/process.ts'
+import { deliver, smallLake } from '../support/small-lake.ts'
+
+const launcher = join(root, 'packages', 'limn', 'bin', 'limn.js')
+const gold = 'datasets/gold/day.ts'
+let lake: ReturnType<typeof temporaryFolder> | null = null
+afterEach(() => {
+  lake?.[Symbol.dispose]()
+  lake = null
+})
+
+function replaceIn(folder: string, file: string, from: string, to: string): void {
+  const text = readFileSync(join(folder, file), 'utf8')
+  expect(text).toContain(from)
+  writeFileSync(join(folder, file), text.replace(from, to))
+}
+
+/** A first run that a check of gold refuses: nobody has more than 25. */
+async function refusedRun(): Promise<{
+  readonly folder: string
+  readonly id: string
+  readonly look: readonly string[]
+}> {
+  lake = smallLake('runs')
+  const { folder } = lake
+  replaceIn(folder, gold, 'checks: (check) => [', "checks: (check) => [check.between('amount', 0, 25), ")
+  const ended = await limn(folder, 'run', '--json')
+  expect(ended.code).toBe(3)
+  const { run, look } = JSON.parse(ended.stdout) as { run: string; look: string[] }
+  return { folder, id: run, look }
+}
+
+/** Runs a printed command as a person would paste it. */
+function paste(folder: string, command: string): string {
+  const script = command.replace(/^limn/, `"${process.execPath}" "${launcher}"`)
+  return execFileSync('sh', ['-c', `${script} --json`], { cwd: folder, encoding: 'utf8' })
+}
+
+const json = async (folder: string, ...args: readonly string[]) =>
+  JSON.parse((await limn(folder, ...args, '--json')).stdout) as Record<string, unknown>
+
+describe('a run that was refused', () => {
+  it('prints commands that show the rows at fault and what it staged, and they work', async () => {
+    const { folder, id, look } = await refusedRun()
+    const [fault = '', ...staged] = look
+    expect(JSON.parse(paste(folder, fault))).toMatchObject({ rows: [[expect.any(String), 1, 30]] })
+    expect(staged).toHaveLength(3)
+    for (const command of staged) expect(JSON.parse(paste(folder, command))).toMatchObject({ rows: { length: 3 } })
+    expect((await json(folder, 'runs', 'show', id)).look).toEqual(look)
+    const text = await limn(folder, 'runs', 'show', id)
+    expect(text.stdout).toContain(fault)
+  })
+
+  it('is retried without building again what still holds, and judged again', async () => {
+    const { folder, id } = await refusedRun()
+    replaceIn(folder, gold, '0, 25', '0, 250')
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((report.datasets as { takenFrom: string | null }[]).map((one) => one.takenFrom)).toEqual([id, id, id])
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(60)
+    expect(await json(folder, 'run')).toMatchObject({ outcome: 'idle' })
+    expect((await limn(folder, 'runs', 'retry', id)).code).toBe(2)
+  })
+
+  it('is retried with what was mended built anew, and all that reads it', async () => {
+    const { folder, id } = await refusedRun()
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', least(amount, 25)::INTEGER AS amount FROM')
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((report.datasets as { takenFrom: string | null }[]).map((one) => one.takenFrom)).toEqual([id, null, null])
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(55)
+  })
+
+  it('is retried on tables that exist, from the files on its branches', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    replaceIn(folder, gold, 'checks: (check) => [', "checks: (check) => [check.between('amount', 0, 45), ")
+    deliver(folder, 'b', [['9', '2026-01-03 09:00:00', '20']])
+    const refused = await json(folder, 'run')
+    expect(refused).toMatchObject({ outcome: 'refused' })
+    replaceIn(folder, gold, '0, 45', '0, 450')
+    const report = await json(folder, 'runs', 'retry', String(refused.run))
+    expect((report.datasets as { takenFrom: string | null }[]).map((one) => one.takenFrom)).toEqual([
+      refused.run,
+      refused.run,
+      refused.run,
+    ])
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(80)
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(4)
+  })
+
+  it('tells what it would have changed, by interval, and is discarded at once', async () => {
+    const { folder, id } = await refusedRun()
+    const { changes } = await json(folder, 'runs', 'diff', id)
+    expect(
+      (changes as { dataset: string; diff: { total: object } }[]).map((one) => [one.dataset, one.diff.total]),
+    ).toMatchObject([
+      ['bronze.event', { before: 0, after: 3, added: 3 }],
+      ['silver.event', { before: 0, after: 3, added: 3 }],
+      ['gold.day', { before: 0, after: 3, added: 3 }],
+    ])
+    expect(await json(folder, 'runs', 'discard', id)).toEqual({
+      run: id,
+      discarded: ['bronze.event', 'gold.day', 'silver.event'],
+    })
+    expect((await json(folder, 'runs', 'show', id)).look).toHaveLength(1)
+    expect((await limn(folder, 'sql', '--at', `run/${id}`, 'SELECT * FROM gold.day')).code).not.toBe(0)
+  })
+})
+
+describe('a run that failed', () => {
+  it('prints the command that shows the rows that made it fail', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    replaceIn(
+      folder,
+      'datasets/silver/event.ts',
+      'id, happened_at, amount FROM',
+      'id, happened_at + INTERVAL 1 DAY AS happened_at, amount FROM',
+    )
+    const ended = await limn(folder, 'run')
+    expect(ended.code).toBe(1)
+    const command =
+      ended.stderr
+        .split('\n')
+        .find((line) => line.includes('IS NOT TRUE'))
+        ?.trim() ?? ended.stderr
+    const start = ended.stderr.indexOf('limn sql --at run/')
+    const whole = ended.stderr.slice(start, ended.stderr.indexOf("IS NOT TRUE'", start) + "IS NOT TRUE'".length)
+    expect(command).not.toBe('')
+    expect((JSON.parse(paste(folder, whole)) as { rows: unknown[] }).rows.length).toBeGreaterThan(0)
+  })
+})
+
+describe('a run that is published', () => {
+  it('tells what it changed', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    deliver(folder, 'b', [['9', '2026-01-03 09:00:00', '20']])
+    const { run } = await json(folder, 'run')
+    const { changes } = await json(folder, 'runs', 'diff', String(run))
+    expect(
+      (changes as { dataset: string; diff: { total: object } }[]).find((one) => one.dataset === 'gold.day')?.diff.total,
+    ).toMatchObject({ added: 0, removed: 0, changed: 1 })
+    expect((await limn(folder, 'runs', 'discard', String(run))).code).toBe(2)
+  })
+
+  it('keeps what it told in a log', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const { run } = await json(folder, 'run')
+    const lines = (await json(folder, 'runs', 'logs', String(run))) as unknown as {
+      label: string
+      kind: string
+      text: string
+    }[]
+    expect(lines.filter((line) => line.kind === 'end').map((line) => line.label)).toEqual([
+      'bronze.event',
+      'silver.event',
+      'gold.day',
+      'checks',
+      'run',
+    ])
+    expect(lines.at(-1)?.text).toBe('published')
+    expect((await limn(folder, 'runs', 'logs', '20200101T000000-000000')).code).toBe(2)
+  })
+})
+
+describe('a run or backfill that is at work', () => {
+  it('is asked to stop, ends as interrupted, publishes nothing, and a backfill goes on later', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', amount * 2 AS amount FROM')
+    const { child, ended } = start(
+      process.execPath,
+      [
+        launcher,
+        'backfill',
+        'silver.event+',
+        '--date',
+        '2026-01',
+        '--throttle',
+        '30s',
+        '--parallel',
+        '1',
+        '--approve',
+        '--json',
+      ],
+      { cwd: folder },
+    )
+    let id = ''
+    while (id === '' && child.exitCode === null) {
+      await sleep(200)
+      const all = JSON.parse((await limn(folder, 'backfill', 'ls', '--json')).stdout) as {
+        backfill: string
+        state: string
+      }[]
+      id = all.find((one) => one.state === 'building')?.backfill ?? ''
+    }
+    expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
+    const stopped = await ended
+    expect([stopped.code, (JSON.parse(stopped.stdout) as { error: { kind: string } }).error.kind]).toEqual([
+      130,
+      'interrupted',
+    ])
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(60)
+    expect(await json(folder, 'backfill', 'resume', id, '--throttle', '0s')).toMatchObject({ outcome: 'published' })
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(120)
+    expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(2)
+  })
+})
