@@ -17,6 +17,8 @@ const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
 const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
+const staleness = 'test/pipeline/staleness.test.ts'
+const lineage = 'test/sql/lineage.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
@@ -404,5 +406,90 @@ export const mutants: readonly Mutant[] = [
     find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
     replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
     suite: backfills,
+  },
+  {
+    name: 'rows that reach later intervals reach earlier ones',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'start: interval.start - after, end: interval.end + before',
+    replace: 'start: interval.start - before, end: interval.end + after',
+    suite: staleness,
+  },
+  {
+    name: 'a column that decides which rows there are counts like the others',
+    file: `${source}/pipeline/plan/change.ts`,
+    find: "if (relevant.some((column) => usesColumn(lineage.rows.uses, input, column))) return 'all'",
+    replace: '',
+    suite: staleness,
+  },
+  {
+    name: 'what several reasons may change is told of the first alone',
+    file: `${source}/pipeline/plan/stale-sets.ts`,
+    find: 'divided(own, layer.changes, this.layers.slice(i + 1))',
+    replace: 'divided(own, layer.changes, [])',
+    suite: staleness,
+  },
+  {
+    name: 'what an input changed before is forgotten while it is pending',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    replace:
+      'if (items) continue\n    const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    suite: staleness,
+  },
+  {
+    name: 'days between those that new rows reach are not expected',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'if (!domainKnown && unbounded === null) {',
+    replace: 'if (domainKnown && unbounded === null) {',
+    suite: staleness,
+  },
+  {
+    name: 'neighbours of one definition are joined whatever they were built from',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])',
+    replace: 'return names.length === Object.keys(b.inputs).length',
+    suite: staleness,
+  },
+  {
+    name: 'the rest of an interval built anew in part is forgotten',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'if (end > interval.end) kept.after.push',
+    replace: 'if (end < interval.end) kept.after.push',
+    suite: staleness,
+  },
+  {
+    name: 'a hole cuts the first interval it meets alone',
+    file: `${source}/dataset/interval-set.ts`,
+    find: 'if (start >= part.end) break',
+    replace: 'if (start >= part.end) {\n          j++\n          break\n        }',
+    suite: 'test/dataset/interval.test.ts',
+  },
+  {
+    name: 'a join condition decides no rows',
+    file: `${source}/sql/lineage/from.ts`,
+    find: 'uses: unionOf(left.rows.uses, right.rows.uses, condition?.uses ?? noUses, ...sides.map((one) => one.uses)),',
+    replace: 'uses: unionOf(left.rows.uses, right.rows.uses),',
+    suite: lineage,
+  },
+  {
+    name: 'DISTINCT looks at no column',
+    file: `${source}/sql/lineage/select.ts`,
+    find: 'targets.length === 0\n            ? everything()',
+    replace: 'targets.length < 0\n            ? everything()',
+    suite: lineage,
+  },
+  {
+    name: 'columns of two uses of one table are the same',
+    file: `${source}/sql/lineage/scope.ts`,
+    find: 'if (found) return levels === 0 ? found :',
+    replace: 'if (found) return levels >= 0 ? found :',
+    suite: lineage,
+  },
+  {
+    name: 'an aggregate beside no grouping leaves the rows as they are',
+    file: `${source}/sql/lineage/select.ts`,
+    find: "if (makesOne) decide('aggregation',",
+    replace: "if (makesOne && !makesOne) decide('aggregation',",
+    suite: lineage,
   },
 ]
