@@ -75,7 +75,7 @@ async function classifyNew(session: Session, given: DeliveredRows): Promise<read
         given,
         'double-delivery',
         'limn_come',
-        `every row of ${delivery.path} had been delivered before`,
+        `Every row of ${delivery.path} had been delivered before`,
       ),
     ]
   return gained(session, given)
@@ -269,7 +269,7 @@ async function patterned(session: Session, given: DeliveredRows, column: string)
       given,
       kindOf(pattern),
       null,
-      `in ${given.delivery.path} ${patternText(pattern, column)}`,
+      `In ${given.delivery.path} ${patternText(pattern, column)}`,
       column,
     )),
     rows: total,
@@ -336,7 +336,7 @@ async function finding(
       run: delivery.run,
     },
     column,
-    sentence: `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
+    sentence: `${sentence}.`,
     rows: table === null ? 0 : await rowsIn(session, table),
     intervals: table === null ? [] : await intervalsOf(session, given.ask, table),
     evidence: table === null ? { columns: [], rows: [] } : await evidenceOf(session, given.columns, table, order),
