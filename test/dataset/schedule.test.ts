@@ -88,16 +88,24 @@ describe('a schedule', () => {
     )
   })
 
-  it('gives the same ticks whichever way a stretch of time is cut', () => {
+  it('gives the same ticks whichever way a stretch of time is cut, in the hours of a change too', () => {
+    const jumps = stretches.flatMap((stretch) => {
+      const { instants, walls } = stretch.walked
+      const at = walls.findIndex((wall, i) => i > 0 && wall - (walls[i - 1] ?? 0) !== 60_000)
+      return at < 0 ? [] : [{ zone: stretch.zone, jump: instants[at] ?? 0, wall: walls[at] ?? 0 }]
+    })
+    expect(jumps.length).toBeGreaterThanOrEqual(12)
     fc.assert(
-      fc.property(fc.constantFrom(...stretches), pattern, rule, number(0, 5 * 1440), (stretch, text, by, cut) => {
-        const schedule = cron(text, { zone: stretch.zone, rule: by })
-        const [from, middle, to] = [stretch.from, stretch.from + cut * 60_000, stretch.from + 5 * day]
-        expect([...ticksBetween(schedule, from, middle), ...ticksBetween(schedule, middle, to)]).toEqual(
-          ticksBetween(schedule, from, to),
-        )
+      fc.property(fc.constantFrom(...jumps), rule, number(-90, 90), number(-90, 90), (at, by, cut, minutes) => {
+        // A time of day that the clock skips, repeats, or shows soon before or after.
+        const time = new Date(at.wall + minutes * 60_000)
+        const schedule = cron(`${time.getUTCMinutes()} ${time.getUTCHours()} * * *`, { zone: at.zone, rule: by })
+        const [from, middle, to] = [at.jump - day, at.jump + cut * 60_000, at.jump + day]
+        const whole = ticksBetween(schedule, from, to)
+        expect([...ticksBetween(schedule, from, middle), ...ticksBetween(schedule, middle, to)]).toEqual(whole)
+        expect(nextTick(schedule, middle)).toBe(whole.find((tick) => tick > middle) ?? nextTick(schedule, to - 1))
       }),
-      { numRuns: 25 },
+      { numRuns: 200 },
     )
   })
 

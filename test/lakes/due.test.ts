@@ -1,10 +1,12 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
 import { type DueEvent, Health, runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
 import { oneValue } from '../support/hooked.ts'
-import { limn } from '../support/lake.ts'
+import { limn, root } from '../support/lake.ts'
+import { start } from '../support/process.ts'
 import { bronzeEvent, deliver, goldDay, silverEvent, smallLake, writeLake } from '../support/small-lake.ts'
 
 /** A clock that moves only when it is told to. */
@@ -34,6 +36,8 @@ function brief(event: DueEvent | UpEvent): string {
     case 'started':
     case 'stopped':
       return event.kind
+    case 'held':
+      return `held ${event.items.map((one) => one.dataset).join(' ')}`
     case 'outlook':
       return event.outlook.verdict
     case 'error':
@@ -62,7 +66,7 @@ describe('what is due', () => {
       ),
     })
     const clock = new HandClock('2026-01-02T05:30Z')
-    expect(await due(folder, clock)).toEqual(['01-02T05:00 *.*', `published ${everything}`])
+    expect(await due(folder, clock)).toEqual(['01-02T05:00 *.*', 'held silver.event', `published ${everything}`])
     expect(await oneValue(folder, 'SELECT max(day)::VARCHAR FROM gold.day')).toBe('2026-01-01 00:00:00')
     expect(await due(folder, clock)).toEqual([])
     clock.set('2026-01-01T00:00Z')
@@ -70,6 +74,7 @@ describe('what is due', () => {
     clock.set('2026-01-05T12:00Z')
     expect(await due(folder, clock)).toEqual([
       '01-03T05:00 missed *.*',
+      'held silver.event',
       `published ${everything}`,
       '01-04T05:00 missed *.*',
       `published ${everything}`,
@@ -201,5 +206,63 @@ describe('limn up', () => {
     expect(slept).toEqual([360, 360, 90, 360])
     expect(beats[0]).toBe('idle 03-28T12:00 → 03-29T01:30')
     expect(JSON.parse(readFileSync(file, 'utf8')).state).toBe('stopped')
+  })
+
+  /** Starts `limn up` on a lake whose source hands over its rows when a file is there, and waits until it asks for them. */
+  async function upOnSlowSource(folder: string) {
+    writeLake(folder, {
+      'limn.config.ts': config("{ 'bronze.event': '* * * * * in UTC' }"),
+      'datasets/bronze/event.ts': bronzeEvent
+        .replace('{ files, ingest }', '{ ingest, source }')
+        .replace(
+          'import {',
+          "import { existsSync, writeFileSync } from 'node:fs'\nimport { setTimeout as sleep } from 'node:timers/promises'\nimport {",
+        )
+        .replace(
+          "files('inbox/*.csv', { format: 'csv' })",
+          `source(async function* ({ cursor, signal }) {
+    if (cursor !== null) return
+    writeFileSync('asked', '')
+    while (!existsSync('go')) await sleep(20, undefined, { signal })
+    yield { rows: [{ id: 1, happened_at: new Date('2026-01-01T00:00Z'), amount: 1 }], cursor: 1 }
+  })`,
+        ),
+    })
+    const bin = join(root, 'packages', 'limn', 'bin', 'limn.js')
+    const up = start(process.execPath, [bin, 'up', '--poll', '1s', '--json'], { cwd: folder })
+    while (!existsSync(join(folder, 'asked'))) await sleep(20)
+    return up
+  }
+  const lines = (text: string) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).event ?? JSON.parse(line).error.kind)
+
+  it('told to stop lets the run under way finish, and runs no other', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    const process = await upOnSlowSource(folder)
+    process.child.kill('SIGTERM')
+    await sleep(100)
+    writeFileSync(join(folder, 'go'), '')
+    const { code, stdout, stderr } = await process.ended
+    expect([code, lines(stdout)]).toEqual([0, ['started', 'tick', 'published', 'stopped']])
+    expect(stderr).toContain('a second signal interrupts it')
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(1)
+  })
+
+  it('told twice interrupts the run, which publishes nothing and stays due', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    const process = await upOnSlowSource(folder)
+    process.child.kill('SIGTERM')
+    await sleep(200)
+    process.child.kill('SIGTERM')
+    const { code, stdout } = await process.ended
+    expect([code, lines(stdout)]).toEqual([130, ['started', 'tick', 'interrupted']])
+    writeFileSync(join(folder, 'go'), '')
+    const due = JSON.parse((await limn(folder, 'run', '--due', '--json')).stdout)
+    expect(due.events.map((event: { readonly event: string }) => event.event)).toContain('published')
   })
 })

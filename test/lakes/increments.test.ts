@@ -116,9 +116,9 @@ describe('a dataset merged by key', () => {
     const second = rangeOf(await run(folder), 'gold.merged')
     expect(second).toMatchObject({ outcome: 'built', because: 'bronze.event, merged by key', files: 1 })
     expect(await sumOf(folder, 'gold.merged')).toBe('0:4:8 1:3:3 2:3:3 3:3:3 4:3:3 5:3:3 6:3:3')
-    // The same events, of another file: gone there and come here.
+    // Another event of the same kind and amount in its place.
     rmSync(join(folder, 'inbox', 'b.csv'))
-    deliver(folder, 'c', [['7', '2026-01-02 08:00:00', '5']])
+    deliver(folder, 'c', [['14', '2026-01-02 08:00:00', '5']])
     expect(rangeOf(await run(folder), 'gold.merged')).toMatchObject({ outcome: 'kept', rows: 0 })
   })
 

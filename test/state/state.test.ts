@@ -123,6 +123,28 @@ describe('leases taken together', () => {
     expect(names(await other.acquireAll(['run a', 'run b'], 'second', { waitMs: 0, signal }))).toHaveLength(2)
   })
 
+  it('of one word cover all that begin with it, in both directions, and no others', async () => {
+    const { state, path } = open()
+    const other = open({ path }).state
+    const taking = (name: string) =>
+      other.acquire(name, 'second', { waitMs: 0, signal }).then(
+        (lease) => lease.release().then(() => 'free'),
+        (error) => error.kind,
+      )
+    const whole = await state.acquire('run', 'first', { waitMs: 0, signal })
+    expect([await taking('run a'), await taking('run'), await taking('runs a'), await taking('backfill a')]).toEqual([
+      'lease/held',
+      'lease/held',
+      'free',
+      'free',
+    ])
+    await whole.release()
+    const part = await state.acquire('run a', 'first', { waitMs: 0, signal })
+    expect([await taking('run'), await taking('run b'), await taking('runs')]).toEqual(['lease/held', 'free', 'free'])
+    await part.release()
+    expect(await taking('run')).toBe('free')
+  })
+
   it('wait with word of every holder, and get all at once when the last is free', async () => {
     const { state, path } = open()
     const other = open({ path }).state

@@ -97,6 +97,7 @@ export function mappedStore(one: TableCase, folder: string): ObjectStore {
     write: refuse,
     putFile: refuse,
     putFiles: refuse,
+    linkFiles: refuse,
     scratch: refuse,
     delete: refuse,
   }

@@ -27,22 +27,25 @@ export class SqliteTableNames implements TableNames {
   }
 
   rename(from: TableId, to: TableId): Promise<boolean> {
-    return this.transact(`rename ${from} ${to}`, (tx) => {
-      const row = this.rowOf(tx, from)
-      if (!row || row.iceberg_type === 'VIEW') return false
-      const there = this.rowOf(tx, to)
-      if (there) throw nameTaken(to, there.iceberg_type === 'VIEW' ? 'view' : 'table')
-      tx.run(`UPDATE iceberg_tables SET table_namespace = ?, table_name = ? WHERE ${named}`, [
-        namespaceOf(to),
-        nameOf(to),
-        ...this.key(from),
-      ])
-      tx.run(
-        "INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')",
-        [this.catalog, namespaceOf(to)],
-      )
-      return true
-    })
+    return this.transact(`rename ${from} ${to}`, (tx) => this.renameIn(tx, from, to))
+  }
+
+  /** As `rename`, within a transaction. */
+  renameIn(tx: Tx, from: TableId, to: TableId): boolean {
+    const row = this.rowOf(tx, from)
+    if (!row || row.iceberg_type === 'VIEW') return false
+    const there = this.rowOf(tx, to)
+    if (there) throw nameTaken(to, there.iceberg_type === 'VIEW' ? 'view' : 'table')
+    tx.run(`UPDATE iceberg_tables SET table_namespace = ?, table_name = ? WHERE ${named}`, [
+      namespaceOf(to),
+      nameOf(to),
+      ...this.key(from),
+    ])
+    tx.run(
+      "INSERT OR IGNORE INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')",
+      [this.catalog, namespaceOf(to)],
+    )
+    return true
   }
 
   /** Catalogs of the older layout know tables alone, and give no type. */

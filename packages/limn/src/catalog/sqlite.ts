@@ -23,10 +23,13 @@ import {
   metadataFolder,
   type TableCommit,
   type TableMetadata,
+  type TableRename,
 } from '../iceberg/index.ts'
 import { explainSqlite, openSqlite, type Tx, transact } from '../state/index.ts'
 import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
+import { SqliteEnvironments } from './sqlite-environments.ts'
 import { SqliteTableNames } from './sqlite-names.ts'
+import { SqlitePointers } from './sqlite-pointers.ts'
 import { SqliteViews } from './sqlite-views.ts'
 
 export interface SqliteCatalogOptions {
@@ -53,6 +56,8 @@ export class SqliteCatalog implements Catalog {
   private readonly metadata: MetadataFiles
   readonly views: SqliteViews
   readonly names: SqliteTableNames
+  readonly environments: SqliteEnvironments
+  readonly pointers: SqlitePointers
 
   constructor(options: SqliteCatalogOptions) {
     this.options = options
@@ -62,6 +67,8 @@ export class SqliteCatalog implements Catalog {
     this.guarded(() => this.database.exec(layout))
     this.views = new SqliteViews(options, this.database)
     this.names = new SqliteTableNames(options, this.database, this.steps)
+    this.environments = new SqliteEnvironments(options, this.database, this.steps)
+    this.pointers = new SqlitePointers(options, this.database, this.steps)
   }
 
   async listTables(): Promise<readonly TableId[]> {
@@ -79,7 +86,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   async loadTables(ids: readonly TableId[]): Promise<ReadonlyMap<TableId, LoadedTable | null>> {
-    const pointers = this.pointers()
+    const pointers = this.current()
     const out = new Map<TableId, LoadedTable | null>()
     for (const id of ids) {
       const location = pointers.get(id)
@@ -88,10 +95,8 @@ export class SqliteCatalog implements Catalog {
     return out
   }
 
-  async commit(
-    changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
-  ): Promise<CommitOutcome> {
+  async commit(changes: readonly TableCommit[], options: Parameters<Catalog['commit']>[1]): Promise<CommitOutcome> {
+    const renames = options.renames ?? []
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted()
       const bases = await this.loadTables(changes.map((change) => change.table))
@@ -103,10 +108,12 @@ export class SqliteCatalog implements Catalog {
       const next: LoadedTable[] = []
       for (const change of changes)
         next.push(await this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs))
-      const detail = changes.map((change) => change.table).join(' ')
-      const moved = await step(this.steps, 'catalog.commit', detail, () => this.swap(next, bases))
+      const detail = [...changes.map((change) => change.table), ...renames.map((one) => `${one.from}→${one.to}`)].join(
+        ' ',
+      )
+      const moved = await step(this.steps, 'catalog.commit', detail, () => this.swap(next, bases, renames))
       if (moved.kind === 'swapped') return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
-      if (moved.kind === 'unknown') return this.settle(next, moved.cause)
+      if (moved.kind === 'unknown') return this.settle(next, renames, moved.cause)
       await this.options.store.delete(next.map((one) => one.metadataLocation))
       if (attempt >= attemptsMax)
         return { kind: 'conflict', table: moved.table, requirement: { type: 'pointer-moved' } }
@@ -138,7 +145,7 @@ export class SqliteCatalog implements Catalog {
     this.database.close()
   }
 
-  private pointers(): ReadonlyMap<string, StorePath> {
+  private current(): ReadonlyMap<string, StorePath> {
     const rows = this.guarded(() =>
       this.database
         .prepare(
@@ -155,6 +162,7 @@ export class SqliteCatalog implements Catalog {
   private swap(
     next: readonly LoadedTable[],
     bases: ReadonlyMap<TableId, LoadedTable | null>,
+    renames: readonly TableRename[],
   ):
     | { readonly kind: 'swapped' }
     | { readonly kind: 'moved'; readonly table: TableId }
@@ -180,21 +188,24 @@ export class SqliteCatalog implements Catalog {
             )
           }
         }
+        for (const { from, to } of renames) if (!this.names.renameIn(tx, from, to)) throw new PointerMoved(from)
         committing = true
       })
       return { kind: 'swapped' }
     } catch (cause) {
       if (cause instanceof PointerMoved) return { kind: 'moved', table: cause.table }
       if (committing) return { kind: 'unknown', cause }
+      if (cause instanceof LimnError) throw cause
       throw explainSqlite(cause, this.options.path, 'catalog')
     }
   }
 
   /** An error while committing: the pointers say whether it happened. */
-  private settle(next: readonly LoadedTable[], cause: unknown): CommitOutcome {
+  private settle(next: readonly LoadedTable[], renames: readonly TableRename[], cause: unknown): CommitOutcome {
     try {
-      const pointers = this.pointers()
-      if (next.every((one) => pointers.get(one.table) === one.metadataLocation)) {
+      const pointers = this.current()
+      const named = new Map(renames.map((one) => [one.from, one.to]))
+      if (next.every((one) => pointers.get(named.get(one.table) ?? one.table) === one.metadataLocation)) {
         return { kind: 'committed', metadata: new Map(next.map((one) => [one.table, one])) }
       }
     } catch {

@@ -71,10 +71,7 @@ export class StagedCatalog implements Catalog {
     return (await this.pointers.get(table)) ? null : this.real.registerTable(table, metadataLocation, options)
   }
 
-  async commit(
-    changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
-  ): Promise<CommitOutcome> {
+  async commit(changes: readonly TableCommit[], options: Parameters<Catalog['commit']>[1]): Promise<CommitOutcome> {
     const registered = await this.real.loadTables(
       changes.map((change) => change.table),
       options,

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LimnError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Io } from './io.ts'
+import { addLifeCommands } from './life-commands.ts'
 import { addBackfillCommands, addRunsCommands } from './run-commands.ts'
 import { addTableCommands } from './table-commands.ts'
 import { addWhyCommands } from './why-commands.ts'
@@ -115,12 +116,16 @@ function buildProgram(argv: readonly string[]): Command {
       'limn sql "UPDATE lab.note SET text = \'second\' WHERE id = 1"',
       "limn sql 'MERGE INTO lab.note AS n USING lab.draft AS d ON n.id = d.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *'",
       "limn sql --dry-run 'DELETE FROM lab.note WHERE id = 1'",
+      "limn sql --write --break-glass --reason 'wrong sign in the delivery of May 3' 'UPDATE silver.flight SET delay_min = -delay_min WHERE id = 7'",
       "limn sql 'ALTER TABLE lab.note CREATE BRANCH try'",
       'limn sql "CALL system.rollback_to_snapshot(\'lab.note\', 5937261048315260001)"',
     ],
   )
     .option('--at <point>', 'what a query reads: a snapshot id, branch or tag, time (UTC), or run/ID')
     .option('--dry-run', 'work out a change and keep nothing')
+    .option('--write', 'the statement is meant to change something: one that does not is refused')
+    .option('--break-glass', 'change rows of a table that a dataset owns: judged by its checks, kept in the ledger')
+    .option('--reason <text>', 'why, with --break-glass')
     .addOption(new Option('--format <format>', 'how to print').choices(['table', 'csv', 'json', 'parquet']))
     .option('--out <file>', 'write to a file')
   add(
@@ -156,13 +161,7 @@ function buildProgram(argv: readonly string[]): Command {
     )
   runs.on('command:*', (names: readonly string[]) => unknownCommand(runs, names[0] ?? ''))
   addRunsCommands(runs, add)
-  add(
-    runs,
-    'path [id]',
-    'Show what decided when a run ended, and whether the next will be in time.',
-    () => import('./commands/path.ts'),
-    ['limn runs path', 'limn runs path 20260131T120000-00abcd'],
-  )
+  addLifeCommands(program, add, unknownCommand)
   return program
 }
 
@@ -187,6 +186,7 @@ function add(parent: Command, usage: string, description: string, load: Load, ex
     .command(usage)
     .description(description)
     .option('--json', 'print JSON')
+    .option('--env <name>', 'where to work: an environment, or prod (default: LIMN_ENV, else the configuration)')
     .exitOverride()
     .addHelpText(
       'after',

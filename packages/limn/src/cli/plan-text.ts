@@ -19,6 +19,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
   backfill: 'backfill',
+  unsealed: 'held',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -106,8 +107,10 @@ function causeText(cause: PlannedCause): string {
     case 'gap':
     case 'checks-changed':
     case 'accepted':
-    case 'backfill':
       return said
+    case 'backfill':
+    case 'unsealed':
+      return `${said}: ${cause.because.join(', ')}`
   }
 }
 

@@ -68,6 +68,13 @@ export function addRunsCommands(runs: Command, add: AddCommand): void {
     look,
     [`limn runs show ${example}`],
   )
+  add(
+    runs,
+    'path [id]',
+    'Show what decided when a run ended, and whether the next will be in time.',
+    () => import('./commands/path.ts'),
+    ['limn runs path', `limn runs path ${example}`],
+  )
   add(runs, 'logs <id>', 'Print what a run or backfill told while it went on.', act, [`limn runs logs ${example}`])
   add(runs, 'diff <id>', 'Show the rows that a run changed; of one that did not publish, what it would have.', act, [
     `limn runs diff ${example}`,

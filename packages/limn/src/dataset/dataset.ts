@@ -137,6 +137,8 @@ export interface Dataset {
   readonly producer: Producer
   /** Called once all files are loaded. Throws `dataset/invalid` where it cannot be read. */
   readonly timing: () => Timing
+  /** Former names, latest first. */
+  readonly renamedFrom?: readonly TableId[]
 }
 
 const brand = Symbol.for('limn.dataset')

@@ -88,6 +88,11 @@ interface SharedSpec<C extends ColumnsSpec> extends TimingSpec {
   readonly checks?: (check: CheckBuilder<C>) => readonly Check[]
   readonly tags?: readonly string[]
   readonly rejectBudget?: RejectBudget
+  /**
+   * What the dataset was called before, latest first. Its table, history and standing are then taken over under the present
+   * name, and nothing that reads it is built again. Keep the line: without it readers are built once more.
+   */
+  readonly renamedFrom?: string | readonly string[]
   /** How `limn maintain` keeps the table in order; sensible defaults where left out. */
   readonly maintain?: MaintainPolicy
   /** What a backfill may change of an interval without being asked about. Default: nothing. */
@@ -128,6 +133,7 @@ export function model<const C extends ColumnsSpec>(name: string, spec: ModelSpec
   }
   return brandDataset({
     id,
+    ...formerNames(spec),
     columns: spec.columns,
     contract: () =>
       contractOf(id, spec, { keys: spec.keys, partition: spec.partition ?? [], rejects: spec.rejects ?? [] }),
@@ -145,6 +151,7 @@ export function ingest<const C extends ColumnsSpec>(
   const columns = { ...spec.columns, ...deliveryColumns }
   return brandDataset({
     id,
+    ...formerNames(spec),
     columns,
     contract: () => ({
       ...contractOf<C>(id, { ...spec, grain: spec.grain ?? [] }, { keys: [], partition: ['_delivery'], rejects: [] }),
@@ -153,6 +160,10 @@ export function ingest<const C extends ColumnsSpec>(
     producer: { kind: 'source', input: spec.from },
     timing: () => timingOf(spec),
   })
+}
+
+function formerNames(spec: { readonly renamedFrom?: string | readonly string[] }): Pick<Dataset, 'renamedFrom'> {
+  return spec.renamedFrom === undefined ? {} : { renamedFrom: listOf(spec.renamedFrom).map(tableId) }
 }
 
 /** Names a dataset without importing it. */

@@ -6,6 +6,7 @@
 export * from './commit/index.ts'
 export * from './inspect/index.ts'
 export * from './maintain/index.ts'
+export * from './move/index.ts'
 export * from './scan/index.ts'
 export * from './spec/index.ts'
 export * from './stats/index.ts'

@@ -1,5 +1,5 @@
 import { LimnError, type TableId } from '../base/index.ts'
-import { wallOf } from '../dataset/index.ts'
+import { formatInterval, formatMicros, wallOf } from '../dataset/index.ts'
 import {
   type DueTick,
   dueTicks,
@@ -9,6 +9,7 @@ import {
   lastPublished,
   metMark,
   type PipelineContext,
+  type PlanItem,
   type RunReport,
   refusals,
   type ScheduleEntry,
@@ -18,7 +19,7 @@ import {
   tickMark,
   triggeredBy,
   triggerMark,
-  waitingFor,
+  unsealedText,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
 import { withNotifications } from './notify.ts'
@@ -38,6 +39,8 @@ export type DueEvent =
     }
   /** The file did not come in time: the tick is given up. */
   | { readonly kind: 'timed-out'; readonly tickMs: number; readonly name: string; readonly glob: string }
+  /** Intervals that are stale and not complete: the run leaves them. */
+  | { readonly kind: 'held'; readonly items: readonly PlanItem[] }
   | { readonly kind: 'published'; readonly datasets: readonly TableId[]; readonly report: RunReport }
   | { readonly kind: 'idle'; readonly datasets: readonly TableId[] }
   | { readonly kind: 'refused'; readonly datasets: readonly TableId[]; readonly report: RunReport }
@@ -75,7 +78,7 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
   const lease = await state.acquire('schedule', `limn's scheduler (process ${pid} on ${host})`, {
     waitMs: options.waitMs,
     signal,
-    onWait: (holders) => progress.note(waitingFor(holders)),
+    onWait: ([holder]) => progress.note(`Waiting for ${holder?.holder ?? 'another scheduler'} to finish.`),
   })
   try {
     const schedules = await lakeSchedules(lake)
@@ -192,6 +195,8 @@ class DueRuns {
         waitMs: this.options.waitMs,
         ...(asOfMs === null ? {} : { asOfMs }),
       })
+      const items = report.carriedOut.items.filter((item) => item.reason === 'unsealed')
+      if (items.length > 0) this.tell({ kind: 'held', items })
       if (report.outcome === 'idle') this.tell({ kind: 'idle', datasets })
       else this.tell({ kind: report.outcome, datasets, report })
       return report.outcome === 'refused' ? 'failed' : 'done'
@@ -225,6 +230,14 @@ export function dueText(event: DueEvent, zoneless: (ms: number) => string = isoT
       return `${event.name} waits for ${event.glob}, until ${zoneless(event.untilMs)} at most`
     case 'timed-out':
       return `${event.name}: ${event.glob} did not come in time; the tick of ${zoneless(event.tickMs)} is given up`
+    case 'held':
+      return event.items
+        .flatMap(({ dataset, unit, interval, open }) =>
+          unit && interval && open
+            ? [`held: ${dataset} ${formatInterval(unit, interval)} is ${unsealedText(open)}`]
+            : [],
+        )
+        .join('; ')
     case 'published':
       return `published run ${event.report.run}: ${event.datasets.join(', ')} (${event.report.seconds.toFixed(1)} s)`
     case 'idle':
@@ -256,6 +269,17 @@ export function dueValue(event: DueEvent) {
       }
     case 'timed-out':
       return { event: event.kind, tick: isoText(event.tickMs), name: event.name, glob: event.glob }
+    case 'held':
+      return {
+        event: event.kind,
+        held: event.items.map(({ dataset, interval, open }) => ({
+          dataset,
+          interval: interval && { start: formatMicros(interval.start), end: formatMicros(interval.end) },
+          until: open?.untilMs ? isoText(open.untilMs) : null,
+          missing: open?.missing ?? null,
+          by: open?.by ?? dataset,
+        })),
+      }
     case 'published':
     case 'refused':
       return { event: event.kind, datasets: event.datasets, run: event.report.run, seconds: event.report.seconds }

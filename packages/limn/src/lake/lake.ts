@@ -14,15 +14,27 @@ import {
   systemRandomness,
   type TableId,
 } from '../base/index.ts'
-import { SqliteCatalog } from '../catalog/index.ts'
+import {
+  EnvironmentCatalog,
+  type EnvironmentName,
+  environmentName,
+  ProductionCatalog,
+  production,
+  SqliteCatalog,
+  unchangingCatalog,
+} from '../catalog/index.ts'
 import { buildGraph, type Interval, select } from '../dataset/index.ts'
 import { type FileEngine, openDuckDb } from '../engine/index.ts'
-import { ManifestReader } from '../iceberg/index.ts'
+import { type Catalog, isUnder, ManifestReader } from '../iceberg/index.ts'
 import {
   analyse,
   type Compiled,
   checkProject,
   compileModel,
+  droppedNamespace,
+  environmentFolder,
+  folderIn,
+  forkEnvironment,
   type PipelineContext,
   type PlanReport,
   type Project,
@@ -33,17 +45,25 @@ import {
   type RunRequest,
   RunState,
   run,
+  schedulesOf,
+  unknownEnvironment,
   writeLeaseOf,
 } from '../pipeline/index.ts'
 import type { OwnerOf } from '../query/index.ts'
 import { StateDatabase } from '../state/index.ts'
-import { LocalStore } from '../storage/index.ts'
+import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
 
 export interface OpenLakeOptions {
   /** Where to look for the lake, upward. Default: the working directory. */
   readonly cwd?: string
+  /** Where to work: the name of an environment, or `prod`. Default: what the configuration says. */
+  readonly environment?: string
+  /** Makes a configured environment that is not there yet. Default false: it shows what production has. */
+  readonly makeEnvironment?: boolean
+  /** Another state database than the lake's own, for looking without leaving a trace. */
+  readonly statePath?: string
   readonly progress?: Progress
   readonly signal?: AbortSignal
   readonly clock?: Clock
@@ -77,7 +97,8 @@ export class Lake implements AsyncDisposable {
   readonly folder: string
   readonly name: string
   readonly config: LakeConfig
-  private readonly options: OpenLakeOptions
+  /** What it was opened with. */
+  readonly openedWith: OpenLakeOptions
   private readonly parts: Parts
   private project: Promise<Project> | null = null
 
@@ -85,7 +106,7 @@ export class Lake implements AsyncDisposable {
     this.folder = folder
     this.name = config.name ?? basename(folder)
     this.config = config
-    this.options = options
+    this.openedWith = options
     this.parts = parts
   }
 
@@ -93,11 +114,25 @@ export class Lake implements AsyncDisposable {
   static async open(options: OpenLakeOptions = {}): Promise<Lake> {
     const folder = findLake(options.cwd ?? process.cwd())
     const config = await loadConfig(folder)
-    return new Lake(folder, config, options, await composeParts(folder, config, options))
+    const wanted = options.environment ?? config.environment ?? production
+    const environment = wanted === production ? null : environmentName(wanted)
+    if (environment !== null && options.makeEnvironment) await makeEnvironment(options, config, environment)
+    return new Lake(folder, config, options, await composeParts(folder, config, options, environment))
   }
 
-  get catalog(): SqliteCatalog {
+  /** The tables of the environment this lake was opened in, under their own names. */
+  get catalog(): Catalog {
     return this.parts.catalog
+  }
+
+  /** The catalog itself, with the tables of every environment. */
+  get base(): SqliteCatalog {
+    return this.parts.base
+  }
+
+  /** The environment this lake was opened in; null: production. */
+  get environment(): EnvironmentName | null {
+    return this.parts.environment ?? null
   }
 
   get engine(): FileEngine {
@@ -112,7 +147,7 @@ export class Lake implements AsyncDisposable {
 
   /** What planning and running need; tables can be read through it without a project too. */
   async context(project?: Project): Promise<PipelineContext> {
-    const { signal, progress, clock, randomness, steps } = this.options
+    const { signal, progress, clock, randomness, steps } = this.openedWith
     return {
       ...this.parts,
       clock: clock ?? systemClock,
@@ -139,13 +174,22 @@ export class Lake implements AsyncDisposable {
       owners.set(dataset.id, `the dataset in ${file}`)
       owners.set(quarantineOf(dataset.id), `the dataset in ${file}`)
     }
-    return (table) => owners.get(table) ?? (namespaceOf(table) === 'limn' ? 'limn itself' : null)
+    return (table) => owners.get(table) ?? (ownNamespaces.has(namespaceOf(table)) ? 'limn itself' : null)
   }
 
   private async holdForWrite(table: TableId): Promise<AsyncDisposable> {
     const lease = await this.parts.state.acquire(writeLeaseOf(table), `a direct write (process ${process.pid})`, {
-      waitMs: this.options.writeWaitMs ?? 60_000,
-      signal: this.options.signal ?? new AbortController().signal,
+      waitMs: this.openedWith.writeWaitMs ?? 60_000,
+      signal: this.openedWith.signal ?? new AbortController().signal,
+    })
+    return { [Symbol.asyncDispose]: () => lease.release() }
+  }
+
+  /** Keeps runs and backfills from beginning until it is disposed. Throws `lease/held` while one is at work. */
+  async hold(what: string): Promise<AsyncDisposable> {
+    const lease = await this.parts.state.acquireAll(['run', 'backfill'], `${what} (process ${process.pid})`, {
+      waitMs: 0,
+      signal: this.openedWith.signal ?? new AbortController().signal,
     })
     return { [Symbol.asyncDispose]: () => lease.release() }
   }
@@ -179,24 +223,27 @@ export class Lake implements AsyncDisposable {
 
   /** Problems of all datasets, without running anything. Throws when they cannot even be loaded. */
   async check(): Promise<readonly LimnError[]> {
-    return checkProject(await this.loadProject(), this.parts.engine)
+    const project = await this.loadProject()
+    schedulesOf(project, this.config.schedules)
+    return checkProject(project, this.parts.engine)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.parts.engine.close()
-    this.parts.catalog.close()
+    this.parts.base.close()
     this.parts.state.close()
   }
 
   private async request(options: RunOptions): Promise<RunRequest> {
     const { select: patterns = [], restate = [], full = false, range = null, forwardOnly, sinceMs } = options
+    const { unsealed, asOfMs } = options
     const common = {
       full,
       range,
       ...(forwardOnly === true ? { forwardOnly } : {}),
       ...(sinceMs === undefined ? {} : { sinceMs }),
-      ...(options.unsealed === undefined ? {} : { unsealed: options.unsealed }),
-      ...(options.asOfMs === undefined ? {} : { asOfMs: options.asOfMs }),
+      ...(unsealed === true ? { unsealed } : {}),
+      ...(asOfMs === undefined ? {} : { asOfMs }),
     }
     if (restate.length === 0) return { ...common, selected: await this.select(patterns) }
     const restated = await this.select(restate)
@@ -222,7 +269,10 @@ function requireModels(project: Project, restated: ReadonlySet<TableId>): void {
 
 interface Parts {
   readonly store: LocalStore
-  readonly catalog: SqliteCatalog
+  readonly catalog: Catalog
+  readonly base: SqliteCatalog
+  readonly environment?: EnvironmentName
+  readonly locate?: (table: TableId) => StorePath
   readonly state: StateDatabase
   readonly runs: RunState
   readonly engine: FileEngine
@@ -231,32 +281,75 @@ interface Parts {
 
 const emptyProject: Project = { order: [], nodes: new Map() }
 
-async function composeParts(folder: string, config: LakeConfig, options: OpenLakeOptions): Promise<Parts> {
+async function composeParts(
+  folder: string,
+  config: LakeConfig,
+  options: OpenLakeOptions,
+  environment: EnvironmentName | null,
+): Promise<Parts> {
   const steps = options.steps ?? noSteps
   const randomness = options.randomness ?? systemRandomness
-  const store = new LocalStore(resolve(folder, config.warehouse ?? 'warehouse'), { steps })
-  const state = new StateDatabase({
-    path: resolve(folder, config.state ?? '.limn/state.db'),
-    migrations: pipelineMigrations,
-    steps,
-    ...(options.clock ? { clock: options.clock } : {}),
-  })
-  const catalog = new SqliteCatalog({
+  const warehouse = resolve(folder, config.warehouse ?? 'warehouse')
+  const { root } = new LocalStore(warehouse)
+  const own = environment && environmentFolder(root, environment)
+  const store = new LocalStore(warehouse, { steps, ...(own ? { changes: (path) => isUnder(path, own) } : {}) })
+  const base = new SqliteCatalog({
     path: resolve(folder, config.catalog ?? '.limn/catalog.db'),
     name: config.name ?? basename(folder),
     store,
     steps,
     randomness,
   })
+  const catalog = catalogOf(base, config, environment)
+  const state = new StateDatabase({
+    path: options.statePath ?? statePath(folder, config, environment),
+    migrations: pipelineMigrations,
+    steps,
+    ...(options.clock ? { clock: options.clock } : {}),
+  })
   const cache = join(folder, '.limn', 'cache')
   mkdirSync(cache, { recursive: true })
+  const settings = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
   const engine = await openDuckDb({
-    threads: config.engine?.threads ?? availableParallelism(),
-    memoryLimit: config.engine?.memoryLimit ?? '1GB',
+    threads: settings.threads ?? availableParallelism(),
+    memoryLimit: settings.memoryLimit ?? '1GB',
     temporaryFolder: cache,
   })
-  return { store, catalog, state, runs: new RunState(state), engine, manifests: new ManifestReader(store) }
+  const manifests = new ManifestReader(store)
+  const parts = { store, catalog, base, state, runs: new RunState(state), engine, manifests }
+  return environment ? { ...parts, environment, locate: (table) => folderIn(root, environment, table) } : parts
 }
+
+/** Of an environment that is not made yet, but may be: what production has, and nothing changes. */
+function catalogOf(base: SqliteCatalog, config: LakeConfig, environment: EnvironmentName | null): Catalog {
+  const own = new ProductionCatalog(base, () => base.environments.list())
+  if (environment === null) return own
+  if (base.environments.list().some((one) => one.name === environment)) return new EnvironmentCatalog(base, environment)
+  if (config.environments && environment in config.environments) return unchangingCatalog(own, environment)
+  const unknown = unknownEnvironment(base.environments, environment)
+  base.close()
+  throw unknown
+}
+
+/** Runs and leases of an environment are its own: it neither waits for production nor keeps it waiting. */
+export function statePath(folder: string, config: LakeConfig, environment: EnvironmentName | null): string {
+  const path = resolve(folder, config.state ?? '.limn/state.db')
+  return environment ? `${path.replace(/\.db$/, '')}.${environment}.db` : path
+}
+
+async function makeEnvironment(
+  options: OpenLakeOptions,
+  config: LakeConfig,
+  environment: EnvironmentName,
+): Promise<void> {
+  if (!config.environments || !(environment in config.environments)) return
+  await using lake = await Lake.open({ ...options, environment: production, makeEnvironment: false })
+  const { environments } = lake.base
+  if (environments.list().some((one) => one.name === environment)) return
+  await forkEnvironment(await lake.context(), environments, environment)
+}
+
+const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
 
 let version: string | null = null
 

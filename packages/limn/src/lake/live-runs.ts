@@ -1,6 +1,16 @@
 import type { TableId } from '../base/index.ts'
+import { type EnvironmentName, nameIn } from '../catalog/index.ts'
 import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
-import { foldLedger, type LedgerRow, livePhases, pinRefName, runBranch } from '../pipeline/index.ts'
+import {
+  environmentRef,
+  foldLedger,
+  type LedgerRow,
+  ledgerTable,
+  livePhases,
+  pinRefName,
+  readLedger,
+  runBranch,
+} from '../pipeline/index.ts'
 import type { LiveRuns } from '../table/index.ts'
 import type { Lake } from './lake.ts'
 import { ledgerOf } from './tables.ts'
@@ -25,7 +35,20 @@ export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> 
       staged.push({ table, metadataLocation, metadata })
     }
   }
-  return { refs, longestMs, staged, toldFrom: toldFrom(await ledgerOf(lake), table) }
+  const told = new Set(toldFrom(await ledgerOf(lake), table))
+  if (lake.environment === null)
+    for (const { name } of lake.base.environments.list()) {
+      refs.add(environmentRef(name))
+      for (const snapshotId of toldFrom(await environmentLedger(lake, name), table)) told.add(snapshotId)
+    }
+  return { refs, longestMs, staged, toldFrom: told }
+}
+
+/** An environment tells changes from states that production had when it was made. */
+async function environmentLedger(lake: Lake, environment: EnvironmentName): Promise<readonly LedgerRow[]> {
+  const name = nameIn(environment, ledgerTable)
+  const loaded = (await lake.base.loadTables([name])).get(name)
+  return loaded ? readLedger(await lake.context(), { ...loaded, table: ledgerTable }) : []
 }
 
 /** Without these, the next run could not tell what has changed, and would build everything anew. */

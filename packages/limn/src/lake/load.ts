@@ -3,9 +3,10 @@ import { glob, readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LimnError } from '../base/index.ts'
+import { environmentName } from '../catalog/index.ts'
 import { type Dataset, isDataset } from '../dataset/index.ts'
 import { type LoadedDataset, queryOf } from '../pipeline/index.ts'
-import type { LakeConfig } from './config.ts'
+import { environmentOptions, type LakeConfig, lakeOptions } from './config.ts'
 
 const configName = 'limn.config.ts'
 
@@ -34,16 +35,24 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
       location: { file: configName },
     })
   }
-  const known = ['name', 'warehouse', 'catalog', 'state', 'engine', 'schedules', 'notify']
-  for (const key of Object.keys(config)) {
+  requireKnown(config, lakeOptions, 'an option')
+  const { environments } = config as LakeConfig
+  for (const [name, one] of Object.entries(environments ?? {})) {
+    environmentName(name)
+    requireKnown(one, environmentOptions, `of the environment ${name} an option`)
+  }
+  return config
+}
+
+function requireKnown(value: object, known: readonly string[], what: string): void {
+  for (const key of Object.keys(value)) {
     if (known.includes(key)) continue
     throw new LimnError('config/invalid', {
-      message: `${configName} has an option "${key}" that limn does not know.`,
+      message: `${configName} has ${what} "${key}" that limn does not know.`,
       remedy: `The options are ${known.join(', ')}.`,
       location: { file: configName },
     })
   }
-  return config
 }
 
 /**

@@ -1,10 +1,11 @@
 import { type LimnError, namespaceOf, type TableId } from '../base/index.ts'
 import type { MaintainPolicy } from '../contract/index.ts'
 import type { HealthThresholds, Remedy } from '../iceberg/index.ts'
-import { type PipelineContext, quarantineOf } from '../pipeline/index.ts'
+import { droppedNamespace, type PipelineContext, quarantineOf } from '../pipeline/index.ts'
 import {
   expireSnapshots,
   healthOf,
+  ownsItsFiles,
   removeOrphans,
   rewriteDataFiles,
   rewriteManifests,
@@ -53,7 +54,8 @@ async function maintained(lake: Lake, patterns: readonly string[]) {
     policies.set(node.id, node.contract.maintain ?? {})
     policies.set(quarantineOf(node.id), node.contract.maintain ?? {})
   }
-  const free = [...existing].filter((table) => !policies.has(table))
+  const dropped = (table: TableId) => namespaceOf(table) === droppedNamespace
+  const free = [...existing].filter((table) => !policies.has(table) && !dropped(table))
   const wanted = new Set<TableId>()
   const named = free.filter((table) => patterns.includes(table))
   const others = patterns.filter((pattern) => !named.some((table) => table === pattern))
@@ -101,7 +103,7 @@ async function maintainTable(
       if (plan.expired.length > 0) done = { ...done, expired: { snapshots: plan.expired.length, files: count } }
     }
     const loaded = await loadTable(lake, table)
-    const owns = loaded.metadata.properties['gc.enabled']?.toLowerCase() !== 'false'
+    const owns = ownsItsFiles(loaded)
     if (policy.orphansAfterDays !== false && owns) {
       const ageMs = Math.max((policy.orphansAfterDays ?? 3) * dayMs, live.longestMs ?? 0)
       const { plan } = await removeOrphans(context, table, { ...common, live, ageMs })

@@ -196,7 +196,7 @@ function hooksOf(hooks: Notify, owner: string): readonly { readonly hook: Hook; 
 async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, outbox: Outbox): Promise<Notified> {
   const delivered: string[] = []
   const failed: { id: string; message: string }[] = []
-  for (const letter of outbox.waiting()) {
+  for (const letter of outbox.waiting(context.clock.nowMs())) {
     const [, owner = '', place = ''] = letter.id.split('\n')
     const hook = hooksOf(hooks, owner).find((one) => one.place === place)?.hook
     const notification = JSON.parse(letter.payload) as Notification
@@ -215,7 +215,7 @@ async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, o
       delivered.push(notification.id)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      await outbox.failed(letter.id, message)
+      await outbox.failed(letter.id, message, context.clock.nowMs())
       failed.push({ id: notification.id, message })
       context.progress.note(
         `${owner} could not be told (${notification.on}): ${message} It is tried again with the next run.`,

@@ -1,7 +1,8 @@
 import type { Progress, TableId } from '../base/index.ts'
-import type { Catalog } from '../iceberg/index.ts'
+import type { EnvironmentName } from '../catalog/index.ts'
+import type { Catalog, TableRename } from '../iceberg/index.ts'
 import type { StateDatabase } from '../state/index.ts'
-import type { TableContext } from '../table/index.ts'
+import { folderOf, type TableContext } from '../table/index.ts'
 import type { RunState } from './ledger/run-state.ts'
 import type { Project } from './project/node.ts'
 
@@ -16,11 +17,15 @@ export interface PipelineContext extends TableContext {
   readonly host: string
   readonly pid: number
   readonly version: string
+  /** The environment this is of; absent: production. */
+  readonly environment?: EnvironmentName
+  /** Renames that the next run will make: whoever only looks sees them made. */
+  readonly renames?: readonly TableRename[]
 }
 
 /** Where a dataset's table lives in the warehouse. */
 export function tableLocation(context: PipelineContext, id: TableId): string {
-  return `${context.store.root}/${id.replace('.', '/')}`
+  return folderOf(context, id)
 }
 
 /** The name of the lease that whoever writes a table past a run holds meanwhile. */

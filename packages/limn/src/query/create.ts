@@ -3,7 +3,14 @@ import { castSql, type OutputColumn } from '../engine/index.ts'
 import { evolveSchema, evolveSpec, type FormatVersion, type LoadedTable, type PartitionSpec } from '../iceberg/index.ts'
 import { assignFieldIds, type Field, type Schema } from '../schema/index.ts'
 import { type CreateTable, quoteIdentifier, type Term } from '../sql/index.ts'
-import { createTable, createTableAs, replaceTable, requireUsableProperties, type TableContext } from '../table/index.ts'
+import {
+  createTable,
+  createTableAs,
+  newLocation,
+  replaceTable,
+  requireUsableProperties,
+  type TableContext,
+} from '../table/index.ts'
 import { again } from './again.ts'
 import { evaluateDefault } from './defaults.ts'
 import { type OwnerOf, tableOf } from './guard.ts'
@@ -168,8 +175,7 @@ function propertiesOf(
 
 /** Two tables must never share a folder, and a name may be given again after a rename or a drop: the folder is new. */
 function defaultLocation(context: TableContext, table: TableId): string {
-  const unique = Buffer.from(context.randomness.bytes(4)).toString('hex')
-  return `${context.store.root}/${table.replace('.', '/')}-${unique}`
+  return newLocation(context, table)
 }
 
 function keepsIts(table: TableId, what: string, statement: string): LimnError {

@@ -2,6 +2,7 @@
 export * from './lexer.ts'
 export * from './lineage/index.ts'
 export * from './query-parts.ts'
+export * from './rename-tables.ts'
 export * from './statement/index.ts'
 export * from './text.ts'
 export * from './tree.ts'

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
@@ -113,6 +113,34 @@ export class StateDatabase {
         tx.run('INSERT INTO state_version (id, name) VALUES (?, ?)', [migration.id, migration.name])
       }
     })
+  }
+}
+
+/** What a state database has had done to it, and what opening it would do. */
+export interface MigrationStanding {
+  /** Null: there is no database. */
+  readonly version: number | null
+  readonly newest: number
+  readonly pending: readonly { readonly id: number; readonly name: string }[]
+}
+
+/** Looks at a state database without changing it. Throws `storage/corrupt`. */
+export function migrationsOf(path: string, migrations: readonly Migration[]): MigrationStanding {
+  const all = [leaseTables, ...migrations.map((one) => ({ ...one, id: one.id + 1 }))]
+  const newest = all.at(-1)?.id ?? 0
+  const listed = (from: number) => all.filter((one) => one.id > from).map(({ id, name }) => ({ id, name }))
+  if (!existsSync(path)) return { version: null, newest, pending: listed(0) }
+  try {
+    const database = new DatabaseSync(path, { readOnly: true })
+    try {
+      const row = database.prepare('SELECT max(id) AS id FROM state_version').get()
+      const version = Number(row?.id ?? 0)
+      return { version, newest, pending: listed(version) }
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw explainSqlite(error, path, 'state')
   }
 }
 

@@ -7,6 +7,7 @@ import type { Migration, StateDatabase, Tx } from './database.ts'
  * A lease is free, held, or dead. Dead: its process is gone (same host, by process id and start time), or it was not
  * heard of for a minute (another host, or a paused process). Whoever takes it over raises its epoch; the former holder
  * finds out by `assertHeld`. Several are taken at once, all or none, so holders never wait for each other in a circle.
+ * A lease of one word, `run`, covers all that begin with it, `run silver.flight`: while either is held, the other is not free.
  */
 export interface Leases {
   readonly held: readonly HeldLease[]
@@ -103,7 +104,11 @@ type Taking =
 
 function tryTake(state: StateDatabase, tx: Tx, names: readonly string[], holder: string): Taking {
   const rows = new Map(names.map((name) => [name, rowOf(tx, name)]))
-  const by = [...rows.values()].flatMap((row) => (row && isHeld(state, row) ? [holderOf(row)] : []))
+  const related = names.flatMap((name) => relatedRows(tx, name))
+  const inTheWay = [...rows.values(), ...related].filter((row) => row !== undefined)
+  const by = [...new Map(inTheWay.map((row) => [row.name, row])).values()]
+    .filter((row) => isHeld(state, row))
+    .map(holderOf)
   if (by.length > 0) return { kind: 'held', by }
   const now = state.clock.nowMs()
   const started = processStart(process.pid)
@@ -119,6 +124,19 @@ function tryTake(state: StateDatabase, tx: Tx, names: readonly string[], holder:
 
 function rowOf(tx: Tx, name: string): Row | undefined {
   return tx.get<Row>('SELECT * FROM lease WHERE name = ?', [name])
+}
+
+/** Leases that cover one, or are covered by it. */
+function relatedRows(tx: Tx, name: string): readonly Row[] {
+  const space = name.indexOf(' ')
+  if (space > 0) {
+    const whole = rowOf(tx, name.slice(0, space))
+    return whole ? [whole] : []
+  }
+  return tx.all<Row>("SELECT * FROM lease WHERE holder IS NOT NULL AND substr(name, 1, length(?) + 1) = ? || ' '", [
+    name,
+    name,
+  ])
 }
 
 function holderOf(row: Row): LeaseHolder {

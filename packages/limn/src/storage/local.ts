@@ -1,6 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, link, mkdir, mkdtemp, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import {
+  access,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import {
   explainSystemError,
@@ -41,12 +54,18 @@ export class LocalStore implements ObjectStore {
   readonly root: StorePath
   private readonly folder: string
   private readonly steps: Steps
+  private readonly changes: (path: StorePath) => boolean
   private readonly known = new Set<string>()
 
-  constructor(folder: string, options: { readonly steps?: Steps } = {}) {
+  /** With `changes`, only files of which it says so are written or deleted; reading is free. Default: all of the folder. */
+  constructor(
+    folder: string,
+    options: { readonly steps?: Steps; readonly changes?: (path: StorePath) => boolean } = {},
+  ) {
     this.folder = resolve(folder)
     this.root = storePath(`${scheme}${this.folder}`)
     this.steps = options.steps ?? noSteps
+    this.changes = options.changes ?? (() => true)
   }
 
   async read(path: StorePath, range?: ByteRange, options: Cancel = {}): Promise<Uint8Array> {
@@ -199,12 +218,39 @@ export class LocalStore implements ObjectStore {
 
   private inside(path: StorePath): string {
     const local = resolve(localFile(path))
-    if (local.startsWith(`${this.folder}/`)) return local
+    if (local.startsWith(`${this.folder}/`)) {
+      if (this.changes(storePath(`${scheme}${local}`))) return local
+      throw new LimnError('storage/not-yours', {
+        message: `${path} belongs to another environment of the lake.`,
+        notDone: 'Nothing was written or deleted.',
+        remedy: 'An environment changes files of its own folders only.',
+      })
+    }
     throw new LimnError('storage/failed', {
       message: `${path} is outside the warehouse ${this.folder}.`,
       notDone: 'Nothing was written or deleted.',
       remedy: 'limn changes files of its own warehouse only.',
     })
+  }
+
+  async linkFiles(
+    files: readonly { readonly from: StorePath; readonly to: StorePath }[],
+    options: Cancel & { readonly copy?: boolean } = {},
+  ): Promise<void> {
+    const folders = new Set<string>()
+    await mapConcurrently([...files], 16, async ({ from, to }) => {
+      options.signal?.throwIfAborted()
+      const target = this.inside(to)
+      await guard(to, 'It was not written.', async () => {
+        await this.makeFolder(dirname(target))
+        folders.add(dirname(target))
+        if (options.copy !== true && (await linked(localFile(from), target))) return
+        await copied(localFile(from), target)
+      })
+    })
+    await mapConcurrently([...folders], 16, (folder) =>
+      guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
+    )
   }
 
   /** Makes a folder and syncs every parent that gained an entry; the folder itself is synced with the first file in it. */
@@ -218,6 +264,32 @@ export class LocalStore implements ObjectStore {
       }
     }
     this.known.add(folder)
+  }
+}
+
+/** Gives a file a second name. False: the file system has none. One that is there already stays. */
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'EEXIST') return true
+    if (code === 'EXDEV' || code === 'EPERM' || code === 'ENOTSUP' || code === 'EMLINK') return false
+    throw error
+  }
+}
+
+/** The file appears when it is whole. */
+async function copied(from: string, to: string): Promise<void> {
+  const temporary = `${to}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await copyFile(from, temporary)
+    await syncFile(temporary)
+    await rename(temporary, to)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
   }
 }
 

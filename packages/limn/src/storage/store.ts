@@ -45,6 +45,15 @@ export interface ObjectStore {
   putFile(local: string, path: StorePath, options?: Cancel): Promise<void>
   /** `putFile` for many files at once: synced in parallel, each folder once. All or an error; leftovers are orphans. */
   putFiles(files: readonly { readonly local: string; readonly path: StorePath }[], options?: Cancel): Promise<void>
+  /**
+   * Gives objects, which never change, a second place: without moving their bytes where the store can. Durable when it
+   * returns; one that is there already stays. Deleting either place leaves the other. `copy`: two sets of bytes, whatever it
+   * costs, so that damage to one is not damage to both.
+   */
+  linkFiles(
+    files: readonly { readonly from: StorePath; readonly to: StorePath }[],
+    options?: Cancel & { readonly copy?: boolean },
+  ): Promise<void>
   /** A new local folder, on the store's own device where it is local, for files that will be put; disposing removes it. */
   scratch(options?: Cancel): Promise<AsyncDisposable & { readonly folder: string }>
   /** All or none. */

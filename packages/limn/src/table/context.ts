@@ -10,7 +10,7 @@ import {
   type TableMetadata,
 } from '../iceberg/index.ts'
 import type { Schema } from '../schema/index.ts'
-import type { ObjectStore } from '../storage/index.ts'
+import { type ObjectStore, type StorePath, storePath } from '../storage/index.ts'
 import type { Gathering } from './commit/commit-pending.ts'
 
 /** What rows need: a format (catalog, store, manifests) and an engine. */
@@ -28,10 +28,17 @@ export interface TableContext {
    * its tables; direct writers then wait. Absent where nobody else writes.
    */
   readonly holdForWrite?: (table: TableId) => Promise<AsyncDisposable>
+  /** The folder of a new table. Default: its namespace and name under the store's root. */
+  readonly locate?: (table: TableId) => StorePath
   /** Waits before a commit is tried again. Default: real time. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
   /** Inside `transaction`: where changes are gathered, to be committed together. */
   readonly gathering?: Gathering
+}
+
+/** Where a table's folder goes that has its name alone for itself. */
+export function folderOf({ store, locate }: TableContext, table: TableId): StorePath {
+  return locate?.(table) ?? storePath(`${store.root}/${table.replace('.', '/')}`)
 }
 
 /** One table at one snapshot: a value that any number of readers share. `snapshotId` null: a table without rows. */

@@ -20,6 +20,7 @@ export {
 export * from './context.ts'
 export * from './maintain/index.ts'
 export * from './metadata/index.ts'
+export * from './move/index.ts'
 export * from './read/bind.ts'
 export * from './read/changes.ts'
 export * from './read/count.ts'

@@ -1,4 +1,4 @@
-import { maintain, type TableMaintained } from '../../lake/index.ts'
+import { maintain, purgeExpiredDrops, type TableMaintained } from '../../lake/index.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, toJson } from '../text.ts'
 import { openLake } from './open.ts'
@@ -9,18 +9,21 @@ export default async function maintainCommand(invocation: Invocation): Promise<n
   await using lake = await openLake(invocation)
   const dryRun = options.dryRun === true
   const tables = await maintain(lake, { select: args, dryRun })
+  const purged = args.length === 0 ? await purgeExpiredDrops(lake, { dryRun }) : { tables: [], files: 0 }
   const failed = tables.filter((one) => one.failed !== null)
   if (io.json) {
     const told = tables.map((one) => ({
       ...one,
       failed: one.failed && { kind: one.failed.kind, message: one.failed.message },
     }))
-    io.out(toJson({ tables: told, dryRun }))
+    io.out(toJson({ tables: told, purged: purged.tables, dryRun }))
   } else {
     io.out(
       formatTable(['table', 'data files', 'deletes', 'manifests', 'snapshots', 'orphans'], tables.map(cells), io.width),
     )
     for (const { table, failed: error } of failed) io.err(`${table}: ${error?.message ?? ''}`)
+    for (const { from } of purged.tables)
+      io.out(`${from}, dropped long ago: ${dryRun ? 'would be deleted' : 'deleted'}`)
     if (dryRun) io.out('(dry run: nothing was changed)')
   }
   return failed.length > 0 ? 1 : 0

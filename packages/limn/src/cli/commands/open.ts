@@ -1,13 +1,34 @@
+import { production } from '../../catalog/index.ts'
 import { parseMicros } from '../../dataset/index.ts'
-import { Lake } from '../../lake/index.ts'
+import { Lake, type OpenLakeOptions } from '../../lake/index.ts'
 import { parseRange } from '../arguments.ts'
 import { makeProgress } from '../io.ts'
 import type { Invocation } from '../main.ts'
 
 /** The lake around the working directory, with progress on this terminal. */
-export function openLake(invocation: Invocation): Promise<Lake> {
+export function openLake(
+  invocation: Invocation,
+  options: Pick<OpenLakeOptions, 'environment' | 'makeEnvironment'> = {},
+): Promise<Lake> {
   const { io, signal } = invocation
-  return Lake.open({ signal, ...(io.json ? {} : { progress: makeProgress(io) }) })
+  const environment = options.environment ?? environmentOption(invocation)
+  return Lake.open({
+    signal,
+    ...options,
+    ...(environment === undefined ? {} : { environment }),
+    ...(io.json ? {} : { progress: makeProgress(io) }),
+  })
+}
+
+/** What `--env` says, else `LIMN_ENV`; undefined: what the lake's configuration says. */
+export function environmentOption(invocation: Invocation): string | undefined {
+  const asked = textOption(invocation, 'env') ?? process.env.LIMN_ENV
+  return asked === '' ? undefined : asked
+}
+
+/** The lake itself, for verbs that are of all its environments. */
+export function openProduction(invocation: Invocation): Promise<Lake> {
+  return openLake(invocation, { environment: production })
 }
 
 /** An option's text, or undefined. */

@@ -39,7 +39,7 @@ function unknownRun(id: string, known: ReadonlySet<string>): LimnError {
 
 function printPath(io: Io, project: Project, id: string, found: RunPath): void {
   const { path, work, waitedMs } = found
-  const total = formatDuration(found.judgedMs - found.beganMs)
+  const total = seconds(found.judgedMs - found.beganMs)
   io.out(
     `run ${id}: ${total} from the first dataset to the verdict, decided by ${path.chain.length} of ${work.length} datasets`,
   )

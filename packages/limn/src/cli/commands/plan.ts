@@ -3,7 +3,7 @@ import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '..
 import type { Invocation } from '../main.ts'
 import { planTree } from '../plan-text.ts'
 import { toJson } from '../text.ts'
-import { heldValue, printHeld } from './held.ts'
+import { heldOf } from './held.ts'
 import { openLake, runOptionsOf } from './open.ts'
 
 export default async function plan(invocation: Invocation): Promise<number> {
@@ -12,7 +12,9 @@ export default async function plan(invocation: Invocation): Promise<number> {
   await using lake = await openLake(invocation)
   const report = await lake.plan(asked)
   const { items } = report.plan
-  const pending = items.some((item) => item.reason !== 'asked-at-run' && !onlyAsked(item, items))
+  const pending = items.some(
+    (item) => item.reason !== 'asked-at-run' && item.reason !== 'unsealed' && !onlyAsked(item, items),
+  )
   if (io.json) {
     io.out(toJson(planValue(report)))
   } else {
@@ -20,7 +22,10 @@ export default async function plan(invocation: Invocation): Promise<number> {
       io.err(
         `${io.paint.yellow('In doubt:')} run ${run.id} of process ${run.pid} ended without a word; the next limn run settles it.`,
       )
-    printHeld(report.plan, io)
+    for (const { from, to } of report.renames)
+      io.err(`${io.paint.yellow('Renamed:')} ${from} becomes ${to} at the next run.`)
+    for (const id of report.orphans)
+      io.err(`${io.paint.yellow('Orphan:')} ${id} has a table and no definition. Take it away: limn drop ${id}`)
     io.out(items.length === 0 ? 'Nothing to do.' : planTree(report, io.paint).join('\n'))
   }
   return options.exitCode === true && pending ? 4 : 0
@@ -47,6 +52,7 @@ export function itemValue(item: PlanItem) {
 export function planValue(report: PlanReport) {
   return {
     items: report.plan.items.map(itemValue),
+    held: heldOf(report.plan),
     datasets: report.datasets.map((one) => datasetValue(one, report)),
     estimate: {
       rows: totalOf(report, 'rows'),
@@ -54,8 +60,9 @@ export function planValue(report: PlanReport) {
       seconds: totalOf(report, 'seconds'),
       unknown: report.datasets.filter((one) => one.causes.some(isBuild) && one.estimate.seconds === null).length,
     },
-    held: (report.plan.held ?? []).map(heldValue),
     inDoubt: report.inDoubt,
+    renames: report.renames,
+    orphans: report.orphans,
   }
 }
 

@@ -8,7 +8,7 @@ import { lookCommand, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
 import { runWhatIsDue } from './due.ts'
-import { heldValue, printHeld } from './held.ts'
+import { heldOf, printHeld } from './held.ts'
 import { openLake, runOptionsOf, textOption } from './open.ts'
 import { itemValue } from './plan.ts'
 
@@ -17,7 +17,7 @@ export default async function run(invocation: Invocation): Promise<number> {
   if (options.due === true) return runWhatIsDue(invocation)
   const asked = runOptionsOf(invocation)
   const waitMs = parseWait(textOption(invocation, 'wait'))
-  await using lake = await openLake(invocation)
+  await using lake = await openLake(invocation, { makeEnvironment: true })
   try {
     const report = await withNotifications(lake, () => lake.run({ ...asked, waitMs }))
     return printRun(report, await looksOfReport(lake, report), io, options.explain === true)
@@ -51,7 +51,7 @@ export function reportValue(report: RunReport) {
     outcome: report.outcome,
     planned: report.planned.items.map(itemValue),
     carriedOut: report.carriedOut.items.map(itemValue),
-    held: (report.carriedOut.held ?? []).map(heldValue),
+    held: heldOf(report.carriedOut),
     datasets: report.datasets.map((one) => ({
       dataset: one.dataset,
       takenFrom: one.takenFrom,
@@ -111,7 +111,7 @@ export function printReport(report: RunReport, io: Io, explain: boolean): void {
   }
 }
 
-function printFailure(one: Judgement, io: Io): void {
+export function printFailure(one: Judgement, io: Io): void {
   const head = one.severity === 'hard' ? io.paint.red('failed (hard)') : io.paint.yellow('failed (soft)')
   io.err(`${head} ${one.dataset}: ${one.check}: ${one.explanation}`)
   if (one.sample.rows.length > 0) {

@@ -1,11 +1,15 @@
 import { rm, writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { LimnError } from '../../base/index.ts'
-import { parseAt, queryToParquet, runSql, type StatementResult } from '../../lake/index.ts'
+import { breakGlass, type Lake, parseAt, queryToParquet, runSql, type StatementResult } from '../../lake/index.ts'
+import { parseStatement } from '../../sql/index.ts'
+import { usage } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatCsv, formatResultJson, formatTable, toJson } from '../text.ts'
 import { openLake, textOption } from './open.ts'
+import { printFailure } from './run.ts'
 
 type Format = 'table' | 'csv' | 'json'
 type Changed = Extract<StatementResult, { kind: 'changed' }>
@@ -23,7 +27,14 @@ export default async function sql(invocation: Invocation): Promise<number> {
       remedy: 'Name a file: --out result.parquet',
     })
   }
+  const glass = invocation.options.breakGlass === true
+  const reason = textOption(invocation, 'reason')
+  if (glass !== (reason !== undefined)) throw usage('--break-glass and --reason go together.', 'Give both, or neither.')
+  if (glass && (dryRun || out !== undefined || textOption(invocation, 'at') !== undefined))
+    throw usage('--break-glass stands with --reason alone.', 'Leave --dry-run, --at and --out away.')
+  if (invocation.options.write === true) requireChange(text)
   await using lake = await openLake(invocation)
+  if (glass) return await edit(lake, io, text, reason ?? '')
   if (format === 'parquet' && out !== undefined) {
     await queryToParquet(lake, text, at, resolve(out))
     return 0
@@ -47,6 +58,35 @@ export default async function sql(invocation: Invocation): Promise<number> {
     })
   }
   return 0
+}
+
+/** Changes rows past their dataset's definition; 3 when its checks refuse. */
+async function edit(lake: Lake, io: Io, text: string, reason: string): Promise<number> {
+  const report = await breakGlass(lake, text, { reason, by: userInfo().username })
+  const { result, judgements, run, outcome } = report
+  if (io.json) {
+    const snapshotId = result.snapshotId === null ? null : String(result.snapshotId)
+    io.out(toJson({ run, outcome, ...result, snapshotId, verdicts: judgements }))
+    return outcome === 'refused' ? 3 : 0
+  }
+  for (const one of judgements.filter((each) => each.outcome === 'failed')) printFailure(one, io)
+  if (outcome === 'idle') io.out(`${result.table}: no row was concerned`)
+  else if (outcome === 'published')
+    io.out(
+      `${io.paint.green('Published')} run ${run}: ${counted(result.changedRows, 'row')} of ${result.table} changed by hand, ${judgements.length} checks.`,
+    )
+  else {
+    io.out(`${io.paint.red('Refused to publish')} run ${run}. Readers still see what they had.`)
+    io.out(`Look at it: limn sql --at run/${run} 'SELECT …'`)
+  }
+  return outcome === 'refused' ? 3 : 0
+}
+
+/** A statement that was said to write and only reads is a slip. */
+function requireChange(text: string): void {
+  const { kind } = parseStatement(text)
+  if (kind === 'query' || kind === 'show')
+    throw usage('The statement reads, and was said to write.', 'Leave --write away, or write what is to change.')
 }
 
 function printRows(

@@ -7,12 +7,12 @@ import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
  * `entriesMax` rows together (default 20 000). A manifest with more rows than that is decoded anew each time.
  */
 export class ManifestReader {
-  private readonly store: ObjectStore
+  private readonly store: Pick<ObjectStore, 'read'>
   private readonly max: number
   private readonly cache = new Map<string, { readonly rows: readonly unknown[] }>()
   private kept = 0
 
-  constructor(store: ObjectStore, options: { readonly entriesMax?: number } = {}) {
+  constructor(store: Pick<ObjectStore, 'read'>, options: { readonly entriesMax?: number } = {}) {
     this.store = store
     this.max = options.entriesMax ?? 20_000
   }

@@ -284,6 +284,11 @@ export interface TableNames {
   rename(from: TableId, to: TableId, options?: { readonly signal?: AbortSignal }): Promise<boolean>
 }
 
+export interface TableRename {
+  readonly from: TableId
+  readonly to: TableId
+}
+
 /** The catalog port. `catalog/` implements it. */
 export interface Catalog {
   readonly capabilities: CatalogCapabilities
@@ -304,7 +309,15 @@ export interface Catalog {
    */
   commit(
     changes: readonly TableCommit[],
-    options: { readonly timestampMs: number; readonly signal?: AbortSignal },
+    options: {
+      readonly timestampMs: number
+      /**
+       * Names that change in the same transaction, after the changes, which go by the old ones. A table that is not there
+       * is a conflict. Throws `usage/table-exists` where a table or view has the new name. Without `names`, refused.
+       */
+      readonly renames?: readonly TableRename[]
+      readonly signal?: AbortSignal
+    },
   ): Promise<CommitOutcome>
   /**
    * Gives a name to a metadata file that is there already: the table goes on from it, and nothing is written. Null: the

@@ -12,7 +12,7 @@ import type { Node } from '../project/node.ts'
 import { InputPins } from '../run/pins.ts'
 import { stagedCatalog } from '../run/run-catalog.ts'
 import { probeSeals } from '../schedule/markers.ts'
-import { holdUnsealed, unsealedText } from '../schedule/sealing.ts'
+import { holdUnsealed } from '../schedule/sealing.ts'
 import { quarantineOf } from '../stage/quarantine.ts'
 import type { StageInputs } from '../stage/stage.ts'
 import { watermarkAt } from '../stage/view.ts'
@@ -216,9 +216,12 @@ export class Pass implements StageInputs {
       seals.set(id, { ...facts, watermark: pin && watermarkAt(pin.metadata, pin.snapshotId) })
     }
     const items = times.intervals.map((interval) => stepItem(node, interval, this.run))
-    const { items: kept, held } = holdUnsealed(node, items, { nodes: this.own.project.nodes, seals, request: {} })
-    for (const { interval, unit, ...open } of this.held ? held : [])
-      this.own.progress.note(`${node.id} ${formatInterval(unit, interval)} is left out: ${unsealedText(open)}.`)
+    const found = holdUnsealed(node, items, { nodes: this.own.project.nodes, seals, request: {} })
+    for (const { interval, unit, because, reason } of this.held ? found : []) {
+      if (reason === 'unsealed' && interval && unit)
+        this.own.progress.note(`${node.id} ${formatInterval(unit, interval)} is left out: ${because}.`)
+    }
+    const kept = found.filter((item) => item.reason !== 'unsealed')
     return IntervalSet.of(kept.flatMap((item) => (item.interval ? [item.interval] : [])))
   }
 }

@@ -40,18 +40,18 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
   const { lastSeq } = await standingOf(context, ledger)
-  const since = record.basedOn ?? 0
-  // Nobody has written since the run planned, as a rule: then there is nothing to look at.
-  const before = lastSeq > since ? await readLedger(context, ledger, since) : []
-  const known = before.filter((row) => row.run === record.run)
-  if (known.length > 0) return { commits: [], files: [], known }
   const first = lastSeq + 1
+  // Whatever the run has in the ledger already came after it planned.
+  const since = record.basedOn ?? 0
+  const later = since < lastSeq ? await readLedger(context, ledger, since) : []
+  const known = later.filter((row) => row.run === record.run)
+  if (known.length > 0) return { commits: [], files: [], known }
   const parts = [
     await prepareAppend(
       context,
       ledgerContract,
       ledger,
-      stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i })),
+      stillTrue(record, later).map((row, i) => ledgerCells({ ...row, seq: first + i })),
       'started_at',
     ),
   ]
@@ -68,11 +68,11 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
  * The rows of a record without those that others have overtaken: a run that found intervals unchanged and wrote nothing says
  * nothing of them any more once somebody has published them anew.
  */
-function stillTrue({ rows, basedOn }: RunRecordRows, before: readonly LedgerRow[]): RunRecordRows['rows'] {
-  const newer = before.filter((row) => row.seq > (basedOn ?? Infinity) && isPublishedOutcome(row.outcome))
+function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
+  const newer = basedOn === undefined ? [] : later.filter((row) => isPublishedOutcome(row.outcome))
   if (newer.length === 0) return rows
   return rows.flatMap((row) => {
-    if (row.outcome !== 'carried' && row.outcome !== 'accepted' && row.outcome !== 'kept') return [row]
+    if (row.outcome !== 'carried' && row.outcome !== 'kept' && row.outcome !== 'accepted') return [row]
     const own = newer.filter((one) => one.dataset === row.dataset && one.outcome !== 'checked')
     if (row.interval === null || own.some((one) => one.interval === null)) return own.length === 0 ? [row] : []
     const gone = IntervalSet.of(own.flatMap((one) => (one.interval ? [one.interval] : [])))

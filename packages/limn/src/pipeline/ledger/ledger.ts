@@ -8,7 +8,8 @@ export const verdictTable = tableId('limn.check_result')
 /**
  * What a ledger row says of a dataset and interval range. Published: `landed` (deliveries appended), `built` (rewritten),
  * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `accepted` (left as an earlier definition
- * built it, on purpose), `checked` (only judged again).
+ * built it, on purpose), `checked` (only judged again), `renamed` (its table, history and standing were another name's
+ * before), `edited` (rows changed by hand; the standing stays).
  * Not published: `refused` (a gate said no), `failed`, `abandoned` (the process died).
  */
 export type Outcome =
@@ -18,15 +19,26 @@ export type Outcome =
   | 'carried'
   | 'accepted'
   | 'checked'
+  | 'renamed'
+  | 'edited'
   | 'refused'
   | 'failed'
   | 'abandoned'
 
-const published: ReadonlySet<Outcome> = new Set(['landed', 'built', 'kept', 'carried', 'accepted', 'checked'])
+export const publishedOutcomes: ReadonlySet<Outcome> = new Set([
+  'landed',
+  'built',
+  'kept',
+  'carried',
+  'accepted',
+  'checked',
+  'renamed',
+  'edited',
+])
 
 /** Whether a row speaks of what readers see. */
 export function isPublishedOutcome(outcome: Outcome): boolean {
-  return published.has(outcome)
+  return publishedOutcomes.has(outcome)
 }
 
 /** One delivery as the ledger keeps it. */
@@ -131,17 +143,52 @@ export function foldLedger(
   before: ReadonlyMap<TableId, DatasetLedger> = new Map(),
 ): ReadonlyMap<TableId, DatasetLedger> {
   const open = new Map<TableId, OpenLedger>()
+  /** Names that `before` knows and that were given up since. */
+  const gone = new Set<TableId>()
   for (const row of [...rows].sort((a, b) => a.seq - b.seq)) {
-    if (!published.has(row.outcome)) continue
+    if (!publishedOutcomes.has(row.outcome)) continue
     const id = tableId(row.dataset)
+    if (row.outcome === 'renamed') {
+      const from = tableId(row.reason.slice(renamedPrefix.length))
+      const standing = new Map<TableId, DatasetLedger>([...before].filter(([one]) => !gone.has(one)))
+      for (const [one, ledger] of open) standing.set(one, ledger)
+      foldRename(standing, { from, to: id })
+      open.clear()
+      for (const [one, ledger] of standing) open.set(one, opened(ledger))
+      gone.add(from)
+      continue
+    }
     let ledger = open.get(id)
     if (!ledger) {
-      ledger = opened(before.get(id) ?? emptyLedger)
+      ledger = opened((gone.has(id) ? undefined : before.get(id)) ?? emptyLedger)
       open.set(id, ledger)
     }
     foldRow(ledger, row)
   }
-  return new Map([...before, ...open])
+  return new Map([...[...before].filter(([id]) => !gone.has(id)), ...open])
+}
+
+/** Before the former name, in the reason of a row that says a dataset was renamed. */
+export const renamedPrefix = 'renamed-from: '
+
+/** Before the reason a person gave, in the reason of a row that says rows were changed by hand. */
+export const editPrefix = 'break-glass: '
+
+/** A dataset's standing under another name, its own and as an input of others. */
+export function foldRename(
+  standing: Map<TableId, DatasetLedger>,
+  { from, to }: { readonly from: TableId; readonly to: TableId },
+): void {
+  const own = standing.get(from)
+  standing.delete(from)
+  if (own) standing.set(to, own)
+  for (const [id, ledger] of standing)
+    standing.set(id, { ...ledger, built: ledger.built.map((entry) => withInput(entry, from, to)) })
+}
+
+function withInput(entry: Built, from: TableId, to: TableId): Built {
+  const { [from]: snapshotId, ...rest } = entry.inputs
+  return snapshotId === undefined ? entry : { ...entry, inputs: { ...rest, [to]: snapshotId } }
 }
 
 interface OpenLedger extends DatasetLedger {
@@ -159,6 +206,10 @@ function opened(ledger: DatasetLedger): OpenLedger {
 }
 
 function foldRow(ledger: OpenLedger, row: LedgerRow): void {
+  if (row.outcome === 'edited') {
+    ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
+    return
+  }
   ledger.checksHash = row.checksHash
   ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
   if (row.outcome === 'built' || row.outcome === 'kept' || row.outcome === 'landed') {

@@ -106,8 +106,8 @@ export class RunState {
     readonly startedAtMs: number
     /** While all of these are alive, so is the run. */
     readonly leases: readonly HeldLease[]
-    /** What it was asked, as JSON. */
-    readonly request: string
+    /** What it was asked, as JSON; null for one that cannot be asked again. */
+    readonly request: string | null
   }): Promise<void> {
     return this.change(`run ${run.id} running`, (tx) => {
       for (const { name, epoch } of run.leases)
@@ -312,6 +312,53 @@ export class RunState {
   dropPointer(run: RunId, table: TableId): Promise<void> {
     return this.change(`run ${run} pointer ${table} dropped`, (tx) => {
       tx.run('DELETE FROM staged_pointer WHERE run = ? AND table_id = ?', [run, table])
+    })
+  }
+
+  /** Takes in what was found of runs in the lake; what is known already stays as it is. */
+  adopt(found: {
+    readonly runs: readonly Omit<RunRecord, 'pid'>[]
+    readonly refs: readonly {
+      readonly run: RunId
+      readonly table: TableId
+      readonly ref: string
+      readonly snapshotId: bigint
+    }[]
+    readonly pointers: readonly { readonly run: RunId; readonly table: TableId; readonly metadataLocation: StorePath }[]
+    readonly nowMs: number
+  }): Promise<void> {
+    return this.change('state rebuilt', (tx) => {
+      for (const one of found.runs)
+        tx.run(
+          'INSERT OR IGNORE INTO run (id, phase, host, pid, started_ms, ended_ms, message, recorded) VALUES (?, ?, ?, 0, ?, ?, ?, ?)',
+          [one.id, one.phase, one.host, one.startedAtMs, one.endedAtMs, one.message, one.recorded ? 1 : 0],
+        )
+      for (const one of found.refs)
+        tx.run('INSERT OR IGNORE INTO run_ref (run, table_id, ref, snapshot_id) VALUES (?, ?, ?, ?)', [
+          one.run,
+          one.table,
+          one.ref,
+          String(one.snapshotId),
+        ])
+      for (const one of found.pointers)
+        tx.run('INSERT OR IGNORE INTO staged_pointer (run, table_id, metadata_location) VALUES (?, ?, ?)', [
+          one.run,
+          one.table,
+          one.metadataLocation,
+        ])
+    })
+  }
+
+  /** Forgets all tables that runs staged and did not publish: what they stand for has moved. */
+  dropPointers(): Promise<void> {
+    return this.change('staged pointers dropped', (tx) => tx.run('DELETE FROM staged_pointer'))
+  }
+
+  /** What runs noted of a table, under another name of it. */
+  renameTable(from: TableId, to: TableId): Promise<void> {
+    return this.change(`table ${from} renamed ${to}`, (tx) => {
+      for (const table of ['run_ref', 'staged_pointer'])
+        tx.run(`UPDATE OR REPLACE ${table} SET table_id = ? WHERE table_id = ?`, [to, from])
     })
   }
 

@@ -2,7 +2,7 @@ import type { TableId } from '../../base/index.ts'
 import { ancestorsOf, type LoadedTable, type TableMetadata } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { appendProperty } from './append.ts'
-import { type Built, type DatasetLedger, type Delivery, foldLedger } from './ledger.ts'
+import { type Built, type DatasetLedger, type Delivery, foldLedger, foldRename } from './ledger.ts'
 import { readLedger, revivedIds } from './ledger-read.ts'
 
 /** Where each dataset stands, as published in one state of the ledger. */
@@ -22,6 +22,14 @@ const keptCharactersMax = 50_000_000
  * read where limn's own appends alone lie between; otherwise, or without it, all rows are.
  */
 export async function standingOf(context: PipelineContext, loaded: LoadedTable | null): Promise<Standing> {
+  const published = await publishedStanding(context, loaded)
+  if (!context.renames || context.renames.length === 0) return published
+  const datasets = new Map(published.datasets)
+  for (const rename of context.renames) foldRename(datasets, rename)
+  return { ...published, datasets }
+}
+
+async function publishedStanding(context: PipelineContext, loaded: LoadedTable | null): Promise<Standing> {
   const snapshotId = loaded?.metadata.currentSnapshotId ?? null
   if (!loaded || snapshotId === null) return nothing
   const key = `standing ${loaded.metadata.tableUuid}`

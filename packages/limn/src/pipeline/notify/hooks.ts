@@ -50,7 +50,7 @@ export async function deliver(hook: Hook, notification: Notification, ports: Del
     if (ports.signal.aborted) throw ports.signal.reason
     const text = cause instanceof Error ? cause.message : String(cause)
     const why = cause instanceof Error && cause.cause instanceof Error ? ` (${cause.cause.message})` : ''
-    throw new Error(redact(`${text}${why}`, secrets, ports.variables))
+    throw new Error(redact(`${text}${why}`.replace(/\.?$/, '.'), secrets, ports.variables))
   }
 }
 

@@ -12,6 +12,19 @@ const keepMs = 7 * 24 * 3_600_000
 
 const pointer = 'notified'
 
+/** Tries that follow each other run by run; later ones wait, twice as long each time, up to an hour. */
+const promptTries = 3
+const patienceMs = 60_000
+const patienceMaxMs = 3_600_000
+
+/** Whether a letter is to be tried now. */
+function isDue(letter: { readonly attempts: number; readonly tried_ms: number | null }, nowMs: number): boolean {
+  if (letter.tried_ms === null || letter.attempts < promptTries) return true
+  const wait = Math.min(patienceMaxMs, patienceMs * 2 ** (letter.attempts - promptTries))
+  // A clock that went back makes nobody wait.
+  return nowMs >= letter.tried_ms + wait || nowMs < letter.tried_ms
+}
+
 /**
  * Notifications on their way. They are put in, together with how far the ledger was read, before any is delivered, and
  * are out when a hook took them: a process that dies between delivers again, with the same id.
@@ -47,11 +60,15 @@ export class Outbox {
     })
   }
 
-  /** What was not delivered yet, oldest first. */
-  waiting(): readonly Letter[] {
-    return this.state.read((tx) =>
-      tx.all<Letter>('SELECT id, payload FROM notification WHERE delivered_ms IS NULL ORDER BY created_ms, rowid'),
-    )
+  /** What is to be delivered now, oldest first. */
+  waiting(nowMs: number): readonly Letter[] {
+    return this.state
+      .read((tx) =>
+        tx.all<Letter & { readonly attempts: number; readonly tried_ms: number | null }>(
+          'SELECT id, payload, attempts, tried_ms FROM notification WHERE delivered_ms IS NULL ORDER BY created_ms, rowid',
+        ),
+      )
+      .filter((letter) => isDue(letter, nowMs))
   }
 
   /** All of which `id` begins so, delivered or not. */
@@ -64,19 +81,19 @@ export class Outbox {
     )
   }
 
-  has(id: string): boolean {
-    return this.state.read((tx) => tx.get('SELECT 1 FROM notification WHERE id = ?', [id])) !== undefined
-  }
-
   delivered(id: string, nowMs: number): Promise<void> {
     return this.state.change('notification delivered', (tx) =>
       tx.run('UPDATE notification SET delivered_ms = ?, attempts = attempts + 1 WHERE id = ?', [nowMs, id]),
     )
   }
 
-  failed(id: string, message: string): Promise<void> {
+  failed(id: string, message: string, nowMs: number): Promise<void> {
     return this.state.change('notification failed', (tx) =>
-      tx.run('UPDATE notification SET attempts = attempts + 1, message = ? WHERE id = ?', [message, id]),
+      tx.run('UPDATE notification SET attempts = attempts + 1, tried_ms = ?, message = ? WHERE id = ?', [
+        nowMs,
+        message,
+        id,
+      ]),
     )
   }
 }

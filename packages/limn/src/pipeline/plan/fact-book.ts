@@ -7,7 +7,6 @@ import { type Built, type DatasetLedger, emptyLedger, ledgerTable } from '../led
 import { standingOf } from '../ledger/standing.ts'
 import type { Node } from '../project/node.ts'
 import { probeSeals } from '../schedule/markers.ts'
-import type { HeldInterval } from '../schedule/sealing.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
 import { watermarkAt } from '../stage/view.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
@@ -19,7 +18,6 @@ import {
   type Plan,
   type PlanFacts,
   type PlanItem,
-  type PlannedItems,
   type PlanRequest,
   type Probe,
   plan,
@@ -40,7 +38,7 @@ export interface RunRequest extends PlanRequest {
 }
 
 /** Whether something stale may be left out: what is then not rebuilt must not be recorded as up to date. */
-export function leavesStale(request: RunRequest): boolean {
+function leavesStale(request: RunRequest): boolean {
   return request.range !== null || request.sinceMs !== undefined || request.restate !== undefined
 }
 
@@ -79,6 +77,7 @@ export class FactBook {
     seals: ReadonlyMap<TableId, SealFacts>,
   ) {
     this.context = context
+    this.seals = seals
     this.diffs = diffs
     this.since = since
     this.request = request
@@ -86,7 +85,6 @@ export class FactBook {
     this.ledger = ledger
     this.ledgerSeq = ledgerSeq
     this.probes = probes
-    this.seals = seals
     for (const id of context.project.order)
       this.heads.set(id, { snapshotId: this.pinOf(id)?.snapshotId ?? null, staged: false })
   }
@@ -186,12 +184,20 @@ export class FactBook {
     return out
   }
 
+  /** Whether a dataset may be left with something stale, which must not be recorded as up to date. */
+  leavesStale(id: TableId): boolean {
+    if (leavesStale(this.request)) return true
+    if (this.seals.size === 0 || this.request.unsealed) return false
+    const heads = new Map(this.heads).set(id, { snapshotId: this.heads.get(id)?.snapshotId ?? null, staged: false })
+    return planOf(id, { ...this.facts(), heads }, new Map()).some((item) => item.reason === 'unsealed')
+  }
+
   plan(): Plan {
     return plan(this.facts())
   }
 
   /** The items of a dataset whose inputs this run has dealt with. */
-  planOf(id: TableId): PlannedItems {
+  planOf(id: TableId): readonly PlanItem[] {
     return planOf(id, this.facts(), new Map())
   }
 
@@ -203,26 +209,16 @@ export class FactBook {
   /** Gathers for every model that no pending input leaves open, each when all before it are planned. */
   async gatherSettled(): Promise<Plan> {
     const items: PlanItem[] = []
-    const held: HeldInterval[] = []
     const pending = new Map<TableId, readonly PlanItem[]>()
     for (const id of this.context.project.order) {
       const node = this.context.project.nodes.get(id)
       if (!node || !this.request.selected.has(id)) continue
       if (![...node.edges.keys()].some((input) => pending.has(input))) await this.gather(node)
       const own = planOf(id, this.facts(), pending)
-      if (own.items.some(isBuild)) pending.set(id, own.items)
-      items.push(...own.items)
-      held.push(...own.held)
+      if (own.some(isBuild)) pending.set(id, own)
+      items.push(...own)
     }
-    return held.length > 0 ? { items, held } : { items }
-  }
-
-  /** Whether a dataset has stale intervals that wait to be complete. */
-  holds(id: TableId): boolean {
-    const node = this.context.project.nodes.get(id)
-    const heads = new Map(this.heads).set(id, { ...(this.heads.get(id) ?? { snapshotId: null }), staged: false })
-    if (node?.shape.kind !== 'interval' || this.seals.size === 0) return false
-    return planOf(id, { ...this.facts(), heads, selected: new Set([id]) }, new Map()).held.length > 0
+    return { items }
   }
 
   /** Intervals whose inputs moved without touching them, with the snapshots they are now known to equal. */
@@ -246,12 +242,11 @@ export class FactBook {
     heads.set(node.id, { snapshotId: heads.get(node.id)?.snapshotId ?? null, staged: false })
     const { since: _, ...facts } = this.facts()
     const selected = new Set([node.id])
-    const request = { full: false, range: null }
-    const { items, held } = planOf(node.id, { ...facts, heads, selected, request }, new Map())
-    const builds = items.filter(isBuild)
+    const items = planOf(node.id, { ...facts, heads, selected, request: { full: false, range: null } }, new Map())
+    const builds = items.filter((item) => isBuild(item) || item.reason === 'unsealed')
     return {
       whole: builds.some((item) => item.interval === null),
-      times: IntervalSet.of([...builds, ...held].flatMap((item) => (item.interval ? [item.interval] : []))),
+      times: IntervalSet.of(builds.flatMap((item) => (item.interval ? [item.interval] : []))),
     }
   }
 }

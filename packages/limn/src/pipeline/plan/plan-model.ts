@@ -4,7 +4,7 @@ import type { Built } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
-import type { Pending, PlanFacts, PlanItem, Reason } from './plan.ts'
+import { isBuild, type Pending, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
 import { boundKey, impliedBy, touchedKey } from './reach.ts'
 import { StaleSets } from './stale-sets.ts'
 
@@ -80,7 +80,7 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
 function reachOf(node: Node, input: TableId, facts: PlanFacts, items: readonly PlanItem[]): Change | null {
   let all: Change | null = null
   for (const { reason, changes } of items) {
-    if (reason === 'checks-changed' || reason === 'accepted') continue
+    if (!isBuild({ reason })) continue
     const reached = reachedBy(node, input, facts.nodes.get(input), changes ?? 'all')
     if (reached !== null) all = all === null ? reached : unionOfChanges(all, reached)
   }
@@ -194,7 +194,7 @@ function boundOf(node: Node, input: TableId, edge: Edge, facts: PlanFacts, items
   if (known) return [{ times: known.map((interval) => alignTo(shape.unit, interval)), changes: 'all' }]
   const reaching = new Map<string, { readonly changes: Change; readonly intervals: Interval[] }>()
   for (const one of items) {
-    if (one.reason === 'checks-changed' || one.reason === 'accepted') continue
+    if (!isBuild(one)) continue
     const changes = reachedBy(node, input, facts.nodes.get(input), one.changes ?? 'all')
     if (changes === null) continue
     if (edge.reads.kind === 'all' || one.interval === null) return 'any'

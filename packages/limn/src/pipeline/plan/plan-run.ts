@@ -3,10 +3,13 @@ import type { TableId } from '../../base/index.ts'
 import { openDelivery } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import type { Session } from '../../engine/index.ts'
+import type { TableRename } from '../../iceberg/index.ts'
 import { bindFiles, leaseFiles } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
+import { orphansOf } from '../rename/orphans.ts'
+import { asRenamed } from '../rename/rename.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
@@ -25,10 +28,15 @@ export interface PlanReport {
   /** How definitions differ, as text, by dataset. */
   readonly diffs: ReadonlyMap<TableId, readonly PrintedChange[]>
   readonly inDoubt: readonly RunRecord[]
+  /** Tables that the next run gives the names of their datasets. */
+  readonly renames: readonly TableRename[]
+  /** Tables of datasets that are no longer defined. */
+  readonly orphans: readonly TableId[]
 }
 
 /** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
-export async function planRun(context: PipelineContext, request: RunRequest): Promise<PlanReport> {
+export async function planRun(present: PipelineContext, request: RunRequest): Promise<PlanReport> {
+  const context = await asRenamed(present)
   const book = await FactBook.open(context, request)
   const delivered = await boundPending(context, book)
   const plan = await book.gatherSettled()
@@ -38,7 +46,14 @@ export async function planRun(context: PipelineContext, request: RunRequest): Pr
     const diff = causes.find((cause) => cause.diff !== null)?.diff
     if (diff) diffs.set(dataset, await printDiff(context.engine, diff))
   }
-  return { plan, datasets, diffs, inDoubt: runsInDoubt(context) }
+  return {
+    plan,
+    datasets,
+    diffs,
+    inDoubt: runsInDoubt(context),
+    renames: context.renames ?? [],
+    orphans: await orphansOf(context, book.ledger),
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Interval, IntervalSet, IntervalUnit, SealFacts } from '../../datas
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
-import { type HeldInterval, holdUnsealed } from '../schedule/sealing.ts'
+import { holdUnsealed, type Open } from '../schedule/sealing.ts'
 import type { Change } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { planModel } from './plan-model.ts'
@@ -12,8 +12,9 @@ export { batchesOf, boundKey, impliedBy, readBy, touchedKey } from './reach.ts'
 
 /**
  * Why a dataset or interval is in the plan. A closed set; the first that applies is named. A `gap` is an interval never built
- * between two that are; `contract-changed` is a changed definition whose query and producer are the same. `checks-changed`
- * and `accepted` (left as an earlier definition built it, because only later intervals follow the new one) build nothing.
+ * between two that are; `contract-changed` is a changed definition whose query and producer are the same. `checks-changed`,
+ * `accepted` (left as an earlier definition built it, because only later intervals follow the new one) and `unsealed` (stale,
+ * and not complete yet) build nothing.
  */
 export type Reason =
   | 'new-delivery'
@@ -27,9 +28,10 @@ export type Reason =
   | 'gap'
   | 'input-changed'
   | 'checks-changed'
+  | 'accepted'
+  | 'unsealed'
   /** Built by a backfill, `because` names it. */
   | 'backfill'
-  | 'accepted'
 
 export interface PlanItem {
   readonly dataset: TableId
@@ -43,18 +45,18 @@ export interface PlanItem {
   readonly atMost: boolean
   /** What of its rows may become another. Absent: anything. */
   readonly changes?: Change
+  /** Of `unsealed`: what it waits for. */
+  readonly open?: Open
 }
 
 /** Whether an item stands for rows to be built or landed. */
 export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
-  return item.reason !== 'checks-changed' && item.reason !== 'accepted'
+  return item.reason !== 'checks-changed' && item.reason !== 'accepted' && item.reason !== 'unsealed'
 }
 
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
 export interface Plan {
   readonly items: readonly PlanItem[]
-  /** What is stale and not complete yet: it is not built. Absent: nothing. */
-  readonly held?: readonly HeldInterval[]
 }
 
 /** A file or cursor a source would hand over. */
@@ -126,7 +128,7 @@ export interface PlanRequest {
   readonly restate?: ReadonlySet<TableId>
   /** Intervals built by an earlier definition are accepted as they are. */
   readonly forwardOnly?: boolean
-  /** Intervals are built that are not complete yet. */
+  /** Intervals that are not complete are built all the same. */
   readonly unsealed?: boolean
 }
 
@@ -143,38 +145,31 @@ export interface Since {
 /** Pure: the same facts give the same plan. Call it again with staged heads to narrow it. */
 export function plan(facts: PlanFacts): Plan {
   const items: PlanItem[] = []
-  const held: HeldInterval[] = []
   const pending = new Map<TableId, readonly PlanItem[]>()
   for (const id of facts.order) {
     const own = planOf(id, facts, pending)
-    if (own.items.some(isBuild)) pending.set(id, own.items)
-    items.push(...own.items)
-    held.push(...own.held)
+    if (own.some(isBuild)) pending.set(id, own)
+    items.push(...own)
   }
-  return held.length > 0 ? { items, held } : { items }
+  return { items }
 }
 
 /** Items of datasets that are planned and have yet to be built. */
 export type Pending = ReadonlyMap<TableId, readonly PlanItem[]>
 
-/** What is to be done to one dataset, and what of it waits to be complete. */
-export interface PlannedItems {
-  readonly items: readonly PlanItem[]
-  readonly held: readonly HeldInterval[]
-}
-
 /** The items of one dataset, given those of the datasets before it. */
-export function planOf(id: TableId, facts: PlanFacts, pending: Pending): PlannedItems {
+export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
   const node = facts.nodes.get(id)
   invariant(node, `no node for ${id}`)
-  if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return { items: [], held: [] }
-  const stale = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
+  if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
+  const found = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
+  const items = holdUnsealed(node, found, facts)
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
-  if (stale.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash)
-    return { items: [item(node, null, 'checks-changed', 'its checks', false)], held: [] }
-  const { items, held } = holdUnsealed(node, stale.filter(isBuild), facts)
-  return { items: [...items, ...stale.filter((one) => !isBuild(one))], held }
+  if (items.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash) {
+    return [item(node, null, 'checks-changed', 'its checks', false)]
+  }
+  return items
 }
 
 function item(node: Node, interval: Interval | null, reason: Reason, because: string, atMost: boolean): PlanItem {

@@ -62,6 +62,8 @@ export interface Node {
   readonly fingerprint: string
   /** Hash of the checks, which are outside the fingerprint. */
   readonly checksHash: string
+  /** Former names, latest first. */
+  readonly renamedFrom?: readonly TableId[]
   /** Datasets its checks read, itself excluded. */
   readonly checkInputs: readonly TableId[]
 }

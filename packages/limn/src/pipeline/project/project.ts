@@ -10,13 +10,13 @@ import {
   intervalParameters,
   type Producer,
   type SqlQuery,
-  type Timing,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { lineageOf } from '../../sql/index.ts'
+import { lineageOf, renameTables } from '../../sql/index.ts'
 import { incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
 import { columnsOf, readsOf } from './reads.ts'
+import { timingOf } from './timing.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
 const semanticsVersion = 1
@@ -76,6 +76,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
   )
   const tables = columnsOf(new Map([...parsed].map(([id, { contract }]) => [id, contract])))
   const nodes = new Map<TableId, Node>()
+  const firstNames = firstNamesOf(loaded)
   for (const one of loaded) {
     const found = parsed.get(one.dataset.id)
     if (!found) continue
@@ -84,8 +85,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    const lineage = query ? lineageOf(query.canonical, tables) : null
     requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
+    const lineage = query ? lineageOf(query.canonical, tables) : null
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -97,7 +98,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       edges,
       lineage,
       reads: await readsOf(engine, edges, lineage, tables),
-      fingerprint: fingerprintOf(one, contract, shape, edges, query),
+      fingerprint: fingerprintOf(one, contract, shape, edges, query, firstNames),
+      ...(one.dataset.renamedFrom ? { renamedFrom: one.dataset.renamedFrom } : {}),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
       checkInputs: checkTables,
     })
@@ -118,39 +120,6 @@ function contractOf(one: LoadedDataset): Contract {
     })
   }
   return withPartition
-}
-
-/** A source or a dataset built by interval may state when an interval is complete; one built whole has none. */
-function timingOf(one: LoadedDataset, shape: Shape): Timing {
-  const invalid = (message: string, remedy: string, cause?: unknown) =>
-    new LimnError('dataset/invalid', {
-      message: `${one.dataset.id}: ${message}`,
-      notDone: 'Nothing was run.',
-      remedy,
-      location: { file: one.file },
-      cause,
-    })
-  let timing: Timing
-  try {
-    timing = one.dataset.timing()
-  } catch (cause) {
-    if (!(cause instanceof LimnError)) throw cause
-    throw invalid(cause.message, cause.remedy ?? 'Correct it.', cause)
-  }
-  const marker = timing.seal?.marker.kind
-  if (timing.seal && shape.kind === 'whole')
-    throw invalid(
-      'it is built whole and states a seal.',
-      'State the seal where the intervals are: in its source, or with byInterval.',
-    )
-  if (marker === 'watermark' && shape.kind !== 'function')
-    throw invalid(
-      'only a source that hands over a watermark can be sealed by one.',
-      'Yield a watermark from source(…).',
-    )
-  if (timing.schedule?.kind === 'upstream' && one.dataset.producer.kind === 'source')
-    throw invalid('a source has no input to be run after.', 'Give it a schedule of times.')
-  return timing
 }
 
 /** An interval dataset is partitioned by its interval unless its contract says otherwise. */
@@ -279,13 +248,41 @@ function requireTimes(one: LoadedDataset, edges: ReadonlyMap<TableId, Edge>, loa
   }
 }
 
+/**
+ * What renamed datasets were called first, by present name: a fingerprint goes by that one, so that a rename changes none.
+ * Throws `dataset/invalid` where a former name is another dataset's present or former one.
+ */
+function firstNamesOf(loaded: readonly LoadedDataset[]): ReadonlyMap<TableId, TableId> {
+  const takenBy = new Map(loaded.map((one) => [one.dataset.id, one]))
+  const out = new Map<TableId, TableId>()
+  for (const one of loaded) {
+    const former = one.dataset.renamedFrom ?? []
+    for (const id of former) {
+      const other = takenBy.get(id)
+      if (other)
+        throw new LimnError('dataset/invalid', {
+          message: `${one.dataset.id} says it was ${id} before, which is the name of ${other === one ? 'itself' : other.dataset.id} too.`,
+          notDone: 'Nothing was run.',
+          remedy: 'A table goes to one dataset: correct renamedFrom.',
+          location: { file: one.file },
+        })
+      takenBy.set(id, one)
+    }
+    const first = former.at(-1)
+    if (first !== undefined) out.set(one.dataset.id, first)
+  }
+  return out
+}
+
 function fingerprintOf(
   one: LoadedDataset,
   contract: Contract,
   shape: Shape,
   edges: ReadonlyMap<TableId, Edge>,
   query: ModelQuery | null,
+  firstNames: ReadonlyMap<TableId, TableId>,
 ): string {
+  const first = (id: TableId) => firstNames.get(id) ?? id
   const producer = one.dataset.producer
   const source = producer.kind === 'source' ? producer.input : null
   const made =
@@ -300,8 +297,12 @@ function fingerprintOf(
         ? { table: source.table, ref: source.ref }
         : source
           ? { version: source.version }
-          : { query: query?.canonical, edges: [...edges], ...incrementPart(producer) }
+          : {
+              query: query && renameTables(query.canonical, firstNames),
+              edges: [...edges].map(([id, edge]) => [first(id), edge]),
+              ...incrementPart(producer),
+            }
   return sha256(
-    JSON.stringify({ semanticsVersion, id: one.dataset.id, contract: fingerprintParts(contract), shape, made }),
+    JSON.stringify({ semanticsVersion, id: first(one.dataset.id), contract: fingerprintParts(contract), shape, made }),
   ).slice(0, 32)
 }

@@ -6,10 +6,9 @@ import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { acceptedEntries } from '../plan/accepted.ts'
-import { FactBook, leavesStale, type RunRequest } from '../plan/fact-book.ts'
+import { FactBook, type RunRequest } from '../plan/fact-book.ts'
 import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
-import type { HeldInterval } from '../schedule/sealing.ts'
 import { inputSnapshots, type StagedDataset, type StageInputs } from '../stage/stage.ts'
 import { stageModel } from '../stage/stage-model.ts'
 import { stageSource } from '../stage/stage-source.ts'
@@ -55,7 +54,6 @@ export class Execution implements StageInputs {
   private readonly carried: Carried[] = []
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
-  private readonly held: HeldInterval[] = []
   private readonly pins: InputPins
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
@@ -193,9 +191,7 @@ export class Execution implements StageInputs {
     this.context.signal.throwIfAborted()
     const { id } = node
     await book.gather(node)
-    const taken = this.options.takeover?.items(node)
-    const { items, held } = taken ? { items: taken, held: [] } : book.planOf(id)
-    this.held.push(...held)
+    const items = this.options.takeover?.items(node) ?? book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
     const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
@@ -208,7 +204,7 @@ export class Execution implements StageInputs {
       const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
       this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
-    }
+    } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
@@ -236,8 +232,7 @@ export class Execution implements StageInputs {
     if (node.producer.kind === 'source') return
     const rebuilt = IntervalSet.of(staged?.items.flatMap((item) => (item.interval ? [item.interval] : [])) ?? [])
     if (staged && node.shape.kind !== 'interval') return
-    const leaves = leavesStale(this.options.request) || book.holds(node.id)
-    const stale = leaves ? await book.staleOf(node) : null
+    const stale = book.leavesStale(node.id) ? await book.staleOf(node) : null
     if (stale?.whole) return
     const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
     if (kept.length === 0) return
@@ -394,10 +389,7 @@ export class Execution implements StageInputs {
       run: this.run,
       outcome,
       planned,
-      carriedOut: {
-        items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
-        held: this.held.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)),
-      },
+      carriedOut: { items: this.carriedOut.toSorted((a, b) => this.rank(a.dataset) - this.rank(b.dataset)) },
       datasets: this.stagedInOrder().map((staged) => ({
         dataset: staged.node.id,
         ranges: staged.ranges,

@@ -146,7 +146,7 @@ async function freshOf(
 ): Promise<Fresh> {
   const everything: Fresh = { own: null, of: () => null, comparable: () => true }
   // A dataset that this run built, asked for no range, has nothing stale left.
-  const all = staged !== null && book.request.range === null && !book.holds(node.id)
+  const all = staged !== null && book.request.range === null && !book.leavesStale(node.id)
   if (node.producer.kind === 'source' || all) return everything
   const found = await book.staleOf(node)
   const shape = node.shape

@@ -2,6 +2,7 @@ import { newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { LeaseHolder } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRequest } from '../plan/fact-book.ts'
+import { renameDatasets } from '../rename/rename.ts'
 import { attend } from './attend.ts'
 import { Execution } from './execution.ts'
 import { recover } from './recover.ts'
@@ -41,6 +42,7 @@ export async function run(
   })
   try {
     const recovery = await recover(context)
+    await renameDatasets(context)
     const id: RunId = newRunId(startedAtMs, Buffer.from(context.randomness.bytes(3)).readUIntBE(0, 3))
     using attended = attend(context, id)
     const takeover = options.retry ? { takeover: await RetryTakeover.open(context, options.retry) } : {}

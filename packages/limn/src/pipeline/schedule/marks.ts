@@ -9,7 +9,7 @@ export const scheduleMigration: Omit<Migration, 'id'> = {
     ) STRICT;
     CREATE TABLE notification (
       id TEXT PRIMARY KEY, payload TEXT NOT NULL, created_ms INTEGER NOT NULL, delivered_ms INTEGER,
-      attempts INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT ''
+      tried_ms INTEGER, attempts INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT ''
     ) STRICT;`,
 }
 

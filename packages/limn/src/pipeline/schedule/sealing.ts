@@ -3,7 +3,6 @@ import {
   alignTo,
   formatMicros,
   type Interval,
-  type IntervalUnit,
   type SealFacts,
   type SealState,
   sealState,
@@ -12,63 +11,47 @@ import {
 import type { PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 
-/** Stale intervals that are not built because they are not complete. */
-export interface HeldInterval {
-  readonly dataset: TableId
-  /** Consecutive intervals that wait for the same dataset. */
-  readonly interval: Interval
-  readonly unit: IntervalUnit
-  /** When the first of them can be built, in milliseconds; null: when what is missing comes. */
-  readonly untilMs: number | null
-  /** What the first of them lacks: a file, or the watermark; null: only its time has to come. */
-  readonly missing: string | null
-  /** Whose seal it is. */
-  readonly by: TableId
-}
-
 export interface SealingFacts {
   readonly nodes: ReadonlyMap<TableId, Node>
   readonly seals?: ReadonlyMap<TableId, SealFacts>
   readonly request: { readonly unsealed?: boolean }
 }
 
-/** Why an interval is not complete, and by whose word. */
-interface Open {
+/** Why an interval is not complete, and by whose word; of several consecutive ones, the first. */
+export interface Open {
+  /** When it can be built, in milliseconds; null: when what is missing comes. */
   readonly untilMs: number | null
+  /** What it lacks: a file, or the watermark; null: only its time has to come. */
   readonly missing: string | null
+  /** Whose seal it is. */
   readonly by: TableId
 }
 
 /**
- * Takes the intervals that are not complete out of what is to be built. An interval is complete when its own seal says
+ * Tells the intervals that are not complete from those that are to be built: their reason becomes `unsealed`. An interval is complete when its own seal says
  * so and those of all that it reads do, for the times that it reads: directly, or through datasets built by interval.
  * An input that is read without regard to time holds nothing back. Asked to build all the same, the items stay and say
  * so. Pure.
  */
-export function holdUnsealed(
-  node: Node,
-  items: readonly PlanItem[],
-  facts: SealingFacts,
-): { readonly items: readonly PlanItem[]; readonly held: readonly HeldInterval[] } {
+export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: SealingFacts): readonly PlanItem[] {
   const { shape } = node
-  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return { items, held: [] }
+  if (!facts.seals || facts.seals.size === 0 || shape.kind !== 'interval') return items
   const memo = new Map<string, Open | null>()
-  const kept: PlanItem[] = []
-  const held: HeldInterval[] = []
+  const out: PlanItem[] = []
   for (const item of items) {
-    if (item.interval === null) {
-      kept.push(item)
+    if (item.interval === null || item.reason === 'checks-changed' || item.reason === 'accepted') {
+      out.push(item)
       continue
     }
     for (const interval of splitBy(shape.unit, item.interval)) {
       const open = openBy(node, interval, facts, memo)
-      if (open === null) appendItem(kept, { ...item, interval })
+      if (open === null) append(out, { ...item, interval })
       else if (facts.request.unsealed)
-        appendItem(kept, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
-      else appendHeld(held, { dataset: node.id, interval, unit: shape.unit, ...open })
+        append(out, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
+      else append(out, { ...item, interval, reason: 'unsealed', because: unsealedText(open), atMost: false, open })
     }
   }
-  return { items: kept, held }
+  return out
 }
 
 /** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
@@ -78,25 +61,20 @@ export function unsealedText(open: { readonly untilMs: number | null; readonly m
   return `not complete${until}${without}`
 }
 
-function appendItem(kept: PlanItem[], next: PlanItem): void {
-  const last = kept.at(-1)
+/** Consecutive intervals of one item, planned alike, are one again; held ones when they wait for the same dataset. */
+function append(out: PlanItem[], next: PlanItem): void {
+  const last = out.at(-1)
   const joins =
     last?.interval &&
     next.interval &&
     last.interval.end === next.interval.start &&
     last.reason === next.reason &&
-    last.because === next.because &&
-    last.atMost === next.atMost
+    (last.because === next.because || next.reason === 'unsealed') &&
+    last.atMost === next.atMost &&
+    last.open?.by === next.open?.by
   if (joins && last.interval && next.interval)
-    kept[kept.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
-  else kept.push(next)
-}
-
-function appendHeld(held: HeldInterval[], next: HeldInterval): void {
-  const last = held.at(-1)
-  if (last && last.by === next.by && last.interval.end === next.interval.start)
-    held[held.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
-  else held.push(next)
+    out[out.length - 1] = { ...last, interval: { start: last.interval.start, end: next.interval.end } }
+  else out.push(next)
 }
 
 type Memo = Map<string, Open | null>

@@ -59,8 +59,7 @@ export async function stageModel(
   target: Target,
   replaces: StagedDataset | null,
 ): Promise<StagedDataset> {
-  const views = new Map<TableId, DatasetView>()
-  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  const views = await viewsOf(context, inputs, node)
   const increment = await stageIncrement(context, inputs, node, items, target, views, replaces)
   if (increment) return increment
   const quarantine = await quarantineWriter(context, inputs.run, node)
@@ -88,6 +87,16 @@ export async function stageModel(
   }
 }
 
+async function viewsOf(
+  context: PipelineContext,
+  inputs: StageInputs,
+  node: Node,
+): Promise<ReadonlyMap<TableId, DatasetView>> {
+  const views = new Map<TableId, DatasetView>()
+  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  return views
+}
+
 /** Builds intervals of a model (or all of it) and puts the files of those that differ from `old`. Commits nothing. */
 export async function buildModel(
   context: PipelineContext,
@@ -99,8 +108,7 @@ export async function buildModel(
   quarantine: QuarantineWriter,
   task: Pick<ProgressTask, 'update'>,
 ): Promise<ModelBuild> {
-  const views = new Map<TableId, DatasetView>()
-  for (const input of node.edges.keys()) views.set(input, await requireView(context, inputs, node.id, input))
+  const views = await viewsOf(context, inputs, node)
   const batches = batchesFor(node, items)
   let done = 0
   const results = await mapConcurrently(batches, buildsAtOnce, async (batch) => {

@@ -71,6 +71,10 @@ class RehearsalStore implements ObjectStore {
     for (const file of files) this.put.set(file.path, file.local)
   }
 
+  async linkFiles(files: readonly { readonly from: StorePath; readonly to: StorePath }[]): Promise<void> {
+    for (const { from, to } of files) this.put.set(to, this.put.get(from) ?? from)
+  }
+
   scratch(options?: Cancel) {
     return this.real.scratch(options)
   }

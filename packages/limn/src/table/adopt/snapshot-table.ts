@@ -7,7 +7,7 @@ import {
   type TableMetadata,
 } from '../../iceberg/index.ts'
 import { type StorePath, storePath } from '../../storage/index.ts'
-import type { TableContext } from '../context.ts'
+import { folderOf, type TableContext } from '../context.ts'
 import { requireFreeName, taken } from './register.ts'
 
 export interface SnapshotTableOptions {
@@ -20,7 +20,12 @@ export interface SnapshotTableOptions {
 }
 
 /** Where a table writes is its own affair; a copy has its own places. */
-const places = ['write.data.path', 'write.metadata.path', 'write.object-storage.path', 'write.folder-storage.path']
+export const places = [
+  'write.data.path',
+  'write.metadata.path',
+  'write.object-storage.path',
+  'write.folder-storage.path',
+]
 
 /**
  * Makes a new table over the files of another (as `limn table snapshot`): same rows, deletes and columns, no file copied.
@@ -82,7 +87,7 @@ function copyOf(
 }
 
 /** Two tables never share a folder, and a name may be given again: the folder is new. */
-export function newLocation({ store, randomness }: TableContext, table: TableId): StorePath {
-  const unique = Buffer.from(randomness.bytes(4)).toString('hex')
-  return storePath(`${store.root}/${table.replace('.', '/')}-${unique}`)
+export function newLocation(context: TableContext, table: TableId): StorePath {
+  const unique = Buffer.from(context.randomness.bytes(4)).toString('hex')
+  return storePath(`${folderOf(context, table)}-${unique}`)
 }

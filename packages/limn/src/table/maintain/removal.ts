@@ -25,9 +25,12 @@ export interface LiveRuns {
 /** Files of one deletion: enough at once to be fast, few enough for progress and cancelling. */
 const batch = 500
 
+/** Says of a table over the files of another one, whatever `gc.enabled` says, in which environment it is. */
+export const environmentProperty = 'limn.environment'
+
 /** Tells whether files are the table's own to delete (`gc.enabled`); a table made over others' files says no. */
-export function ownsItsFiles(loaded: LoadedTable): boolean {
-  return loaded.metadata.properties['gc.enabled']?.toLowerCase() !== 'false'
+export function ownsItsFiles({ metadata: { properties } }: LoadedTable): boolean {
+  return properties['gc.enabled']?.toLowerCase() !== 'false' && properties[environmentProperty] === undefined
 }
 
 /** Deletes files within the store; those outside are returned and left. */

@@ -1,0 +1,102 @@
+import { resolve } from 'node:path'
+import { backupLake, rebuildLakeState, relocateLake, restoreLake } from '../../lake/index.ts'
+import { makeProgress } from '../io.ts'
+import type { Invocation } from '../main.ts'
+import { formatBytes, formatCount, toJson } from '../text.ts'
+import { environmentOption, openProduction, textOption } from './open.ts'
+
+export default async function lakeCommand(invocation: Invocation): Promise<number> {
+  switch (invocation.args[0]) {
+    case 'relocate':
+      return await relocate(invocation)
+    case 'backup':
+      return await backup(invocation)
+    case 'restore':
+      return await restore(invocation)
+    default:
+      return await rebuild(invocation)
+  }
+}
+
+async function relocate(invocation: Invocation): Promise<number> {
+  const { io, args, options } = invocation
+  const [, folder = ''] = args
+  const dryRun = options.dryRun === true
+  await using lake = await openProduction(invocation)
+  const done = await relocateLake(lake, folder, { dryRun })
+  if (io.json) {
+    io.out(toJson({ ...done, dryRun }))
+    return 0
+  }
+  const what = `${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}`
+  if (done.outside > 0)
+    io.err(`${formatCount(done.outside)} files lie outside the warehouse: they stay where they are.`)
+  if (dryRun) {
+    io.out(`Would move ${what} to ${done.to}. Nothing was changed.`)
+    return 0
+  }
+  io.out(`${io.paint.green('Moved')} ${what} to ${done.to}.`)
+  io.out(
+    done.config?.changed
+      ? `limn.config.ts says so: ${done.config.line}`
+      : `Write it into limn.config.ts now: ${done.config?.line}`,
+  )
+  io.out('The old folder is as it was; delete it when nobody reads it any more.')
+  return 0
+}
+
+async function backup(invocation: Invocation): Promise<number> {
+  const { io, args } = invocation
+  const [, folder = ''] = args
+  await using lake = await openProduction(invocation)
+  const { record, copied } = await backupLake(lake, folder)
+  if (io.json) {
+    const { files, ...rest } = record
+    io.out(toJson({ ...rest, files: files.length, copied }))
+    return 0
+  }
+  if (record.outside.length > 0)
+    io.err(
+      `${io.paint.yellow('Not in it:')} ${formatCount(record.outside.length)} files outside the warehouse, ${record.outside[0]} among them.`,
+    )
+  io.out(
+    `${io.paint.green('Backed up')} ${formatCount(record.tables)} tables as ${record.id}: ${formatCount(record.files.length)} files, of which ${formatCount(copied.files)} (${formatBytes(copied.bytes)}) were new.`,
+  )
+  return 0
+}
+
+async function restore(invocation: Invocation): Promise<number> {
+  const { io, args, signal } = invocation
+  const [, from = '', to = ''] = args
+  const id = textOption(invocation, 'backup')
+  const progress = io.json ? {} : { progress: makeProgress(io) }
+  const done = await restoreLake(from, to, { signal, ...progress, ...(id === undefined ? {} : { id }) })
+  const state = await rebuildLakeState({ cwd: done.folder, signal }).catch((error: unknown) => error)
+  if (io.json) {
+    io.out(toJson(done))
+    return 0
+  }
+  io.out(
+    `${io.paint.green('Restored')} ${done.backup} to ${resolve(to)}: ${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}.`,
+  )
+  if (done.outside.length > 0) io.err(`${formatCount(done.outside.length)} files outside the warehouse were not in it.`)
+  if (done.config && !done.config.changed) io.err(`Write it into limn.config.ts now: ${done.config.line}`)
+  if (state instanceof Error) io.err('Its project does not load here yet. When it does: limn lake rebuild-state')
+  return 0
+}
+
+async function rebuild(invocation: Invocation): Promise<number> {
+  const { io, signal } = invocation
+  const environment = environmentOption(invocation)
+  const done = await rebuildLakeState({ signal, ...(environment === undefined ? {} : { environment }) })
+  if (io.json) {
+    io.out(toJson(done))
+    return 0
+  }
+  if (done.aside !== null) io.err(`The damaged database was put aside: ${done.aside}`)
+  io.out(
+    `${io.paint.green('Rebuilt')} the state: ${formatCount(done.recorded)} runs of the ledger, ${formatCount(done.refs)} branches and pins, ${formatCount(done.staged)} staged tables.`,
+  )
+  for (const run of done.inDoubt) io.out(`In doubt: run ${run}; the next limn run settles it.`)
+  return 0
+}

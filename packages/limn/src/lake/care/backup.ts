@@ -1,0 +1,126 @@
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { LimnError, mapConcurrently, step } from '../../base/index.ts'
+import { pointersIn } from '../../catalog/index.ts'
+import { isUnder, locationKey } from '../../iceberg/index.ts'
+import type { PipelineContext } from '../../pipeline/index.ts'
+import { LocalStore, type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
+import { filesOfTree, outside, treeOf } from '../../table/index.ts'
+import type { Lake } from '../lake.ts'
+import { type BackupRecord, catalogFolder, projectFolder, recordFolder, warehouseFolder } from './backup-record.ts'
+import { rootsOf } from './verify.ts'
+
+export interface BackedUp {
+  readonly record: BackupRecord
+  /** Copied now; the rest an earlier backup had. */
+  readonly copied: { readonly files: number; readonly bytes: number }
+}
+
+const attemptsMax = 3
+const filesAtOnce = 200
+
+/** What of a project is put beside its data, where it is there. */
+const projectFiles = ['limn.config.ts', 'datasets', 'package.json', 'package-lock.json', 'tsconfig.json']
+
+/**
+ * Copies a lake as of one instant: its catalog (the names of all environments), and every file that a name leads to, the
+ * ledger among them. What an earlier backup in the folder has is not copied again. The record is written last, so that a
+ * crash leaves the earlier backups and no half one. Runs go on meanwhile; where one of them expired a file before it was
+ * copied, a later instant is taken. Throws `storage/…`.
+ */
+export async function backupLake(
+  lake: Lake,
+  folder: string,
+  options: { readonly cwd?: string } = {},
+): Promise<BackedUp> {
+  const path = resolve(options.cwd ?? process.cwd(), folder)
+  const context = await lake.context()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await backupOnce(lake, context, path)
+    } catch (error) {
+      if (!(error instanceof LimnError && error.kind === 'storage/missing') || attempt >= attemptsMax) throw error
+      context.progress.note('A file was expired meanwhile: taking a later instant.')
+    }
+  }
+}
+
+async function backupOnce(lake: Lake, context: PipelineContext, path: string): Promise<BackedUp> {
+  const { store, signal, progress, clock, version } = context
+  const madeAtMs = clock.nowMs()
+  const id = new Date(madeAtMs).toISOString().replace(/[-:]/g, '').replace('.', '-').replace('Z', '')
+  for (const name of [recordFolder, catalogFolder, projectFolder]) mkdirSync(join(path, name), { recursive: true })
+  const catalog = join(path, catalogFolder, `${id}.db`)
+  rmSync(`${catalog}.tmp`, { force: true })
+  lake.base.pointers.copyTo(`${catalog}.tmp`)
+  const pointers = pointersIn(`${catalog}.tmp`, lake.name)
+  const tree = await treeOf(store, rootsOf(pointers), { signal, progress })
+  const target: ObjectStore = new LocalStore(join(path, warehouseFolder), { steps: context.steps })
+  const paths = filesOfTree(tree).filter((one) => isUnder(one, store.root))
+  const { files, copied } = await copyFiles(context, paths, target)
+  cpProject(lake.folder, join(path, projectFolder, id))
+  renameSync(`${catalog}.tmp`, catalog)
+  const record: BackupRecord = {
+    format: 1,
+    id,
+    madeAtMs,
+    version,
+    lake: lake.name,
+    root: store.root,
+    warehouse: lake.config.warehouse ?? null,
+    catalog: lake.config.catalog ?? null,
+    tables: tree.tables.size,
+    files,
+    outside: outside(tree, store.root),
+  }
+  const file = join(path, recordFolder, `${id}.json`)
+  writeFileSync(`${file}.tmp`, JSON.stringify(record), { flush: true })
+  renameSync(`${file}.tmp`, file)
+  return { record, copied }
+}
+
+async function copyFiles(
+  { store, steps, signal, progress }: PipelineContext,
+  paths: readonly StorePath[],
+  target: ObjectStore,
+): Promise<{ readonly files: (readonly [string, number])[]; readonly copied: { files: number; bytes: number } }> {
+  const task = progress.begin('copy')
+  const files: (readonly [string, number])[] = []
+  const copied = { files: 0, bytes: 0 }
+  const rest = (path: StorePath) => locationKey(path).slice(locationKey(store.root).length + 1)
+  const placeOf = (path: StorePath) => storePath(`${target.root}/${rest(path)}`)
+  for (let at = 0; at < paths.length; at += filesAtOnce) {
+    signal.throwIfAborted()
+    const some = paths.slice(at, at + filesAtOnce)
+    const sizes = await mapConcurrently(some, 16, async (one) => {
+      const info = await store.stat(one, { signal })
+      if (info) return info.bytes
+      throw new LimnError('storage/missing', {
+        message: `${one}, which a table names, is not there.`,
+        notDone: 'The backup was not made; earlier ones are as they were.',
+        remedy: 'Restore the file, or repair the table: limn table health',
+      })
+    })
+    const there = await mapConcurrently(some, 16, (one) => target.stat(placeOf(one), { signal }))
+    const wanted = some.filter((_one, i) => there[i]?.bytes !== sizes[i])
+    await target.delete(wanted.map(placeOf), { signal })
+    const links = wanted.map((one) => ({ from: one, to: placeOf(one) }))
+    await step(steps, 'file.put', `${links.length} files`, () => target.linkFiles(links, { signal, copy: true }))
+    for (const [i, one] of some.entries()) {
+      files.push([rest(one), sizes[i] ?? 0])
+      if (there[i]?.bytes === sizes[i]) continue
+      copied.files++
+      copied.bytes += sizes[i] ?? 0
+    }
+    task.update(`${files.length} of ${paths.length}`)
+  }
+  task.end(`${copied.files} files, ${files.length - copied.files} were there`)
+  return { files, copied }
+}
+
+function cpProject(lake: string, to: string): void {
+  for (const name of projectFiles) {
+    const from = join(lake, name)
+    if (existsSync(from)) cpSync(from, join(to, basename(name)), { recursive: true })
+  }
+}

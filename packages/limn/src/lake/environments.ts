@@ -1,0 +1,191 @@
+import { existsSync, rmSync } from 'node:fs'
+import { LimnError, namespaceOf, type TableId } from '../base/index.ts'
+import { type EnvironmentName, environmentName, nameOutOf, production } from '../catalog/index.ts'
+import { type LoadedTable, snapshotById } from '../iceberg/index.ts'
+import {
+  type ChangedTable,
+  changedTables,
+  type DroppedEnvironment,
+  dropEnvironment,
+  type Forked,
+  forkEnvironment,
+  obstacleTo,
+  type PromoteReport,
+  pipelineMigrations,
+  promote,
+  unknownEnvironment,
+} from '../pipeline/index.ts'
+import { StateDatabase } from '../state/index.ts'
+import { diffTables, pinRef, pinSnapshot, type TableDiff } from '../table/index.ts'
+import { Lake, type OpenLakeOptions, statePath } from './lake.ts'
+
+export interface EnvironmentSummary {
+  readonly name: EnvironmentName
+  readonly madeAtMs: number
+  readonly doc: string
+  readonly tables: number
+  /** Tables that differ from what they stand on. */
+  readonly changed: number
+}
+
+/** The environments of a lake opened in production, in order of names. */
+export async function listEnvironments(lake: Lake): Promise<readonly EnvironmentSummary[]> {
+  const out: EnvironmentSummary[] = []
+  for (const { name, madeAtMs } of lake.base.environments.list()) {
+    await using there = await openEnvironment(lake, name)
+    const changes = await changedTables(await lake.context(), await there.context(), name)
+    const all = await lake.base.listTables()
+    out.push({
+      name,
+      madeAtMs,
+      doc: lake.config.environments?.[name]?.doc ?? '',
+      tables: all.filter((table) => isOwn(nameOutOf(name, table))).length,
+      changed: changes.filter((one) => one.change.kind !== 'same').length,
+    })
+  }
+  return out
+}
+
+function isOwn(table: TableId | null): boolean {
+  return table !== null && namespaceOf(table) !== 'limn'
+}
+
+/** Makes an environment of what production has now. Throws `usage/environment-exists`. */
+export async function createEnvironment(lake: Lake, name: string): Promise<Forked> {
+  return forkEnvironment(await lake.context(), lake.base.environments, environmentName(name))
+}
+
+/** What differs between an environment's table and the state of production it stands on. */
+export interface EnvironmentDiff {
+  readonly table: TableId
+  readonly change: ChangedTable['change']['kind']
+  /** Production has published to the table since. */
+  readonly productionMoved: boolean
+  /** Why it cannot be promoted; null: it can. */
+  readonly obstacle: string | null
+  readonly rows: { readonly before: number; readonly after: number }
+  /** Null where one side has no table. */
+  readonly diff: TableDiff | null
+}
+
+/** What an environment changed, table by table in order of names; unchanged ones are left out. */
+export async function diffEnvironment(lake: Lake, name: string): Promise<readonly EnvironmentDiff[]> {
+  const environment = environmentName(name)
+  await using there = await openEnvironment(lake, environment)
+  const [ours, theirs] = [await there.context(await there.loadProject()), await lake.context(await lake.loadProject())]
+  const out: EnvironmentDiff[] = []
+  for (const one of await changedTables(theirs, ours, environment)) {
+    if (one.change.kind === 'same') continue
+    const obstacle = await obstacleTo(theirs, ours, environment, one)
+    const before = one.production && one.origin ? stateOf(one.production, one.origin.snapshotId) : null
+    const after = one.there && pinRef(one.there)
+    out.push({
+      table: one.table,
+      change: one.change.kind,
+      productionMoved: one.productionMoved,
+      obstacle: obstacle?.why ?? null,
+      rows: { before: rowsOf(one.production, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
+      diff: before && after ? await diffTables(theirs, before, after) : null,
+    })
+  }
+  return out
+}
+
+function stateOf(loaded: LoadedTable, snapshotId: bigint | null) {
+  if (snapshotId === null) return { ...pinSnapshotless(loaded) }
+  return snapshotById(loaded.metadata, snapshotId) ? pinSnapshot(loaded, snapshotId) : null
+}
+
+function pinSnapshotless({ table, metadata }: LoadedTable) {
+  return { id: table, metadata, snapshotId: null, schemaId: metadata.currentSchemaId }
+}
+
+function rowsOf(loaded: LoadedTable | null, snapshotId: bigint | null | undefined): number {
+  const snapshot = loaded && snapshotId ? snapshotById(loaded.metadata, snapshotId) : undefined
+  return Number(snapshot?.summary['total-records'] ?? 0)
+}
+
+/**
+ * Publishes what an environment changed, then makes the environment anew of what production has by then: the two are equal.
+ * Throws as `promote` does. A crash between the two leaves an environment whose changes are published already.
+ */
+export async function promoteEnvironment(
+  lake: Lake,
+  name: string,
+  options: { readonly waitMs?: number; readonly dryRun?: boolean } = {},
+): Promise<PromoteReport> {
+  const environment = environmentName(name)
+  const context = await lake.context(await lake.loadProject())
+  const report = await inEnvironment(lake, environment, async (there) =>
+    promote(context, await there.context(await there.loadProject()), environment, options),
+  )
+  if (report.outcome !== 'published') return report
+  await dropEnvironment(context, lake.base.environments, environment)
+  await forkEnvironment(context, lake.base.environments, environment)
+  return report
+}
+
+async function inEnvironment<T>(lake: Lake, name: EnvironmentName, body: (there: Lake) => Promise<T>): Promise<T> {
+  await using there = await openEnvironment(lake, name)
+  return await body(there)
+}
+
+/**
+ * Drops an environment: its names, its files and what the state database knows of its runs. Throws
+ * `usage/unknown-environment`, and `lease/held` while a run is at work in it.
+ */
+export async function dropEnvironmentOf(
+  lake: Lake,
+  name: string,
+  options: { readonly dryRun?: boolean } = {},
+): Promise<DroppedEnvironment> {
+  const environment = environmentName(name)
+  const context = await lake.context()
+  const path = statePath(lake.folder, lake.config, environment)
+  const dropped = await withRunsHeld(lake, path, () =>
+    dropEnvironment(context, lake.base.environments, environment, options),
+  )
+  if (!options.dryRun) for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
+  return dropped
+}
+
+/** Nobody begins a run in the environment meanwhile. */
+async function withRunsHeld<T>(lake: Lake, path: string, body: () => Promise<T>): Promise<T> {
+  // Nobody has ever run anything there.
+  if (!existsSync(path)) return await body()
+  const { pid, host, signal } = await lake.context()
+  const state = new StateDatabase({ path, migrations: pipelineMigrations })
+  try {
+    const holder = `limn env drop (process ${pid} on ${host})`
+    const lease = await state.acquireAll(['run', 'backfill'], holder, { waitMs: 0, signal })
+    try {
+      return await body()
+    } finally {
+      await lease.release()
+    }
+  } finally {
+    state.close()
+  }
+}
+
+/** The lake again, in an environment that has to be there. */
+async function openEnvironment(lake: Lake, environment: EnvironmentName): Promise<Lake> {
+  if (!lake.base.environments.list().some((one) => one.name === environment))
+    throw unknownEnvironment(lake.base.environments, environment)
+  return Lake.open({ ...lake.openedWith, cwd: lake.folder, environment, makeEnvironment: false })
+}
+
+/** Options to open a lake in production, whatever its configuration says. */
+export function inProduction(options: OpenLakeOptions): OpenLakeOptions {
+  return { ...options, environment: production }
+}
+
+/** Throws `usage/argument` for a lake that was opened in an environment. */
+export function requireProduction(lake: Lake, verb: string): void {
+  if (lake.environment === null) return
+  throw new LimnError('usage/argument', {
+    message: `${verb} is of the whole lake, and this is ${lake.environment}.`,
+    notDone: 'Nothing was changed.',
+    remedy: `Say so: --env ${production}`,
+  })
+}
