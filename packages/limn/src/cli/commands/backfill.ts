@@ -21,7 +21,7 @@ export default async function backfillCommand(invocation: Invocation): Promise<n
   if (sample !== undefined && invocation.options.approve === true)
     throw usage('A sample is never published.', 'Give either --sample or --approve.')
   const options = tuningOf(invocation)
-  await using lake = await openLake(invocation)
+  await using lake = await openLake(invocation, { makeEnvironment: true })
   const report = await backfill(lake, {
     select: args,
     range,
