@@ -11,6 +11,7 @@ export default defineConfig({
       'test/lakes/**',
       'test/simulation/crash/**',
       'test/simulation/concurrency/**',
+      'test/simulation/bounded/**',
       'test/package/**',
       '**/node_modules/**',
     ],

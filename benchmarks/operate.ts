@@ -30,6 +30,20 @@ const cases: readonly Case[] = [
     targets: { per_model_ms: 40 },
     atLeast: { dbt_ratio: 3, sqlmesh_ratio: 3 },
   },
+  {
+    name: 'why two numbers part, 3 M rows',
+    script: 'why',
+    args: [asked.quick ? '10' : '1'],
+    how: 'once',
+    targets: { slowest_s: 5 },
+  },
+  {
+    name: 'prove a month of flights',
+    script: 'prove',
+    args: [asked.quick ? '10' : '1'],
+    how: 'once',
+    targets: { prove_ratio: 2.2 },
+  },
 ]
 
 await runCases('operate', cases, { json: asked.json, only: asked.only?.split(','), keep: asked.keep })

@@ -51,9 +51,27 @@ compile() {
 once python.stamp "${requirements[*]}" install_python
 "$python/bin/pip" list --format=freeze --disable-pip-version-check | grep -iE '^(pyiceberg|pyarrow|sqlalchemy|duckdb|duckdb_extension_iceberg|deltalake)='
 
+# Tools that check recipes: one from its module, one of ours that reads files with the libraries of the software they are for.
+install_actionlint() {
+  GOBIN="$peers/go" go install "$1"
+}
+
+build_checker() {
+  go build -C test/interop/recipes -o "$peers/go/recipes" .
+}
+
 once dbt.stamp "${dbt[*]}" install_tool dbt "${dbt[@]}"
 once sqlmesh.stamp "${sqlmesh[*]}" install_tool sqlmesh "${sqlmesh[@]}"
 once airflow.stamp "${airflow[*]}" install_tool airflow "${airflow[@]}"
+
+if command -v go >/dev/null; then
+  mkdir -p "$peers/go"
+  actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+  once actionlint.stamp "$actionlint" install_actionlint "$actionlint"
+  once recipes.stamp "$(cat test/interop/recipes/* | sha256sum | cut -c1-16)" build_checker
+else
+  echo 'Go is not here: the tools that check recipes were not installed'
+fi
 
 if command -v mvn >/dev/null && command -v javac >/dev/null; then
   poms=$(sha256sum test/interop/java/pom.xml | cut -c1-16)

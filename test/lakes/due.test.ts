@@ -162,6 +162,39 @@ describe('what is due', () => {
   })
 })
 
+describe('a scheduler that dies', () => {
+  for (const [when, after] of [
+    ['before its run publishes', 'published bronze.event'],
+    ['between the publish and the tick’s mark', 'idle bronze.event'],
+  ] as const) {
+    it(`${when} runs the tick again, and nothing counts twice`, async () => {
+      using lake = smallLake('due')
+      const { folder } = lake
+      writeLake(folder, { 'limn.config.ts': config("{ 'bronze.event': '0 6 * * * in UTC' }") })
+      const clock = new HandClock('2026-01-01T06:10Z')
+      await due(folder, clock)
+      deliver(folder, 'b', [['4', '2026-01-04 08:00:00', '40']])
+      clock.set('2026-01-02T06:10Z')
+      const power = (detail: string) =>
+        after.startsWith('published') ? detail.endsWith(' publishing') : detail === 'mark tick bronze.event'
+      await using broken = await Lake.open({
+        cwd: folder,
+        clock,
+        steps: {
+          reach: (name, edge, detail) => {
+            // As when the process is gone: nothing more is written.
+            if (name === 'state.change' && edge === 'before' && power(detail)) throw new Error('power')
+          },
+        },
+      })
+      await expect(runDue(broken, { waitMs: 0 })).rejects.toThrow('power')
+      expect(await due(folder, clock)).toEqual(['01-02T06:00 bronze.event', after])
+      expect(await due(folder, clock)).toEqual([])
+      expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(4)
+    })
+  }
+})
+
 describe('limn up', () => {
   it('sleeps from tick to tick, says that it is alive, and stops when told to', async () => {
     using temporary = smallLake('up')

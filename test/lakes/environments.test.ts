@@ -14,7 +14,13 @@ import {
   runSql,
 } from '../../packages/limn/src/lake/index.ts'
 import { storePath } from '../../packages/limn/src/storage/index.ts'
-import { dropTable, expireSnapshots, removeOrphans, rewriteDataFiles } from '../../packages/limn/src/table/index.ts'
+import {
+  append,
+  dropTable,
+  expireSnapshots,
+  removeOrphans,
+  rewriteDataFiles,
+} from '../../packages/limn/src/table/index.ts'
 import { days, gold, goldenLake, open, planIn, readAll, redefine, rowsIn, runIn } from '../support/golden-lake.ts'
 import { SavedLake } from '../support/lake.ts'
 import { deliver } from '../support/small-lake.ts'
@@ -79,7 +85,8 @@ describe('an environment', () => {
       const [only, ...more] = await diffEnvironment(one, 'dev')
       expect(more).toEqual([])
       expect(only).toMatchObject({ table: 'gold.day', change: 'changed', productionMoved: false, obstacle: null })
-      expect(only?.diff?.rows).toEqual({ added: 2n, removed: 2n })
+      expect(only?.diff?.total).toMatchObject({ before: 2, after: 2, added: 0, removed: 0, changed: 2 })
+      expect(only?.diff?.intervals.length).toBe(2)
     })
   })
 
@@ -130,6 +137,29 @@ describe('an environment', () => {
     expect(await rowsIn(folder, days)).toEqual(['01-01 20', '01-02 40', '01-03 10'])
   })
 
+  it('leaves to the next run what production moved in an input, although the environment read its own state of it', async () => {
+    fresh()
+    await inProd((one) => createEnvironment(one, 'dev'))
+    const row = (id: number, day: string, amount: number) =>
+      `SELECT ${id}::BIGINT AS id, TIMESTAMP '${day} 12:00:00' AS happened_at, ${amount}::INTEGER AS amount`
+    const silver = tableId('silver.event')
+    {
+      await using there = await open(folder, dev)
+      await append(await there.context(), silver, { sql: row(90, '2026-01-01', 3) })
+    }
+    await runIn(folder, dev)
+    expect(await rowsIn(folder, days, dev)).toEqual(['01-01 13', '01-02 20'])
+    await inProd(async (one) => append(await one.context(), silver, { sql: row(91, '2026-01-02', 4) }))
+    const report = await inProd((one) => promoteEnvironment(one, 'dev'))
+    expect(report.tables.map((one) => [one.table, one.rebased])).toEqual([
+      ['gold.day', false],
+      ['silver.event', true],
+    ])
+    expect(await rowsIn(folder, days)).toEqual(['01-01 13', '01-02 20'])
+    await runIn(folder)
+    expect(await rowsIn(folder, days)).toEqual(['01-01 13', '01-02 24'])
+  })
+
   it('is not published where production moved in the same intervals, nor by other code than it was built by', async () => {
     fresh()
     await inProd((one) => createEnvironment(one, 'dev'))
@@ -151,7 +181,6 @@ describe('an environment', () => {
     await inProd((one) => createEnvironment(one, 'dev'))
     await using there = await open(folder, dev)
     const context = await there.context()
-    const { append } = await import('../../packages/limn/src/table/index.ts')
     await append(context, gold, { sql: "SELECT TIMESTAMP '2026-01-09' AS day, 5000::BIGINT AS amount" })
     const report = await inProd((one) => promoteEnvironment(one, 'dev'))
     expect(report.outcome).toBe('refused')

@@ -136,6 +136,51 @@ describe('owners', () => {
     expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00.000Z (deadline)')
   })
 
+  it('are told while the run is under way, when it takes longer than there is time', async () => {
+    using temporary = toldLake()
+    const { folder } = temporary
+    const file = join(folder, 'datasets', 'gold', 'day.ts')
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replace("doc: 'One row per day.'", "deadline: '2h', doc: 'One row per day.'"),
+    )
+    writeFileSync(join(folder, 'go'), '')
+    let now = Date.parse('2026-01-02T06:00Z')
+    let look: (() => Promise<void>) | null = null
+    const events: string[] = []
+    const stop = new AbortController()
+    await using lake = await Lake.open({
+      cwd: folder,
+      clock: { nowMs: () => now },
+      steps: {
+        reach: async (name, edge, detail) => {
+          if (name !== 'state.change' || edge !== 'after' || !detail.includes('ref silver.event run/')) return
+          now += 121 * 60_000
+          const body = look
+          look = null
+          await body?.()
+        },
+      },
+    })
+    await up(lake, {
+      pollMs: 60 * 60_000,
+      stop: stop.signal,
+      onEvent: (event) => events.push(event.kind === 'outlook' ? event.outlook.verdict : event.kind),
+      every: (_, body) => {
+        look = body
+        return () => {
+          look = null
+        }
+      },
+      sleep: async () => stop.abort(),
+    })
+    expect(events).toEqual(['started', 'tick', 'late', 'published', 'stopped'])
+    expect(told(folder).map((one) => [one.on, one.predicted])).toEqual([
+      ['late', false],
+      ['recovered', false],
+    ])
+  })
+
   it('are looked up in a configuration whose mistakes are named', async () => {
     using lake = smallLake('notify')
     writeLake(lake.folder, {

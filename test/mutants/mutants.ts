@@ -15,8 +15,15 @@ const histories = 'test/simulation/histories.test.ts'
 const faults = 'test/simulation/faults.test.ts'
 const statements = 'test/query/histories.test.ts'
 const hostile = 'test/iceberg/hostile.test.ts'
+const rowDiff = 'test/pipeline/diff/row-diff.test.ts'
 const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
+const staleness = 'test/pipeline/staleness.test.ts'
+const lineage = 'test/sql/lineage.test.ts'
+
+const environments = 'test/lakes/environments.test.ts'
+const renames = 'test/lakes/rename-drop.test.ts'
+const care = 'test/lakes/lake-care.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
 export const mutants: readonly Mutant[] = [
@@ -266,6 +273,69 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/encoding/avro.test.ts',
   },
   {
+    name: 'a changed row with a null key counts for no column',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: 'const on = keys.map((name) => `limn_l.${quoteIdentifier(name)} IS NOT DISTINCT FROM limn_r.${quoteIdentifier(name)}`)',
+    replace: 'const on = keys.map((name) => `limn_l.${quoteIdentifier(name)} = limn_r.${quoteIdentifier(name)}`)',
+    suite: rowDiff,
+  },
+  {
+    name: 'rows that moved to another interval are one row changed',
+    file: `${source}/pipeline/diff/diff-rows.ts`,
+    find: 'keys: keys.length > 0 && byInterval ? [intervalColumn, ...keys] : keys,',
+    replace: 'keys,',
+    suite: rowDiff,
+  },
+  {
+    name: 'sums are of files that differ alone',
+    file: `${source}/pipeline/diff/diff-rows.ts`,
+    find: 'return time === null ? times.length > 0 : touched.overlaps(time)',
+    replace: 'return time === null && touched.isEmpty',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'rows of an interval that only one side has are not counted',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: "`FULL JOIN ${one('after')} AS limn_r",
+    replace: "`JOIN ${one('after')} AS limn_r",
+    suite: rowDiff,
+  },
+  {
+    name: 'a row repeated is one row',
+    file: `${source}/pipeline/diff/row-diff-sql.ts`,
+    find: 'coalesce(-sum(limn_more) FILTER (limn_more < 0 AND NOT limn_changed), 0)::HUGEINT',
+    replace: 'count(*) FILTER (limn_more < 0 AND NOT limn_changed)',
+    suite: rowDiff,
+  },
+  {
+    name: 'columns are known again by name',
+    file: `${source}/pipeline/diff/shared-columns.ts`,
+    find: 'if (before.pin.metadata.tableUuid !== after.pin.metadata.tableUuid) return null',
+    replace: 'if (before.pin.metadata.tableUuid === after.pin.metadata.tableUuid) return null',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'a file with other deletes is the same file',
+    file: `${source}/table/compare/diff.ts`,
+    find: 'JSON.stringify([task.file.path, ...task.deletes.map((one) => fileKey(one.file)).sort()])',
+    replace: 'JSON.stringify([task.file.path, ...task.deletes.map((one) => fileKey(one.file)).slice(0, 0)])',
+    suite: 'test/pipeline/diff/row-diff-tables.test.ts',
+  },
+  {
+    name: 'a factor need not hold for every value',
+    file: `${source}/pipeline/why/pattern.ts`,
+    find: '`SELECT bool_and(abs(n::DOUBLE',
+    replace: '`SELECT bool_or(abs(n::DOUBLE',
+    suite: 'test/pipeline/why/pattern.test.ts',
+  },
+  {
+    name: 'an order by something is an order',
+    file: `${source}/sql/nondeterminism.ts`,
+    find: "return { kind: listOf(node.orders).length === 0 ? 'order' : 'ties', what }",
+    replace: "return { kind: 'ties', what }",
+    suite: 'test/sql/query-parts.test.ts',
+  },
+  {
     name: 'a repeated local time ticks the second time',
     file: `${source}/dataset/local-time.ts`,
     find: `found.kind === 'twice' ? found.earlier : found.later`,
@@ -310,8 +380,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what an input waits for is not waited for',
     file: `${source}/pipeline/schedule/sealing.ts`,
-    find: 'for (const part of parts) found = longer(found, openBy(other, part, facts, memo))',
-    replace: 'for (const part of parts) found = longer(found, ownState(other, part, facts))',
+    find: 'found = longer(found, openBy(other, needed, facts, memo))',
+    replace: 'found = longer(found, ownState(other, needed, facts))',
     suite: 'test/pipeline/sealing.test.ts',
   },
   {
@@ -404,5 +474,167 @@ export const mutants: readonly Mutant[] = [
     find: 'return sampled(batchesOf(this.complete(node, asked), shape.batch), request.sample)',
     replace: 'return sampled(batchesOf(this.complete(node, asked), shape.batch).slice(0, -1), request.sample)',
     suite: backfills,
+  },
+  {
+    name: 'rows that reach later intervals reach earlier ones',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'start: interval.start - after, end: interval.end + before',
+    replace: 'start: interval.start - before, end: interval.end + after',
+    suite: staleness,
+  },
+  {
+    name: 'a column that decides which rows there are counts like the others',
+    file: `${source}/pipeline/plan/change.ts`,
+    find: "if (relevant.some((column) => usesColumn(lineage.rows.uses, input, column))) return 'all'",
+    replace: '',
+    suite: staleness,
+  },
+  {
+    name: 'what several reasons may change is told of the first alone',
+    file: `${source}/pipeline/plan/stale-sets.ts`,
+    find: 'divided(own, layer.changes, this.layers.slice(i + 1))',
+    replace: 'divided(own, layer.changes, [])',
+    suite: staleness,
+  },
+  {
+    name: 'what an input changed before is forgotten while it is pending',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    replace:
+      'if (items) continue\n    const head = facts.heads.get(input)?.snapshotId ?? null\n    for (const [before, own]',
+    suite: staleness,
+  },
+  {
+    name: 'days between those that new rows reach are not expected',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'if (!domainKnown && unbounded === null) {',
+    replace: 'if (domainKnown && unbounded === null) {',
+    suite: staleness,
+  },
+  {
+    name: 'neighbours of one definition are joined whatever they were built from',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])',
+    replace: 'return names.length === Object.keys(b.inputs).length',
+    suite: staleness,
+  },
+  {
+    name: 'the rest of an interval built anew in part is forgotten',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: 'if (end > interval.end) kept.after.push',
+    replace: 'if (end < interval.end) kept.after.push',
+    suite: staleness,
+  },
+  {
+    name: 'a hole cuts the first interval it meets alone',
+    file: `${source}/dataset/interval-set.ts`,
+    find: 'if (start >= part.end) break',
+    replace: 'if (start >= part.end) {\n          j++\n          break\n        }',
+    suite: 'test/dataset/interval.test.ts',
+  },
+  {
+    name: 'a join condition decides no rows',
+    file: `${source}/sql/lineage/from.ts`,
+    find: 'uses: unionOf(left.rows.uses, right.rows.uses, condition?.uses ?? noUses, ...sides.map((one) => one.uses)),',
+    replace: 'uses: unionOf(left.rows.uses, right.rows.uses),',
+    suite: lineage,
+  },
+  {
+    name: 'DISTINCT looks at no column',
+    file: `${source}/sql/lineage/select.ts`,
+    find: 'targets.length === 0\n            ? everything()',
+    replace: 'targets.length < 0\n            ? everything()',
+    suite: lineage,
+  },
+  {
+    name: 'columns of two uses of one table are the same',
+    file: `${source}/sql/lineage/scope.ts`,
+    find: 'if (found) return levels === 0 ? found :',
+    replace: 'if (found) return levels >= 0 ? found :',
+    suite: lineage,
+  },
+  {
+    name: 'an aggregate beside no grouping leaves the rows as they are',
+    file: `${source}/sql/lineage/select.ts`,
+    find: "if (makesOne) decide('aggregation',",
+    replace: "if (makesOne && !makesOne) decide('aggregation',",
+    suite: lineage,
+  },
+  {
+    name: 'an environment changes files of production',
+    file: `${source}/storage/local.ts`,
+    find: 'if (this.changes(storePath(`${scheme}${local}`))) return local',
+    replace: 'return local',
+    suite: environments,
+  },
+  {
+    name: 'an environment is promoted over what production published meanwhile',
+    file: `${source}/pipeline/environment/changes.ts`,
+    find: 'a.intersect(b).isEmpty',
+    replace: '!a.union(b).isEmpty',
+    suite: environments,
+  },
+  {
+    name: 'an environment is promoted by other code than it was built by',
+    file: `${source}/pipeline/environment/promote-rows.ts`,
+    find: 'if (node?.fingerprint === fingerprint) continue',
+    replace: 'if (node) continue',
+    suite: environments,
+  },
+  {
+    name: 'a promoted row claims to have read what others published to its input',
+    file: `${source}/pipeline/environment/promote-rows.ts`,
+    find: 'return change?.productionMoved && change.origin ? null : staged.snapshotId',
+    replace: 'return staged.snapshotId',
+    suite: environments,
+  },
+  {
+    name: 'a promoted file stays in the folder of its environment',
+    file: `${source}/pipeline/environment/promote-stage.ts`,
+    find: 'if (!isUnder(file.path, from)) return file',
+    replace: 'if (isUnder(file.path, from)) return file',
+    suite: environments,
+  },
+  {
+    name: 'a renamed dataset loses its standing as an input',
+    file: `${source}/pipeline/ledger/ledger.ts`,
+    find: '{ ...entry, inputs: { ...rest, [to]: snapshotId } }',
+    replace: '{ ...entry, inputs: rest }',
+    suite: renames,
+  },
+  {
+    name: 'a rename changes the fingerprints of readers',
+    file: `${source}/pipeline/project/project.ts`,
+    find: 'const first = (id: TableId) => firstNames.get(id) ?? id',
+    replace: 'const first = (id: TableId) => id',
+    suite: renames,
+  },
+  {
+    name: 'dropped tables are deleted at once',
+    file: `${source}/lake/drop.ts`,
+    find: 'one.undoUntilMs <= context.clock.nowMs()',
+    replace: 'one.droppedAtMs <= context.clock.nowMs()',
+    suite: renames,
+  },
+  {
+    name: 'deletes of a moved warehouse are about the old files',
+    file: `${source}/iceberg/move/moved-files.ts`,
+    find: '{ referenced_data_file: moved(about, move) }',
+    replace: '{ referenced_data_file: about }',
+    suite: care,
+  },
+  {
+    name: 'a backup takes a file of another length for the one it has',
+    file: `${source}/lake/care/backup.ts`,
+    find: 'some.filter((_one, i) => there[i]?.bytes !== sizes[i])',
+    replace: 'some.filter((_one, i) => there[i] === null)',
+    suite: care,
+  },
+  {
+    name: 'rows changed by hand are not judged',
+    file: `${source}/pipeline/edit/edit.ts`,
+    find: 'new Set(judged.map((node) => node.id))',
+    replace: 'new Set()',
+    suite: 'test/lakes/break-glass.test.ts',
   },
 ]

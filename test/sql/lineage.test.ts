@@ -159,6 +159,10 @@ describe('column lineage', () => {
         'SELECT l.a FROM silver.t l LEFT JOIN silver.u r USING (k)',
       ),
     ).toContain('join x>x')
+    // A name of the outer query is not the same name of the inner one.
+    const least = (inner: string) =>
+      `SELECT t.a, (SELECT min(i.b) FROM silver.t AS i WHERE i.k = ${inner}.k) AS m FROM silver.t AS t`
+    expect(await differ(least('t'), least('i'))).toEqual(['~m'])
     // The same text over other rows is one difference, not two.
     expect(
       await differ(

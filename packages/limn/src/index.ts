@@ -35,4 +35,5 @@ export {
   whole,
 } from './dataset/index.ts'
 export { defineLake, Lake, type LakeConfig, type OpenLakeOptions, type RunOptions } from './lake/index.ts'
+export type { Hook, Notify } from './pipeline/index.ts'
 export { hashKeyOf } from './schema/index.ts'

@@ -22,10 +22,27 @@ const rowOf: fc.Arbitrary<Row> = fc.record({
   s: fc.option(fc.constantFrom('', 'a', 'é', "it's")),
 })
 
-/** Two lists of rows that share most of theirs. */
+/**
+ * Two lists over a few rows, so that many are there more than once on either side; rows of a key of their own, also null,
+ * of which one column or the day is another after.
+ */
 const statesOf = fc
-  .tuple(fc.array(rowOf, { maxLength: 8 }), fc.array(rowOf, { maxLength: 3 }), fc.array(rowOf, { maxLength: 3 }))
-  .map(([both, left, right]) => ({ before: [...both, ...left], after: [...right, ...both] }))
+  .tuple(
+    fc.array(rowOf, { minLength: 1, maxLength: 4 }),
+    fc.array(fc.nat(3), { maxLength: 6 }),
+    fc.array(fc.nat(3), { maxLength: 3 }),
+    fc.array(fc.nat(3), { maxLength: 3 }),
+    fc.uniqueArray(fc.tuple(fc.constantFrom(null, 7, 8), rowOf, rowOf, fc.constantFrom(...names)), {
+      maxLength: 2,
+      selector: ([k]) => k,
+    }),
+  )
+  .map(([pool, both, left, right, edits]) => {
+    const rows = (list: readonly number[]) => list.flatMap((i) => pool[i % pool.length] ?? [])
+    const old = edits.map(([k, row]) => ({ ...row, k }))
+    const fresh = edits.map(([k, row, other, name]) => ({ ...row, [name]: other[name], k }))
+    return { before: [...rows(both), ...rows(left), ...old], after: [...rows(right), ...fresh, ...rows(both)] }
+  })
 
 function sqlOf(rows: readonly Row[]): string {
   const cell = (value: string | number | null) =>

@@ -49,10 +49,15 @@ function addEnvironments(program: Command, add: AddCommand, unknown: UnknownComm
   add(env, 'create <name>', 'Make an environment of what production has now. No file is copied.', bodies, [
     'limn env create dev',
   ])
-  add(env, 'diff <name>', 'Show what an environment changed, table by table. Ends with 4 when something is.', bodies, [
-    'limn env diff dev',
-    'limn env diff dev --exit-code',
-  ]).option('--exit-code', 'exit with 4 when the environment differs')
+  add(
+    env,
+    'diff <name> [select...]',
+    'Show what an environment changed: rows by interval, sums, and some of the rows.',
+    bodies,
+    ['limn env diff dev', 'limn env diff dev gold.* --sample 3', 'limn env diff dev --exit-code'],
+  )
+    .option('--sample <count>', 'how many rows of each kind to show (default 10)')
+    .option('--exit-code', 'exit with 4 when the environment differs')
   add(
     env,
     'promote <name>',

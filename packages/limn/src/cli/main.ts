@@ -133,8 +133,8 @@ function buildProgram(argv: readonly string[]): Command {
     'check',
     'Check types, SQL and contracts without running anything.',
     () => import('./commands/check.ts'),
-    ['limn check'],
-  )
+    ['limn check', 'limn check --deep'],
+  ).option('--deep', 'also build every model twice and compare, as limn prove does')
   add(
     program,
     'maintain [select...]',

@@ -18,8 +18,8 @@ const reasons: Readonly<Record<Reason, string>> = {
   'input-changed': 'data changed',
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
-  backfill: 'backfill',
   unsealed: 'held',
+  backfill: 'backfill',
 }
 
 export function planTree(report: PlanReport, paint: Paint): readonly string[] {
@@ -108,8 +108,8 @@ function causeText(cause: PlannedCause): string {
     case 'checks-changed':
     case 'accepted':
       return said
-    case 'backfill':
     case 'unsealed':
+    case 'backfill':
       return `${said}: ${cause.because.join(', ')}`
   }
 }

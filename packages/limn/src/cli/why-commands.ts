@@ -28,4 +28,12 @@ export function addWhyCommands(program: Command, add: AddCommand): void {
     .option('--measure <sql>', 'the number to compare: an aggregate; default: the sum of the first additive column')
     .option('--measure-against <sql>', 'the same number of the other table, where its columns are called otherwise')
     .option('--by <columns>', 'groups to tell apart; default: the keys')
+
+  add(
+    program,
+    'prove [select...]',
+    'Build models twice under other conditions and compare. Publishes nothing; ends with 3 when they differ.',
+    () => import('./commands/prove.ts'),
+    ['limn prove', 'limn prove gold.airport_day --interval 2001-06'],
+  ).option('--interval <date>', 'which interval: 2001-06, 2001-06-14; default: the latest built')
 }

@@ -54,11 +54,7 @@ export function apartText(report: ApartReport, width: number): readonly string[]
       '',
       formatTable(
         ['looked at', 'rows that differ', ''],
-        report.steps.map((one) => [
-          one.dataset,
-          one.rows === null ? '' : formatCount(one.rows.added + one.rows.removed + one.rows.changed),
-          one.verdict,
-        ]),
+        report.steps.map((one) => [one.dataset, one.rows === null ? '' : formatCount(one.rows), one.verdict]),
         width,
       ),
     )

@@ -20,6 +20,7 @@ import {
   triggeredBy,
   triggerMark,
   unsealedText,
+  waitingFor,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
 import { withNotifications } from './notify.ts'
@@ -78,7 +79,7 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
   const lease = await state.acquire('schedule', `limn's scheduler (process ${pid} on ${host})`, {
     waitMs: options.waitMs,
     signal,
-    onWait: ([holder]) => progress.note(`Waiting for ${holder?.holder ?? 'another scheduler'} to finish.`),
+    onWait: (holders) => progress.note(waitingFor(holders)),
   })
   try {
     const schedules = await lakeSchedules(lake)

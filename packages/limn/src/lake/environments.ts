@@ -6,17 +6,21 @@ import {
   type ChangedTable,
   changedTables,
   type DroppedEnvironment,
+  diffRows,
   dropEnvironment,
   type Forked,
   forkEnvironment,
   obstacleTo,
+  type PipelineContext,
   type PromoteReport,
   pipelineMigrations,
   promote,
+  type RowDiff,
   unknownEnvironment,
+  viewOf,
 } from '../pipeline/index.ts'
 import { StateDatabase } from '../state/index.ts'
-import { diffTables, pinRef, pinSnapshot, type TableDiff } from '../table/index.ts'
+import { type PinnedTable, pinRef, pinSnapshot, schemaOfPin } from '../table/index.ts'
 import { Lake, type OpenLakeOptions, statePath } from './lake.ts'
 
 export interface EnvironmentSummary {
@@ -64,18 +68,23 @@ export interface EnvironmentDiff {
   /** Why it cannot be promoted; null: it can. */
   readonly obstacle: string | null
   readonly rows: { readonly before: number; readonly after: number }
-  /** Null where one side has no table. */
-  readonly diff: TableDiff | null
+  /** Interval by interval where the dataset is built so; null where the table is gone. */
+  readonly diff: RowDiff | null
 }
 
 /** What an environment changed, table by table in order of names; unchanged ones are left out. */
-export async function diffEnvironment(lake: Lake, name: string): Promise<readonly EnvironmentDiff[]> {
+export async function diffEnvironment(
+  lake: Lake,
+  name: string,
+  options: { readonly select?: readonly string[]; readonly sample?: number } = {},
+): Promise<readonly EnvironmentDiff[]> {
+  const wanted = options.select && options.select.length > 0 ? await lake.select(options.select) : null
   const environment = environmentName(name)
   await using there = await openEnvironment(lake, environment)
   const [ours, theirs] = [await there.context(await there.loadProject()), await lake.context(await lake.loadProject())]
   const out: EnvironmentDiff[] = []
   for (const one of await changedTables(theirs, ours, environment)) {
-    if (one.change.kind === 'same') continue
+    if (one.change.kind === 'same' || (wanted && !wanted.has(one.table))) continue
     const obstacle = await obstacleTo(theirs, ours, environment, one)
     const before = one.production && one.origin ? stateOf(one.production, one.origin.snapshotId) : null
     const after = one.there && pinRef(one.there)
@@ -85,10 +94,33 @@ export async function diffEnvironment(lake: Lake, name: string): Promise<readonl
       productionMoved: one.productionMoved,
       obstacle: obstacle?.why ?? null,
       rows: { before: rowsOf(one.production, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
-      diff: before && after ? await diffTables(theirs, before, after) : null,
+      diff: after ? await rowsApart(theirs, ours, before, after, options.sample) : null,
     })
   }
   return out
+}
+
+/** What the readers of a dataset would see otherwise, told by its keys. */
+function rowsApart(
+  theirs: PipelineContext,
+  ours: PipelineContext,
+  before: PinnedTable | null,
+  after: PinnedTable,
+  sample: number | undefined,
+): Promise<RowDiff> {
+  const node = ours.project.nodes.get(after.id)
+  const keys = node ? (node.contract.keys.length > 0 ? node.contract.keys : node.contract.grain) : []
+  const known = new Set(before ? schemaOfPin(before).fields.map((field) => field.name) : [])
+  const side = (pin: PinnedTable) => ({ kind: 'table', pin, keep: viewOf(node, pin).keep }) as const
+  // Columns of the two have the same ids, as in two states of one table.
+  const same = before && { ...after, metadata: { ...after.metadata, tableUuid: before.metadata.tableUuid } }
+  return diffRows(theirs, before ? side(before) : { kind: 'none' }, side(same ?? after), {
+    ...(keys.every((key) => known.has(key)) ? { keys } : {}),
+    ...(node?.shape.kind === 'interval' && (before === null || known.has(node.shape.column))
+      ? { column: node.shape.column, unit: node.shape.unit }
+      : {}),
+    ...(sample === undefined ? {} : { sample }),
+  })
 }
 
 function stateOf(loaded: LoadedTable, snapshotId: bigint | null) {

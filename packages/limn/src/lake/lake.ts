@@ -54,6 +54,7 @@ import { StateDatabase } from '../state/index.ts'
 import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
+import { observedRun } from './observed-run.ts'
 
 export interface OpenLakeOptions {
   /** Where to look for the lake, upward. Default: the working directory. */
@@ -214,7 +215,10 @@ export class Lake implements AsyncDisposable {
     const [problem] = await checkProject(project, this.parts.engine, request.selected)
     if (problem) throw problem
     await this.parts.store.sweepScratch()
-    return run(await this.context(project), request, { waitMs: options.waitMs ?? 0 })
+    const { name, folder, config } = this
+    return observedRun({ name, folder, lineage: config.lineage }, await this.context(project), (context) =>
+      run(context, request, { waitMs: options.waitMs ?? 0 }),
+    )
   }
 
   async compile(id: TableId, range: Interval | null): Promise<Compiled> {
@@ -307,15 +311,20 @@ async function composeParts(
     steps,
     ...(options.clock ? { clock: options.clock } : {}),
   })
-  const cache = join(folder, '.limn', 'cache')
-  mkdirSync(cache, { recursive: true })
-  const settings = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
+  const limits = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
+  const temporary = resolve(folder, limits.tempDir ?? join('.limn', 'cache'))
+  mkdirSync(temporary, { recursive: true })
   const engine = await openDuckDb({
-    threads: settings.threads ?? availableParallelism(),
-    memoryLimit: settings.memoryLimit ?? '1GB',
-    temporaryFolder: cache,
+    threads: limits.threads ?? availableParallelism(),
+    memoryLimit: limits.memory ?? '1GB',
+    temporaryFolder: temporary,
+    ...(limits.tempSize === undefined ? {} : { temporarySize: limits.tempSize }),
+    fileCache: limits.fileCache ?? false,
   })
-  const manifests = new ManifestReader(store)
+  const manifests = new ManifestReader(
+    store,
+    limits.manifestCache === undefined ? {} : { entriesMax: limits.manifestCache },
+  )
   const parts = { store, catalog, base, state, runs: new RunState(state), engine, manifests }
   return environment ? { ...parts, environment, locate: (table) => folderIn(root, environment, table) } : parts
 }

@@ -6,7 +6,7 @@ import { LimnError } from '../base/index.ts'
 import { environmentName } from '../catalog/index.ts'
 import { type Dataset, isDataset } from '../dataset/index.ts'
 import { type LoadedDataset, queryOf } from '../pipeline/index.ts'
-import { environmentOptions, type LakeConfig, lakeOptions } from './config.ts'
+import { environmentOptions, type LakeConfig, lakeOptions, requireOptions } from './config.ts'
 
 const configName = 'limn.config.ts'
 
@@ -41,6 +41,7 @@ export async function loadConfig(folder: string): Promise<LakeConfig> {
     environmentName(name)
     requireKnown(one, environmentOptions, `of the environment ${name} an option`)
   }
+  requireOptions(config, configName)
   return config
 }
 

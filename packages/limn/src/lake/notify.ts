@@ -47,7 +47,7 @@ export async function withNotifications<T>(
   body: () => Promise<T>,
   failuresOf: (result: T) => readonly unknown[] = () => [],
 ): Promise<T> {
-  if (!lake.config.notify) return body()
+  if (!hooksOfLake(lake)) return body()
   await beginNotifying(lake)
   try {
     const result = await body()
@@ -57,6 +57,11 @@ export async function withNotifications<T>(
     await notify(lake, isOwn(error) ? [] : [error])
     throw error
   }
+}
+
+/** Nobody is told of what goes on in an environment: whoever works there sees it. */
+function hooksOfLake(lake: Lake): Notify | null {
+  return lake.environment === null ? (lake.config.notify ?? null) : null
 }
 
 /** Before the first run that can be told of: history is not told. */
@@ -73,7 +78,7 @@ async function beginNotifying(lake: Lake): Promise<void> {
  * failure of a run.
  */
 export async function notify(lake: Lake, errors: readonly unknown[] = []): Promise<Notified> {
-  const hooks = lake.config.notify
+  const hooks = hooksOfLake(lake)
   if (!hooks) return nothing
   try {
     return await tellOwners(lake, hooks, errors)

@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LimnError } from '../../base/index.ts'
+import { proveModels } from '../../lake/index.ts'
 import { errorValue, formatError } from '../errors.ts'
 import type { Invocation } from '../main.ts'
+import { proofsText, proofValue } from '../proof-text.ts'
 import { toJson } from '../text.ts'
 import { openLake } from './open.ts'
 
@@ -17,11 +19,16 @@ export default async function check(invocation: Invocation): Promise<number> {
     if (!(error instanceof LimnError)) throw error
     problems.push(error)
   }
-  if (io.json) io.out(toJson({ problems: problems.map(errorValue) }))
+  const deep = invocation.options.deep === true && problems.length === 0
+  const proofs = deep ? await proveModels(lake) : []
+  const differing = proofs.filter((one) => one.verdict === 'differs')
+  if (io.json)
+    io.out(toJson({ problems: problems.map(errorValue), ...(deep ? { proofs: proofs.map(proofValue) } : {}) }))
   else if (problems.length === 0)
     io.out(`${(await lake.loadProject()).order.length} datasets: types, SQL and contracts are in order.`)
   else for (const problem of problems) io.err(formatError(problem, io))
-  return problems.length > 0 ? 2 : 0
+  if (deep && !io.json) io.out(proofsText(proofs, io.width).join('\n'))
+  return problems.length > 0 ? 2 : differing.length > 0 ? 3 : 0
 }
 
 /** Runs the project's own TypeScript over its files: Node strips types and does not check them. */

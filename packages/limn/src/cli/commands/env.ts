@@ -7,9 +7,10 @@ import {
   listEnvironments,
   promoteEnvironment,
 } from '../../lake/index.ts'
-import { parseWait } from '../arguments.ts'
+import { parseCount, parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
+import { rowDiffText } from '../row-diff-text.ts'
 import { formatBytes, formatCount, formatTable, toJson } from '../text.ts'
 import { openProduction, textOption } from './open.ts'
 import { printFailure } from './run.ts'
@@ -24,7 +25,11 @@ export default async function env(invocation: Invocation): Promise<number> {
     case 'create':
       return await create(lake, io, name)
     case 'diff':
-      return await diff(lake, io, name, options.exitCode === true)
+      return await diff(lake, io, name, {
+        select: args.slice(2),
+        sample: parseCount('sample', textOption(invocation, 'sample'), 0),
+        exitCode: options.exitCode === true,
+      })
     case 'promote':
       return await promote(lake, io, name, {
         waitMs: parseWait(textOption(invocation, 'wait')),
@@ -64,56 +69,33 @@ async function create(lake: Lake, io: Io, name: string): Promise<number> {
   return 0
 }
 
-async function diff(lake: Lake, io: Io, name: string, exitCode: boolean): Promise<number> {
-  const all = await diffEnvironment(lake, name)
-  if (io.json) io.out(toJson(all.map(diffValue)))
+async function diff(
+  lake: Lake,
+  io: Io,
+  name: string,
+  options: { readonly select: readonly string[]; readonly sample: number | undefined; readonly exitCode: boolean },
+): Promise<number> {
+  const { select, sample, exitCode } = options
+  const all = await diffEnvironment(lake, name, { select, ...(sample === undefined ? {} : { sample }) })
+  if (io.json) io.out(toJson(all))
   else if (all.length === 0) io.out(`${name} is as production was when it was made.`)
-  else io.out(diffTable(all, io))
+  else
+    io.out(
+      all
+        .flatMap((one) => diffLines(one, io))
+        .join('\n')
+        .trimEnd(),
+    )
   for (const one of io.json ? [] : all)
     if (one.obstacle !== null) io.err(`${io.paint.yellow('Cannot be promoted:')} ${one.obstacle}.`)
   return exitCode && all.length > 0 ? 4 : 0
 }
 
-function diffValue(one: EnvironmentDiff) {
-  const { diff: between, ...rest } = one
-  return {
-    ...rest,
-    columns: between && {
-      added: between.columns.added.map((field) => field.name),
-      removed: between.columns.removed.map((field) => field.name),
-      changed: between.columns.changed.map((each) => each.to.name),
-    },
-    rowsAdded: between?.rows?.added ?? null,
-    rowsRemoved: between?.rows?.removed ?? null,
-    files: between && { added: between.data.added, removed: between.data.removed, kept: between.data.kept },
-  }
-}
-
-function diffTable(all: readonly EnvironmentDiff[], io: Io): string {
-  return formatTable(
-    ['table', 'change', 'rows before', 'after', 'added', 'removed', 'columns', 'production'],
-    all.map((one) => [
-      one.table,
-      one.change,
-      one.rows.before,
-      one.rows.after,
-      one.diff?.rows?.added ?? null,
-      one.diff?.rows?.removed ?? null,
-      columnsText(one),
-      one.productionMoved ? 'moved since' : 'as it was',
-    ]),
-    io.width,
-  )
-}
-
-function columnsText({ diff: between }: EnvironmentDiff): string {
-  if (!between) return ''
-  const { added, removed, changed } = between.columns
-  return [
-    ...added.map((field) => `+${field.name}`),
-    ...removed.map((field) => `-${field.name}`),
-    ...changed.map((one) => `~${one.to.name}`),
-  ].join(' ')
+function diffLines(one: EnvironmentDiff, io: Io): readonly string[] {
+  const moved = one.productionMoved ? ', production has published since' : ''
+  const head = `${io.paint.bold(one.table)} ${one.change}${moved}`
+  const body = one.diff ? rowDiffText(one.diff, io.width) : [`${formatCount(one.rows.before)} rows in production`]
+  return [head, ...body.map((line) => `  ${line}`), '']
 }
 
 async function promote(

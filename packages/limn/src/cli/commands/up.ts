@@ -4,7 +4,7 @@ import { LimnError, silentProgress } from '../../base/index.ts'
 import { Health, Lake, up, upText, upValue } from '../../lake/index.ts'
 import { parseWait, usage } from '../arguments.ts'
 import type { Invocation } from '../main.ts'
-import { textOption } from './open.ts'
+import { environmentOption, textOption } from './open.ts'
 
 const heartbeatMs = 15_000
 
@@ -15,9 +15,18 @@ export default async function upCommand(invocation: Invocation): Promise<number>
   if (pollMs < 1000) throw usage('--poll is less than a second.', 'Write 1s or more.')
   const drainMs = parseWait(textOption(invocation, 'drain') ?? '10m')
   const interrupt = new AbortController()
-  await using lake = await Lake.open({ signal: interrupt.signal, progress: { ...silentProgress, note: io.err } })
+  const environment = environmentOption(invocation)
+  await using lake = await Lake.open({
+    signal: interrupt.signal,
+    progress: { ...silentProgress, note: io.err },
+    makeEnvironment: true,
+    ...(environment === undefined ? {} : { environment }),
+  })
   const { pid, host, version, clock } = await lake.context()
-  const path = resolve(textOption(invocation, 'health') ?? join(lake.folder, '.limn', 'up.json'))
+  const path = resolve(
+    textOption(invocation, 'health') ??
+      join(lake.folder, '.limn', lake.environment === null ? 'up.json' : `up.${lake.environment}.json`),
+  )
   const health = new Health(path, { pid, host, version }, () => clock.nowMs())
   const say = (event: Parameters<typeof upText>[0]) => {
     const at = new Date(clock.nowMs()).toISOString()

@@ -33,6 +33,10 @@ export interface DuckDbOptions {
   readonly memoryLimit: string
   /** Where DuckDB spills. */
   readonly temporaryFolder: string
+  /** The most it may spill at a time, for example `50GB`. Default: nine tenths of what is free. */
+  readonly temporarySize?: string
+  /** Keeps what was read of files, within `memoryLimit`. Default false. */
+  readonly fileCache?: boolean
 }
 
 /** Opens the embedded engine. One instance per lake; sessions are isolated from each other. */
@@ -44,8 +48,9 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       memory_limit: options.memoryLimit,
       temp_directory: options.temporaryFolder,
       preserve_insertion_order: 'false',
+      ...(options.temporarySize === undefined ? {} : { max_temp_directory_size: options.temporarySize }),
       // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
-      enable_external_file_cache: 'false',
+      enable_external_file_cache: String(options.fileCache ?? false),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })

@@ -217,10 +217,9 @@ export class Pass implements StageInputs {
     }
     const items = times.intervals.map((interval) => stepItem(node, interval, this.run))
     const found = holdUnsealed(node, items, { nodes: this.own.project.nodes, seals, request: {} })
-    for (const { interval, unit, because, reason } of this.held ? found : []) {
+    for (const { reason, interval, unit, because } of this.held ? found : [])
       if (reason === 'unsealed' && interval && unit)
         this.own.progress.note(`${node.id} ${formatInterval(unit, interval)} is left out: ${because}.`)
-    }
     const kept = found.filter((item) => item.reason !== 'unsealed')
     return IntervalSet.of(kept.flatMap((item) => (item.interval ? [item.interval] : [])))
   }

@@ -43,6 +43,7 @@ import {
   type SharedColumn,
   sideSql,
 } from './row-diff-sql.ts'
+import { noRows, type Sides, shapeOf } from './shared-columns.ts'
 
 /**
  * What differs between the rows of two states, as a whole or interval by interval: rows as often as they are there,
@@ -57,7 +58,62 @@ export async function diffRows(
   after: RowSide,
   options: RowDiffOptions = {},
 ): Promise<RowDiff> {
-  await using resources = new AsyncDisposableStack()
+  await using opened = await openSides(context, before, after, options)
+  return { ...(await compare(opened.session, opened.sides, options)), files: opened.files }
+}
+
+/** Which intervals differ and by how many rows, told by hashes: cheaper than which rows they are. */
+export interface RowsApart {
+  /** Rows that one side has more often than the other, of either. */
+  readonly rows: number
+  /** Intervals that differ, in order; null: one of them is of rows without a time, or there is no unit. */
+  readonly intervals: readonly Interval[] | null
+}
+
+/** As `diffRows`, without saying which rows. */
+export async function rowsApart(
+  context: TableContext,
+  before: RowSide,
+  after: RowSide,
+  options: Pick<RowDiffOptions, 'column' | 'unit' | 'where'> = {},
+): Promise<RowsApart> {
+  await using opened = await openSides(context, before, after, options)
+  const { session, sides } = opened
+  const { byInterval, relations, compared } = await readingOf(session, sides, options)
+  await session.exec(checksumsSql(relations, compared))
+  const start = byInterval ? intervalColumn : 'NULL'
+  const { rows } = await session.rows(`SELECT ${start} FROM limn_sums WHERE limn_differs ORDER BY 1`)
+  if (rows.length === 0) return { rows: 0, intervals: [] }
+  const [hashes = ''] = differingRowsSql(relations, compared)
+  await session.exec(hashes)
+  const counted = await session.rows('SELECT sum(limn_apart)::BIGINT FROM limn_hashes')
+  const { unit } = options
+  const intervals = rows.flatMap(([at]) =>
+    at === null || at === undefined || unit === undefined
+      ? []
+      : [{ start: Number(at), end: addUnits(unit, Number(at), 1) }],
+  )
+  return { rows: Number(counted.rows[0]?.[0] ?? 0), intervals: intervals.length === rows.length ? intervals : null }
+}
+
+/** Binds what of two sides has to be compared, in one session. */
+async function openSides(context: TableContext, before: RowSide, after: RowSide, options: RowDiffOptions) {
+  const resources = new AsyncDisposableStack()
+  try {
+    return await bindSides(context, before, after, options, resources)
+  } catch (error) {
+    await resources.disposeAsync()
+    throw error
+  }
+}
+
+async function bindSides(
+  context: TableContext,
+  before: RowSide,
+  after: RowSide,
+  options: RowDiffOptions,
+  resources: AsyncDisposableStack,
+) {
   const bound: Bound[] = []
   const tasks = await tasksApart(context, before, after, options)
   const place = async (side: RowSide, own: Tasks | null, id: typeof beforeRows, equal: typeof equalBefore) => {
@@ -82,21 +138,15 @@ export async function diffRows(
   const left = await place(before, tasks?.before ?? null, beforeRows, equalBefore)
   const right = await place(after, tasks?.after ?? null, afterRows, equalAfter)
   const session = resources.use(await context.engine.session(bound, { signal: context.signal }))
-  const found = await compare(
-    session,
-    { before, after, left, right, equal: (tasks?.before.equal.length ?? 0) > 0 },
-    options,
-  )
-  return {
-    ...found,
-    files: {
-      compared:
-        tasks === null
-          ? bound.reduce((sum, one) => sum + ('files' in one ? one.files.length : 0), 0)
-          : tasks.before.compared.length + tasks.after.compared.length,
-      equal: tasks?.equalFiles ?? 0,
-    },
+  const sides: Sides = { before, after, left, right, equal: (tasks?.before.equal.length ?? 0) > 0 }
+  const files = {
+    compared:
+      tasks === null
+        ? bound.reduce((sum, one) => sum + ('files' in one ? one.files.length : 0), 0)
+        : tasks.before.compared.length + tasks.after.compared.length,
+    equal: tasks?.equalFiles ?? 0,
   }
+  return { session, sides, files, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 interface Tasks {
@@ -143,18 +193,9 @@ async function tasksApart(context: TableContext, before: RowSide, after: RowSide
   }
 }
 
-interface Sides {
-  readonly before: RowSide
-  readonly after: RowSide
-  /** What stands behind FROM; null: nothing is there. */
-  readonly left: string | null
-  readonly right: string | null
-  /** Whether rows of equal files are bound too. */
-  readonly equal: boolean
-}
-
-async function compare(session: Session, sides: Sides, options: RowDiffOptions): Promise<Omit<RowDiff, 'files'>> {
-  const { keys = [], column, unit, sample = 10, where = null } = options
+/** What both sides are read as and compared by. */
+async function readingOf(session: Session, sides: Sides, options: RowDiffOptions) {
+  const { keys = [], column, unit, where = null } = options
   const shape = await shapeOf(session, sides)
   const names = new Set(shape.compared.map((one) => one.name))
   for (const key of keys) requireColumn(key, names, 'key')
@@ -163,10 +204,6 @@ async function compare(session: Session, sides: Sides, options: RowDiffOptions):
   const reading: Reading = { columns: shape.columns, time: byInterval ? { column, unit } : null, where }
   const left = sideSql(sides.left ?? noRows(shape.columns), 'before', reading)
   const right = sideSql(sides.right ?? noRows(shape.columns), 'after', reading)
-  const rest = sides.equal
-    ? { before: sideSql(equalBefore, 'before', reading), after: sideSql(equalAfter, 'after', reading) }
-    : null
-  const measures = await typedMeasures(session, right, options.measures ?? defaultMeasures(shape.compared, keys))
   const own = shape.compared.map(({ name, type }) => ({ name, type }))
   const compared = {
     columns: byInterval ? [{ name: intervalColumn, type: 'BIGINT' }, ...own] : own,
@@ -177,6 +214,17 @@ async function compare(session: Session, sides: Sides, options: RowDiffOptions):
     { from: left, told: new Set<string>() },
     { from: right, told: new Set<string>() },
   ] as const
+  return { shape, reading, byInterval, left, right, own, compared, relations }
+}
+
+async function compare(session: Session, sides: Sides, options: RowDiffOptions): Promise<Omit<RowDiff, 'files'>> {
+  const { keys = [], unit, sample = 10 } = options
+  const { shape, reading, left, right, own, compared, relations, ...found } = await readingOf(session, sides, options)
+  const byInterval = found.byInterval && unit !== undefined
+  const rest = sides.equal
+    ? { before: sideSql(equalBefore, 'before', reading), after: sideSql(equalAfter, 'after', reading) }
+    : null
+  const measures = await typedMeasures(session, right, options.measures ?? defaultMeasures(shape.compared, keys))
   await session.exec(checksumsSql(relations, compared))
   const differs =
     Number((await session.rows('SELECT count(*) FROM limn_sums WHERE limn_differs')).rows[0]?.[0] ?? 0) > 0
@@ -342,83 +390,6 @@ async function samplesOf(
     for (const row of (await session.rows(onlySql(names, side, limit))).rows)
       out.push({ kind, values: text(row.slice(1 + skip)), times: Number(row[0]) })
   return out
-}
-
-/** The columns of both sides, and what they are compared as. */
-async function shapeOf(session: Session, sides: Sides) {
-  const columnsOf = async (from: string | null) =>
-    from === null
-      ? null
-      : (await session.rows(`DESCRIBE SELECT * FROM ${from}`)).rows.map((row) => ({
-          name: String(row[0]),
-          type: String(row[1]),
-        }))
-  const [left, right] = [await columnsOf(sides.left), await columnsOf(sides.right)]
-  const [before, after] = [left ?? right ?? [], right ?? left ?? []]
-  const formerNames = formerNamesOf(sides)
-  const taken = new Set<string>()
-  const columns: SharedColumn[] = []
-  const compared: SharedColumn[] = []
-  const [added, renamed, retyped]: [
-    RowDiff['columns']['added'][number][],
-    RowDiff['columns']['renamed'][number][],
-    RowDiff['columns']['retyped'][number][],
-  ] = [[], [], []]
-  for (const { name, type } of after) {
-    const former = formerNames === null ? name : formerNames.get(name)
-    const old = before.find((one) => one.name === former)
-    if (!old) {
-      added.push({ name, type })
-      columns.push({ name, type, before: null, after: name })
-      continue
-    }
-    taken.add(old.name)
-    const common = old.type === type ? type : await unionType(session, old.type, type)
-    const one = { name, type: common, before: old.name, after: name }
-    columns.push(one)
-    compared.push(one)
-    if (old.name !== name) renamed.push({ before: old.name, after: name })
-    if (old.type !== type) retyped.push({ name, before: old.type, after: type, compared: common })
-  }
-  const removed = before.filter((one) => !taken.has(one.name))
-  for (const { name, type } of removed)
-    if (!columns.some((one) => one.name === name)) columns.push({ name, type, before: name, after: null })
-  if (compared.length === 0)
-    throw new LimnError('usage/argument', {
-      message: 'The two sides have no column in common.',
-      notDone: 'No row was compared.',
-      remedy: 'Name columns alike on both sides.',
-    })
-  return { columns, compared, added, removed, renamed, retyped }
-}
-
-/** Of states of one table: what the fields that have a name now were called before. Null: names are compared. */
-function formerNamesOf({ before, after }: Sides): ReadonlyMap<string, string> | null {
-  if (before.kind !== 'table' || after.kind !== 'table') return null
-  if (before.pin.metadata.tableUuid !== after.pin.metadata.tableUuid) return null
-  const known = new Map(schemaOfPin(before.pin).fields.map((field) => [field.id, field.name]))
-  return new Map(
-    schemaOfPin(after.pin).fields.flatMap((field) => {
-      const name = known.get(field.id)
-      return name === undefined ? [] : [[field.name, name] as const]
-    }),
-  )
-}
-
-/** The type that values of both go into; text where there is none. */
-async function unionType(session: Session, a: string, b: string): Promise<string> {
-  try {
-    const { rows } = await session.rows(`DESCRIBE SELECT NULL::${a} UNION ALL SELECT NULL::${b}`)
-    return String(rows[0]?.[1] ?? 'VARCHAR')
-  } catch (error) {
-    if (error instanceof LimnError) return 'VARCHAR'
-    throw error
-  }
-}
-
-function noRows(columns: readonly SharedColumn[]): string {
-  const list = columns.map((one) => `NULL::${one.type} AS ${quoteIdentifier(one.before ?? one.name)}`)
-  return `(SELECT ${list.join(', ')} WHERE false)`
 }
 
 function defaultMeasures(columns: readonly SharedColumn[], keys: readonly string[]): readonly Measure[] {

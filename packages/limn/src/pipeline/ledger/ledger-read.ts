@@ -3,7 +3,7 @@ import type { LoadedTable } from '../../iceberg/index.ts'
 import { pinRef, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Cell } from './append.ts'
-import { type Delivery, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
+import { type Delivery, type FoldedRow, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
 
 /** All ledger rows as published in a given state of `limn.run`; with `after`, those of a later `seq`. */
 export async function readLedger(
@@ -13,8 +13,7 @@ export async function readLedger(
 ): Promise<readonly LedgerRow[]> {
   const pin = loaded && pinRef(loaded)
   if (!pin || pin.snapshotId === null) return []
-  const predicate = after > 0 ? laterThan(after) : undefined
-  await using reading = await readPinned(context, pin, predicate ? { predicate } : {})
+  await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
   const { rows } = await session.rows(
     `SELECT seq, run_id, dataset, outcome, reason, planned, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash,
@@ -26,8 +25,8 @@ export async function readLedger(
 }
 
 /** Files of earlier rows alone are not opened. */
-function laterThan(seq: number): Predicate {
-  return { kind: 'compare', operator: 'gt', column: 'seq', value: BigInt(seq) }
+function laterThan(seq: number): { readonly predicate?: Predicate } {
+  return seq > 0 ? { predicate: { kind: 'compare', operator: 'gt', column: 'seq', value: BigInt(seq) } } : {}
 }
 
 function ledgerRow(row: readonly Cell[]): LedgerRow {
@@ -64,4 +63,61 @@ function ledgerRow(row: readonly Cell[]): LedgerRow {
 /** Ids as JSON keeps them, as text, made numbers again. */
 export function revivedIds(ids: Readonly<Record<string, string>>): Readonly<Record<string, bigint>> {
   return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, BigInt(id)]))
+}
+
+/** So many rows are in memory at once while a ledger is folded. */
+const rowsPerPage = 20_000
+
+/**
+ * What the standing of datasets is folded from, in order of `seq`, of published rows after one: a page at a time. Equal texts
+ * of inputs become one object, because thousands of rows say the same.
+ */
+export async function* readFoldedRows(
+  context: PipelineContext,
+  loaded: LoadedTable,
+  after: number,
+): AsyncGenerator<readonly FoldedRow[]> {
+  const pin = pinRef(loaded)
+  if (!pin || pin.snapshotId === null) return
+  await using reading = await readPinned(context, pin, laterThan(after))
+  await using session = await context.engine.session([reading.bound], { signal: context.signal })
+  const extent = await session.rows(`SELECT min(seq), max(seq) FROM ${ledgerTable} WHERE seq > ${after}`)
+  const [first, last] = extent.rows[0] ?? []
+  if (first === null || first === undefined) return
+  const inputs = new Map<string, Readonly<Record<string, bigint>>>()
+  for (let from = Number(first); from <= Number(last); from += rowsPerPage) {
+    const { rows } = await session.rows(
+      `SELECT seq, dataset, outcome, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash, deliveries, inputs,
+         output_snapshot, rows, bytes, run_id, epoch_ms(started_at), seconds, CASE WHEN outcome = 'renamed' THEN reason ELSE '' END
+       FROM ${ledgerTable} WHERE seq >= ${from} AND seq < ${from + rowsPerPage} ORDER BY seq`,
+    )
+    yield rows.map((row) => foldedRow(row as readonly Cell[], inputs))
+  }
+}
+
+function foldedRow(row: readonly Cell[], known: Map<string, Readonly<Record<string, bigint>>>): FoldedRow {
+  const text = (i: number) => String(row[i] ?? '')
+  const number = (i: number) => Number(row[i] ?? 0)
+  let inputs = known.get(text(8))
+  if (!inputs) {
+    inputs = revivedIds(JSON.parse(text(8)) as Record<string, string>)
+    known.set(text(8), inputs)
+  }
+  return {
+    seq: number(0),
+    dataset: text(1),
+    outcome: text(2) as Outcome,
+    reason: text(15),
+    interval: row[3] === null ? null : { start: number(3), end: number(4) },
+    fingerprint: text(5),
+    checksHash: text(6),
+    deliveries: text(7) === '[]' ? [] : (JSON.parse(text(7)) as Delivery[]),
+    inputs,
+    outputSnapshot: row[9] === null || row[9] === undefined ? null : BigInt(String(row[9])),
+    rows: number(10),
+    bytes: number(11),
+    run: text(12),
+    startedAtMs: number(13),
+    seconds: number(14),
+  }
 }

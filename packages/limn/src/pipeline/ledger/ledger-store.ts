@@ -40,18 +40,18 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const tables = await context.catalog.loadTables(own, { signal: context.signal })
   const ledger = tables.get(ledgerTable) ?? null
   const { lastSeq } = await standingOf(context, ledger)
-  const first = lastSeq + 1
-  // Whatever the run has in the ledger already came after it planned.
   const since = record.basedOn ?? 0
-  const later = since < lastSeq ? await readLedger(context, ledger, since) : []
-  const known = later.filter((row) => row.run === record.run)
+  // Nobody has written since the run planned, as a rule: then there is nothing to look at.
+  const before = lastSeq > since ? await readLedger(context, ledger, since) : []
+  const known = before.filter((row) => row.run === record.run)
   if (known.length > 0) return { commits: [], files: [], known }
+  const first = lastSeq + 1
   const parts = [
     await prepareAppend(
       context,
       ledgerContract,
       ledger,
-      stillTrue(record, later).map((row, i) => ledgerCells({ ...row, seq: first + i })),
+      stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i })),
       'started_at',
     ),
   ]

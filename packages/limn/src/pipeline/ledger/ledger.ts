@@ -134,12 +134,32 @@ export const emptyLedger: DatasetLedger = {
   samples: [],
 }
 
+/** What folding looks at of a ledger row. */
+export type FoldedRow = Pick<
+  LedgerRow,
+  | 'seq'
+  | 'run'
+  | 'dataset'
+  | 'outcome'
+  | 'reason'
+  | 'interval'
+  | 'fingerprint'
+  | 'checksHash'
+  | 'deliveries'
+  | 'inputs'
+  | 'outputSnapshot'
+  | 'rows'
+  | 'bytes'
+  | 'startedAtMs'
+  | 'seconds'
+>
+
 /**
  * Folds ledger rows, in order of `seq`, into the standing of each dataset; `before` is what earlier rows gave. Linear in
  * the rows where each says something of the end of what was built, as daily runs do.
  */
 export function foldLedger(
-  rows: readonly LedgerRow[],
+  rows: readonly FoldedRow[],
   before: ReadonlyMap<TableId, DatasetLedger> = new Map(),
 ): ReadonlyMap<TableId, DatasetLedger> {
   const open = new Map<TableId, OpenLedger>()
@@ -205,7 +225,7 @@ function opened(ledger: DatasetLedger): OpenLedger {
   return { ...ledger, built: [...ledger.built], latest: new Map(ledger.latest), samples: [...ledger.samples] }
 }
 
-function foldRow(ledger: OpenLedger, row: LedgerRow): void {
+function foldRow(ledger: OpenLedger, row: FoldedRow): void {
   if (row.outcome === 'edited') {
     ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
     return
@@ -285,6 +305,7 @@ function firstIndex(entries: readonly Built[], test: (interval: Interval) => boo
 
 function sameOrigin(a: Built, b: Built): boolean {
   if (a.fingerprint !== b.fingerprint) return false
+  if (a.inputs === b.inputs) return true
   const names = Object.keys(a.inputs)
   return names.length === Object.keys(b.inputs).length && names.every((name) => a.inputs[name] === b.inputs[name])
 }

@@ -1,6 +1,8 @@
 import { type RunId, runId, type TableId } from '../../base/index.ts'
-import { decodeMetadata, isUnder } from '../../iceberg/index.ts'
+import { decodeMetadata, isUnder, type LoadedTable } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
+import { requestIn } from '../backfill/branch.ts'
+import { BackfillState, parseRequest } from '../backfill/request.ts'
 import type { PipelineContext } from '../context.ts'
 import { type LedgerRow, ledgerTable } from './ledger.ts'
 import { readLedger } from './ledger-read.ts'
@@ -12,6 +14,8 @@ export interface RebuiltState {
   /** Runs that left branches or pins and no row: the next run settles them. */
   readonly inDoubt: readonly RunId[]
   readonly refs: number
+  /** Backfills whose branches say what was asked of them. */
+  readonly backfills: readonly RunId[]
   /** Tables that runs staged and did not publish, found by their metadata in the warehouse. */
   readonly staged: number
 }
@@ -56,7 +60,27 @@ export async function rebuildState(context: PipelineContext): Promise<RebuiltSta
     pointers: staged,
     nowMs: clock.nowMs(),
   })
-  return { recorded: ended.length, inDoubt, refs: refs.length, staged: staged.length }
+  const backfills = await rebuildBackfills(context, [...tables.values()])
+  return { recorded: ended.length, inDoubt, refs: refs.length, backfills, staged: staged.length }
+}
+
+/** What was asked of a backfill stands in the first snapshot of each of its branches. */
+async function rebuildBackfills(
+  context: PipelineContext,
+  tables: readonly (LoadedTable | null)[],
+): Promise<readonly RunId[]> {
+  const backfills = new BackfillState(context.state)
+  const found = new Set<RunId>()
+  for (const loaded of tables)
+    for (const [ref, to] of Object.entries(loaded?.metadata.refs ?? {})) {
+      const id = ref.startsWith('backfill/') ? parseRun(ref.slice('backfill/'.length)) : null
+      const request = id && loaded && requestIn(loaded.metadata, to.snapshotId)
+      if (!id || !loaded || !request) continue
+      if (!found.has(id)) await backfills.create(id, parseRequest(request), startOf(id))
+      await context.runs.noteRef(id, loaded.table, ref, to.snapshotId)
+      found.add(id)
+    }
+  return [...found].sort()
 }
 
 function recordOf(text: string, rows: readonly LedgerRow[]) {

@@ -3,7 +3,7 @@ import { ancestorsOf, type LoadedTable, type TableMetadata } from '../../iceberg
 import type { PipelineContext } from '../context.ts'
 import { appendProperty } from './append.ts'
 import { type Built, type DatasetLedger, type Delivery, foldLedger, foldRename } from './ledger.ts'
-import { readLedger, revivedIds } from './ledger-read.ts'
+import { readFoldedRows, revivedIds } from './ledger-read.ts'
 
 /** Where each dataset stands, as published in one state of the ledger. */
 export interface Standing {
@@ -36,11 +36,12 @@ async function publishedStanding(context: PipelineContext, loaded: LoadedTable |
   const kept = read(context.runs.fact(key))
   if (kept && kept.snapshotId === snapshotId) return kept.standing
   const from = kept && onlyAppendedSince(loaded.metadata, kept.snapshotId) ? kept.standing : nothing
-  const rows = await readLedger(context, loaded, from.lastSeq)
-  const standing: Standing = {
-    datasets: foldLedger(rows, from.datasets),
-    lastSeq: rows.reduce((max, row) => Math.max(max, row.seq), from.lastSeq),
+  let { datasets, lastSeq } = from
+  for await (const rows of readFoldedRows(context, loaded, from.lastSeq)) {
+    datasets = foldLedger(rows, datasets)
+    lastSeq = rows.at(-1)?.seq ?? lastSeq
   }
+  const standing: Standing = { datasets, lastSeq }
   const text = write(snapshotId, standing)
   if (text.length <= keptCharactersMax) context.runs.rememberFact(key, text)
   return standing

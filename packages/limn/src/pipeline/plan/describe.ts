@@ -179,28 +179,25 @@ function reachOfChange(
   const start = items.reduce<Change>((all, item) => unionOfChanges(all, item.changes ?? 'all'), new Set())
   const reached = new Map<TableId, Change>([[node.id, start]])
   const seen = new Set<TableId>()
-  const queue = new Set<TableId>([node.id])
-  const rank = new Map(facts.order.map((id, i) => [id, i]))
-  while (queue.size > 0) {
-    // The first in graph order has all that reaches it already.
-    const [next] = [...queue].sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0))
-    if (next === undefined) break
-    queue.delete(next)
-    const change = reached.get(next)
+  // Each dataset is come to when all that stands before it has been.
+  for (const id of facts.order) {
+    const change = reached.get(id)
     if (change === undefined) continue
-    for (const reader of readers.get(next) ?? []) {
+    for (const reader of readers.get(id) ?? []) {
       seen.add(reader.id)
-      const found = reachedBy(reader, next, facts.nodes.get(next), change)
-      if (found === null) continue
       const before = reached.get(reader.id)
-      reached.set(reader.id, before === undefined ? found : unionOfChanges(before, found))
-      queue.add(reader.id)
+      if (before === 'all') continue
+      const found = reachedBy(reader, id, facts.nodes.get(id), change)
+      if (found !== null) reached.set(reader.id, before === undefined ? found : unionOfChanges(before, found))
     }
   }
   reached.delete(node.id)
-  const inOrder = (ids: Iterable<TableId>) => [...ids].sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0))
-  return {
-    breaks: inOrder(reached.keys()).map((dataset) => ({ dataset, columns: listOf(reached.get(dataset) ?? 'all') })),
-    unbroken: inOrder(seen).filter((id) => !reached.has(id)),
+  const breaks: Reached[] = []
+  const unbroken: TableId[] = []
+  for (const dataset of facts.order) {
+    const change = reached.get(dataset)
+    if (change !== undefined) breaks.push({ dataset, columns: listOf(change) })
+    else if (seen.has(dataset)) unbroken.push(dataset)
   }
+  return { breaks, unbroken }
 }

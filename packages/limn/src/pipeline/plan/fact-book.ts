@@ -206,14 +206,14 @@ export class FactBook {
     return this.touched.get(touchedKey(dataset, input, from, this.pinOf(input)?.snapshotId ?? null))
   }
 
-  /** Gathers for every model that no pending input leaves open, each when all before it are planned. */
+  /** Plans every dataset when all before it are, by its inputs as they are now where they have yet to be built. */
   async gatherSettled(): Promise<Plan> {
     const items: PlanItem[] = []
     const pending = new Map<TableId, readonly PlanItem[]>()
     for (const id of this.context.project.order) {
       const node = this.context.project.nodes.get(id)
       if (!node || !this.request.selected.has(id)) continue
-      if (![...node.edges.keys()].some((input) => pending.has(input))) await this.gather(node)
+      await this.gather(node)
       const own = planOf(id, this.facts(), pending)
       if (own.some(isBuild)) pending.set(id, own)
       items.push(...own)

@@ -59,14 +59,13 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
     if (items) {
       const changes = reachOf(node, input, facts, items)
       if (changes !== null) found.push({ reason: 'input-changed', because: input, atMost: true, changes })
-      continue
     }
     const head = facts.heads.get(input)?.snapshotId ?? null
     const before = inputBefore(facts, built, input)
     if (before === head) continue
     const touched = facts.touched.get(touchedKey(node.id, input, before, head))
     if (touched?.kind === 'times' && touched.times.isEmpty) continue
-    found.push({ ...anything, reason: 'input-changed', because: input })
+    found.push({ ...anything, reason: 'input-changed', because: input, atMost: items !== undefined })
   }
   const [first] = found
   if (first)
@@ -132,6 +131,9 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
   if (domainKnown) addMissing(node, facts, domain.minus(everything), everything.hull, add)
   // An interval that fell out of the domain has no input rows left; it is rebuilt, to be empty.
   let unbounded = null as Found | null
+  // Until the inputs are settled the domain is at least what it is over their present state.
+  let reach = everything.union(IntervalSet.of(domainHull ? [domainHull] : []))
+  const possible = possibleTimes(shape).union(everything)
   for (const [input, edge] of node.edges) {
     const items = pending.get(input)
     if (items) {
@@ -144,16 +146,32 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
           atMost: true,
           changes: unionOfChanges(unbounded?.changes ?? new Set(), reachOf(node, input, facts, items) ?? new Set()),
         }
-      else for (const { times, changes } of bound) add(times, { reason, because: input, atMost: true, changes })
-      continue
+      else
+        for (const { times, changes } of bound) {
+          reach = reach.union(times.intersect(possible))
+          add(times.intersect(possible), { reason, because: input, atMost: true, changes })
+        }
     }
+    // What it changed before this run counts too, as far as it is not undone.
     const head = facts.heads.get(input)?.snapshotId ?? null
     for (const [before, own] of timesBy(built, (entry) => inputBefore(facts, entry, input))) {
       if (before === head) continue
       const touched = facts.touched.get(touchedKey(node.id, input, before, head))
       const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)
-      add(times, { reason: 'input-changed', because: input, atMost: touched === undefined, changes: 'all' })
+      add(times, {
+        reason: 'input-changed',
+        because: input,
+        atMost: touched === undefined || items !== undefined,
+        changes: 'all',
+      })
     }
+  }
+  // What an input that is pending adds may widen the domain: all between becomes due, too.
+  if (!domainKnown && unbounded === null) {
+    const widened = IntervalSet.of([widenedBy(shape, reach.hull)].filter((one) => one !== null))
+    addMissing(node, facts, widened.minus(everything), everything.hull, (times, found) =>
+      add(times, { ...found, atMost: true }),
+    )
   }
   const items = stale.parts().map(({ interval, ...found }) => itemOf(node, interval, found))
   if (unbounded) items.push(itemOf(node, range ? alignTo(shape.unit, range) : null, unbounded))
@@ -182,6 +200,22 @@ function addMissing(
   const inside = IntervalSet.of(hull ? [hull] : [])
   add(fresh.intersect(inside), { ...anything, reason: 'gap', because: 'between intervals that were built' })
   add(fresh.minus(inside), { ...anything, reason: 'never-built', because: 'in the domain, not yet built' })
+}
+
+type IntervalShape = Extract<Node['shape'], { kind: 'interval' }>
+
+/** Times that a dataset can have intervals for, as its definition states. */
+function possibleTimes(shape: IntervalShape): IntervalSet {
+  return IntervalSet.of([
+    { start: shape.start ?? Number.NEGATIVE_INFINITY, end: shape.end ?? Number.POSITIVE_INFINITY },
+  ])
+}
+
+/** The domain as it would be when input rows reach these times at most. */
+function widenedBy(shape: IntervalShape, reach: Interval | null): Interval | null {
+  const start = shape.start ?? reach?.start
+  const end = shape.end ?? reach?.end
+  return start === undefined || end === undefined ? null : { start, end }
 }
 
 type Bound = readonly { readonly times: IntervalSet; readonly changes: Change }[]

@@ -62,6 +62,7 @@ export async function planRun(present: PipelineContext, request: RunRequest): Pr
  */
 async function boundPending(context: PipelineContext, book: FactBook): Promise<ReadonlyMap<TableId, number>> {
   const rows = new Map<TableId, number>()
+  const asked = new Map<string, DeliveryBound | null>()
   for (const id of context.project.order) {
     const node = context.project.nodes.get(id)
     if (node?.shape.kind !== 'interval' || !book.request.selected.has(id)) continue
@@ -69,7 +70,12 @@ async function boundPending(context: PipelineContext, book: FactBook): Promise<R
       const source = context.project.nodes.get(input)
       const probe = book.probes.get(input)
       if (edge.touches === null || !source || !probe || probe.candidates.length + probe.withdrawn.length === 0) continue
-      const bound = await deliveryBound(context, book, source, edge.touches, node.shape.unit)
+      // Readers that ask the same of the same deliveries share the answer.
+      const question = `${input} ${node.shape.unit} ${edge.touches}`
+      const known = asked.get(question)
+      const bound =
+        known === undefined ? await deliveryBound(context, book, source, edge.touches, node.shape.unit) : known
+      asked.set(question, bound)
       if (!bound) continue
       book.bounds.set(boundKey(id, input), bound.times)
       rows.set(input, bound.rows)
@@ -78,13 +84,19 @@ async function boundPending(context: PipelineContext, book: FactBook): Promise<R
   return rows
 }
 
+/** Times that deliveries touch at most, and how many rows they are, those they replace among them. */
+interface DeliveryBound {
+  readonly times: IntervalSet
+  readonly rows: number
+}
+
 async function deliveryBound(
   context: PipelineContext,
   book: FactBook,
   source: Node,
   touches: string,
   unit: IntervalUnit,
-): Promise<{ readonly times: IntervalSet; readonly rows: number } | null> {
+): Promise<DeliveryBound | null> {
   const probe = book.probes.get(source.id)
   if (!probe || source.producer.kind !== 'source' || source.producer.input.kind !== 'files') return null
   let times = IntervalSet.empty

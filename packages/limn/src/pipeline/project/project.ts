@@ -12,10 +12,10 @@ import {
   type SqlQuery,
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { lineageOf, renameTables } from '../../sql/index.ts'
+import { renameTables } from '../../sql/index.ts'
 import { incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
-import { columnsOf, readsOf } from './reads.ts'
+import { columnsOf, readingOf } from './reads.ts'
 import { timingOf } from './timing.ts'
 
 /** Raised when the meaning of builds changes in limn itself: everything is then rebuilt. */
@@ -85,8 +85,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
+    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables)
     requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
-    const lineage = query ? lineageOf(query.canonical, tables) : null
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,
@@ -96,8 +96,12 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
-      lineage,
-      reads: await readsOf(engine, edges, lineage, tables),
+      get lineage() {
+        return reading.lineage
+      },
+      get reads() {
+        return reading.reads
+      },
       fingerprint: fingerprintOf(one, contract, shape, edges, query, firstNames),
       ...(one.dataset.renamedFrom ? { renamedFrom: one.dataset.renamedFrom } : {}),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),

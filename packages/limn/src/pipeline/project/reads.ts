@@ -2,7 +2,7 @@ import { LimnError, type TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
 import type { Edge } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
-import { lineageOf, type QueryLineage, type TableColumns, type Uses } from '../../sql/index.ts'
+import { lineageOf, type QueryLineage, type TableColumns } from '../../sql/index.ts'
 import type { ColumnsRead } from './node.ts'
 
 /** The columns of datasets, as their readers' queries name them. */
@@ -10,39 +10,67 @@ export function columnsOf(contracts: ReadonlyMap<TableId, Contract>): TableColum
   return new Map([...contracts].map(([id, contract]) => [id as string, Object.keys(contract.columns)]))
 }
 
-/** What a model reads of each input: by its query, and by what its edges say that a row touches. */
-export async function readsOf(
-  engine: FileEngine,
-  edges: ReadonlyMap<TableId, Edge>,
-  lineage: QueryLineage | null,
-  tables: TableColumns,
-): Promise<ReadonlyMap<TableId, ColumnsRead>> {
-  const out = new Map<TableId, ColumnsRead>()
-  for (const [input, { touches }] of edges) {
-    const touching = touches === null ? null : await usesOfTouches(engine, input, touches, tables)
-    out.set(input, {
-      columns: together(lineage?.uses.get(input) ?? 'all', touching),
-      starred: lineage?.starred.has(input) ?? true,
-    })
-  }
-  return out
+/** Where a model's columns come from, and what it reads of each input, worked out when first asked. */
+export interface Reading {
+  readonly lineage: QueryLineage | null
+  readonly reads: ReadonlyMap<TableId, ColumnsRead>
 }
 
-/** Columns an edge's expression speaks of; that it is no expression is found and told by `checkProject`. */
-async function usesOfTouches(
+/**
+ * What a model reads of each input: by its query, and by what its edges say that a row touches. `tree` is the query's; null for
+ * a source.
+ */
+export async function readingOf(
   engine: FileEngine,
-  input: TableId,
-  touches: string,
+  edges: ReadonlyMap<TableId, Edge>,
+  tree: string | null,
   tables: TableColumns,
-): Promise<ReadonlySet<string> | 'all'> {
+): Promise<Reading> {
+  const touching = new Map<TableId, string | null>()
+  for (const [input, { touches }] of edges)
+    if (touches !== null) touching.set(input, await treeOfTouches(engine, input, touches))
+  let lineage: QueryLineage | null | undefined
+  let reads: ReadonlyMap<TableId, ColumnsRead> | undefined
+  const reading: Reading = {
+    get lineage() {
+      if (lineage === undefined) lineage = tree === null ? null : lineageOf(tree, tables)
+      return lineage
+    },
+    get reads() {
+      reads ??= new Map(
+        [...edges.keys()].map((input) => {
+          const used = reading.lineage?.uses.get(input) ?? 'all'
+          const also = usesOfTouches(touching.get(input), input, tables)
+          return [
+            input,
+            { columns: together(used, also), starred: reading.lineage?.starred.has(input) ?? true },
+          ] as const
+        }),
+      )
+      return reads
+    },
+  }
+  return reading
+}
+
+/** The tree of an edge's expression; null when it is no expression, which is found and told by `checkProject`. */
+async function treeOfTouches(engine: FileEngine, input: TableId, touches: string): Promise<string | null> {
   try {
-    const { canonical } = await engine.parse(`SELECT (${touches}) AS t FROM ${input}`)
-    const uses: Uses = lineageOf(canonical, tables).uses
-    return uses.get(input) ?? 'all'
+    return (await engine.parse(`SELECT (${touches}) AS t FROM ${input}`)).canonical
   } catch (error) {
-    if (error instanceof LimnError) return 'all'
+    if (error instanceof LimnError) return null
     throw error
   }
+}
+
+/** Columns an edge's expression speaks of; null: there is none. */
+function usesOfTouches(
+  tree: string | null | undefined,
+  input: TableId,
+  tables: TableColumns,
+): ReadonlySet<string> | 'all' | null {
+  if (tree === undefined) return null
+  return tree === null ? 'all' : (lineageOf(tree, tables).uses.get(input) ?? 'all')
 }
 
 function together(a: ReadonlySet<string> | 'all', b: ReadonlySet<string> | 'all' | null): ReadonlySet<string> | 'all' {

@@ -2,7 +2,7 @@ import { newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { LeaseHolder } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { RunRequest } from '../plan/fact-book.ts'
-import { renameDatasets } from '../rename/rename.ts'
+import { pendingRenames, renameDatasets } from '../rename/rename.ts'
 import { attend } from './attend.ts'
 import { Execution } from './execution.ts'
 import { recover } from './recover.ts'
@@ -34,7 +34,7 @@ export async function run(
   },
 ): Promise<RunReport> {
   const startedAtMs = context.clock.nowMs()
-  const names = [...request.selected].map((id) => datasetLease('run', id))
+  const names = [...[...request.selected].map((id) => datasetLease('run', id)), ...(await leasesOfRenames(context))]
   const leases = await context.state.acquireAll(names, `limn run (process ${context.pid} on ${context.host})`, {
     waitMs: options.waitMs,
     signal: context.signal,
@@ -59,6 +59,12 @@ export async function run(
   } finally {
     await leases.release()
   }
+}
+
+/** Nobody builds a dataset under its old name while it gets the new one. */
+async function leasesOfRenames(context: PipelineContext): Promise<readonly string[]> {
+  const ids = (await pendingRenames(context)).flatMap((one) => [one.from, one.to])
+  return ids.flatMap((id) => [datasetLease('run', id), datasetLease('backfill', id)])
 }
 
 /** The last line of a log says how the run ended. */

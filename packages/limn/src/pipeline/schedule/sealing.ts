@@ -1,12 +1,14 @@
 import type { TableId } from '../../base/index.ts'
 import {
+  addUnits,
   alignTo,
+  countUnits,
   formatMicros,
   type Interval,
+  type IntervalUnit,
   type SealFacts,
   type SealState,
   sealState,
-  splitBy,
 } from '../../dataset/index.ts'
 import type { PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
@@ -43,8 +45,7 @@ export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: Seal
       out.push(item)
       continue
     }
-    for (const interval of splitBy(shape.unit, item.interval)) {
-      const open = openBy(node, interval, facts, memo)
+    for (const { interval, open } of partsOf(node, shape.unit, item.interval, facts, memo)) {
       if (open === null) append(out, { ...item, interval })
       else if (facts.request.unsealed)
         append(out, { ...item, interval, because: `${item.because}, ${unsealedText(open)}` })
@@ -79,7 +80,29 @@ function append(out: PlanItem[], next: PlanItem): void {
 
 type Memo = Map<string, Open | null>
 
-/** What keeps an interval of a dataset open, or null when it is complete. Of several, the one that lasts longest. */
+/**
+ * A range cut where it is complete and where it is not, in order; parts that are not are single intervals. A range that is
+ * complete as a whole is so in all its parts, so that years of it are asked for once.
+ */
+function* partsOf(
+  node: Node,
+  unit: IntervalUnit,
+  range: Interval,
+  facts: SealingFacts,
+  memo: Memo,
+): Generator<{ readonly interval: Interval; readonly open: Open | null }> {
+  const open = openBy(node, range, facts, memo)
+  const count = countUnits(unit, range)
+  if (open === null || count <= 1) {
+    yield { interval: range, open }
+    return
+  }
+  const middle = addUnits(unit, range.start, Math.floor(count / 2))
+  yield* partsOf(node, unit, { start: range.start, end: middle }, facts, memo)
+  yield* partsOf(node, unit, { start: middle, end: range.end }, facts, memo)
+}
+
+/** What keeps times of a dataset open, or null when all of them are complete. Of several, what lasts longest. */
 function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo): Open | null {
   const key = `${node.id} ${interval.start} ${interval.end}`
   const known = memo.get(key)
@@ -89,10 +112,9 @@ function openBy(node: Node, interval: Interval, facts: SealingFacts, memo: Memo)
     const other = facts.nodes.get(input)
     const reads = readInterval(edge, interval)
     if (!other || reads === null) continue
-    const parts =
-      other.shape.kind === 'interval' ? splitBy(other.shape.unit, alignTo(other.shape.unit, reads)) : [reads]
     if (other.shape.kind === 'whole') continue
-    for (const part of parts) found = longer(found, openBy(other, part, facts, memo))
+    const needed = other.shape.kind === 'interval' ? alignTo(other.shape.unit, reads) : reads
+    found = longer(found, openBy(other, needed, facts, memo))
   }
   memo.set(key, found)
   return found

@@ -21,7 +21,7 @@ import {
   type StageInputs,
 } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
-import { addedRows, type DatasetView, intervalOfFile, removedRows, tasksOfView, viewOf } from './view.ts'
+import { addedRows, type DatasetView, differingRows, intervalOfFile, removedRows, tasksOfView, viewOf } from './view.ts'
 
 /** Builds of one dataset that go on at once: the engine is busy while another's files are synced. */
 const buildsAtOnce = 2
@@ -295,8 +295,7 @@ async function changedIntervals(
     files: files.map((file) => ({ local: file.local })),
   }
   await using session = await context.engine.session([oldBound, newBound], { signal: context.signal })
-  const difference = `(SELECT * FROM ${addedRows} EXCEPT ALL SELECT * FROM ${removedRows})
-    UNION ALL (SELECT * FROM ${removedRows} EXCEPT ALL SELECT * FROM ${addedRows})`
+  const difference = differingRows('*', addedRows, removedRows)
   if (node.shape.kind !== 'interval' || interval === null) {
     const { rows } = await session.rows(`SELECT 1 FROM (${difference}) LIMIT 1`)
     return rows.length > 0 ? 'all' : IntervalSet.empty

@@ -152,3 +152,12 @@ export function timesOfFiles(
 export const stagedRows: TableId = tableId('limn_staged.rows')
 export const addedRows: TableId = tableId('limn_diff.added')
 export const removedRows: TableId = tableId('limn_diff.removed')
+
+/**
+ * SQL for rows that one table has more often than the other, each once; nulls are equal. One grouping of both, which spills, in place
+ * of `EXCEPT ALL` both ways, which takes three times as long.
+ */
+export function differingRows(columns: string, one: TableId, other: TableId): string {
+  const sides = `SELECT ${columns}, 1 AS __limn_side FROM ${one} UNION ALL SELECT ${columns}, -1 FROM ${other}`
+  return `SELECT * EXCLUDE (__limn_side) FROM (${sides}) GROUP BY ALL HAVING sum(__limn_side) <> 0`
+}

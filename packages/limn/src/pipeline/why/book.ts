@@ -7,7 +7,14 @@ import { type PinnedTable, pinRef, pinSnapshot } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { definitionOfNode } from '../ledger/definition.ts'
 import { definitionOf } from '../ledger/definition-store.ts'
-import { type DatasetLedger, emptyLedger, foldLedger, type LedgerRow, ledgerTable } from '../ledger/ledger.ts'
+import {
+  type Built,
+  type DatasetLedger,
+  emptyLedger,
+  foldLedger,
+  type LedgerRow,
+  ledgerTable,
+} from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import type { Shape } from '../project/node.ts'
 import type { DatasetView } from '../stage/view.ts'
@@ -108,7 +115,7 @@ export class WhyBook {
     const rows = last
       ? own.filter((row) => row.seq <= last.seq || row.outputSnapshot === last.outputSnapshot).map(asPublished(last))
       : []
-    const standing = foldLedger(rows).get(dataset) ?? emptyLedger
+    const standing = { ...(foldLedger(rows).get(dataset) ?? emptyLedger), built: builtBy(rows) }
     const shape = this.context.project.nodes.get(dataset)?.shape ?? null
     return { dataset, pin, rows, standing, shape, run: last?.run ?? null, direct }
   }
@@ -120,12 +127,7 @@ export class WhyBook {
       const own = interval === null ? null : IntervalSet.of([interval])
       const part = own === null || times === null ? own : own.intersect(times)
       if (part?.isEmpty) continue
-      const key = JSON.stringify([
-        fingerprint,
-        Object.entries(inputs)
-          .map(([id, at]) => [id, String(at)])
-          .sort(),
-      ])
+      const key = originOf({ fingerprint, inputs })
       const known = groups.get(key)?.times
       groups.set(key, { times: part === null ? null : known ? known.union(part) : part, fingerprint, inputs })
     }
@@ -174,6 +176,58 @@ export class WhyBook {
   viewOf(point: Point): DatasetView {
     return viewOf(this.context.project.nodes.get(point.dataset), point.pin)
   }
+}
+
+/**
+ * What each interval's rows were really made by: a definition that was accepted without building anew made nothing, and
+ * rows that inputs did not touch are still those of their own definition.
+ */
+function builtBy(rows: readonly LedgerRow[]): readonly Built[] {
+  let built: readonly Built[] = []
+  for (const row of [...rows].sort((a, b) => a.seq - b.seq))
+    if (row.outcome === 'built' || row.outcome === 'kept' || row.outcome === 'carried') built = overlaid(built, row)
+  return built
+}
+
+function overlaid(built: readonly Built[], { outcome, interval, fingerprint, inputs }: LedgerRow): readonly Built[] {
+  const carried = outcome === 'carried'
+  if (interval === null) return carried ? built.map((one) => ({ ...one, inputs })) : [{ interval, fingerprint, inputs }]
+  const hole = IntervalSet.of([interval])
+  const out: Built[] = carried ? [] : [{ interval, fingerprint, inputs }]
+  for (const one of built) {
+    // Of a dataset that was built whole before, nothing is known by interval.
+    if (one.interval === null) continue
+    if (!hole.overlaps(one.interval)) {
+      out.push(one)
+      continue
+    }
+    const own = IntervalSet.of([one.interval])
+    for (const part of own.minus(hole).intervals) out.push({ ...one, interval: part })
+    if (carried) for (const part of own.intersect(hole).intervals) out.push({ ...one, interval: part, inputs })
+  }
+  return joined(out.sort((a, b) => (a.interval?.start ?? 0) - (b.interval?.start ?? 0)))
+}
+
+/** Neighbours that were built from the same are one. */
+function joined(built: readonly Built[]): readonly Built[] {
+  const out: Built[] = []
+  for (const one of built) {
+    const last = out.at(-1)
+    const touching = last?.interval && one.interval && last.interval.end === one.interval.start
+    if (last?.interval && one.interval && touching && originOf(last) === originOf(one))
+      out[out.length - 1] = { ...last, interval: { start: last.interval.start, end: one.interval.end } }
+    else out.push(one)
+  }
+  return out
+}
+
+function originOf({ fingerprint, inputs }: Pick<Built, 'fingerprint' | 'inputs'>): string {
+  return JSON.stringify([
+    fingerprint,
+    Object.entries(inputs)
+      .map(([id, at]) => [id, String(at)])
+      .sort(),
+  ])
 }
 
 /** A refused run's own rows count as what they would have been. */

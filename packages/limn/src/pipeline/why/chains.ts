@@ -166,7 +166,7 @@ async function staleState(
     { measures: [], sample: 5, ...(where === null ? {} : { where }) },
   )
   const rows = diff.total.added + diff.total.removed + diff.total.changed
-  record(diff.total, rows > 0 ? 'they read different states' : 'they read equal rows')
+  record(rows, rows > 0 ? 'they read different states' : 'they read equal rows')
   if (rows === 0) return null
   const seqOf = ({ end }: Chain) => end.rows.at(-1)?.seq ?? 0
   const older = seqOf(left) <= seqOf(right) ? before : after

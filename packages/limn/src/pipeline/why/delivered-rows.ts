@@ -31,14 +31,14 @@ export interface DeliveredRows {
 
 /**
  * Tells what became of the rows of a path. Temporary tables: `limn_old` and `limn_fresh` are all its rows, `limn_gone` and
- * `limn_come` those that the other side lacks, with `limn_in` where they are in scope.
+ * `limn_come` those that the other side lacks, each with `limn_in` where it is in scope.
  */
 export async function classifyRows(session: Session, given: DeliveredRows): Promise<readonly Finding[]> {
   const { delivery, state } = given
   if (state === 'gone')
     return [await finding(session, given, 'withdrawn-delivery', 'limn_gone', `${delivery.path} was withdrawn`)]
   if (state === 'new') return classifyNew(session, given)
-  const changed = (await wholeColumn(session, given)) ?? (await pairedColumns(session, given))
+  const changed = await pairedColumns(session, given)
   const [gone, come] = [await rowsIn(session, 'limn_gone'), await rowsIn(session, 'limn_come')]
   const out = [...changed]
   if (gone > 0 && come > 0)
@@ -75,7 +75,7 @@ async function classifyNew(session: Session, given: DeliveredRows): Promise<read
         given,
         'double-delivery',
         'limn_come',
-        `every row of ${delivery.path} had been delivered before`,
+        `Every row of ${delivery.path} had been delivered before`,
       ),
     ]
   return gained(session, given)
@@ -124,7 +124,7 @@ async function repeatedKeys(session: Session, given: DeliveredRows): Promise<Fin
     (name) => `limn_t.${quoteIdentifier(name)} IS NOT DISTINCT FROM limn_r.${quoteIdentifier(name)}`,
   )
   await session.exec(
-    `CREATE OR REPLACE TEMP TABLE limn_twice AS SELECT limn_r.*, true AS limn_in FROM limn_fresh AS limn_r JOIN (${twice('limn_fresh')}) AS limn_t ON ${same.join(' AND ')}`,
+    `CREATE OR REPLACE TEMP TABLE limn_twice AS SELECT limn_r.* EXCLUDE (limn_in), true AS limn_in FROM limn_fresh AS limn_r JOIN (${twice('limn_fresh')}) AS limn_t ON ${same.join(' AND ')}`,
   )
   const repeated = await rowsIn(session, 'limn_twice')
   const foreign = await session.rows(
@@ -193,9 +193,9 @@ async function droppedValue(session: Session, given: DeliveredRows) {
 
 /**
  * One column alone differs over a whole delivery: rows are paired by all others, in order of it, which keeps pairs right
- * under a shift, a factor and a rounding. Null when that is not so.
+ * under a shift, a factor and a rounding. Null when that is not so, nothing when no such row is in scope.
  */
-async function wholeColumn(session: Session, given: DeliveredRows): Promise<readonly Finding[] | null> {
+export async function wholeColumn(session: Session, given: DeliveredRows): Promise<readonly Finding[] | null> {
   const sums = (from: string) =>
     `SELECT count(*)${given.columns.map((name) => `, sum(hash(${quoteIdentifier(name)})::HUGEINT)`).join('')} FROM ${from}`
   const [old = []] = (await session.rows(sums('limn_old'))).rows
@@ -208,10 +208,7 @@ async function wholeColumn(session: Session, given: DeliveredRows): Promise<read
   const { rows } = await session.rows('SELECT count(*) FROM limn_pairs')
   if (String(rows[0]?.[0]) !== String(old[0])) return null
   await session.exec('DELETE FROM limn_pairs WHERE o IS NOT DISTINCT FROM n')
-  const found = await patterned(session, given, column)
-  // All rows are spoken for; which of them are in scope is told by the finding.
-  await session.exec('DELETE FROM limn_gone; DELETE FROM limn_come')
-  return [found]
+  return (await rowsIn(session, 'limn_pairs')) === 0 ? [] : [await patterned(session, given, column)]
 }
 
 /** Rows that differ in one column each, column by column from the one that pairs most. */
@@ -253,7 +250,7 @@ async function pair(
     ...others.map((one) => `limn_l.${one} IS NOT DISTINCT FROM limn_r.${one}`),
   ]
   await session.exec(
-    `CREATE OR REPLACE TEMP TABLE limn_pairs AS SELECT limn_l.limn_id AS old_id, limn_r.limn_id AS new_id, limn_l.${name} AS o, limn_r.${name} AS n
+    `CREATE OR REPLACE TEMP TABLE limn_pairs AS SELECT limn_l.limn_id AS old_id, limn_r.limn_id AS new_id, limn_l.${name} AS o, limn_r.${name} AS n, limn_l.limn_in OR limn_r.limn_in AS limn_in
      FROM ${numbered(old)} AS limn_l JOIN ${numbered(fresh)} AS limn_r ON ${on.join(' AND ')}`,
   )
 }
@@ -272,7 +269,7 @@ async function patterned(session: Session, given: DeliveredRows, column: string)
       given,
       kindOf(pattern),
       null,
-      `in ${given.delivery.path} ${patternText(pattern, column)}`,
+      `In ${given.delivery.path} ${patternText(pattern, column)}`,
       column,
     )),
     rows: total,
@@ -339,7 +336,7 @@ async function finding(
       run: delivery.run,
     },
     column,
-    sentence: `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
+    sentence: `${sentence}.`,
     rows: table === null ? 0 : await rowsIn(session, table),
     intervals: table === null ? [] : await intervalsOf(session, given.ask, table),
     evidence: table === null ? { columns: [], rows: [] } : await evidenceOf(session, given.columns, table, order),

@@ -7,7 +7,7 @@ import { bindFiles, leaseFiles, liveTableTasks, type PinnedTable, schemaOfPin } 
 import type { Delivery } from '../ledger/ledger.ts'
 import { deliveryOf, supersededAt } from '../stage/view.ts'
 import type { Point, WhyBook } from './book.ts'
-import { classifyRows, type DeliveryAsk } from './delivered-rows.ts'
+import { classifyRows, type DeliveredRows, type DeliveryAsk, wholeColumn } from './delivered-rows.ts'
 import { type Finding, noEvidence } from './finding.ts'
 
 const oldRows: TableId = tableId('limn_rows.before')
@@ -120,20 +120,12 @@ async function findingsOf(
   const delivery = change.fresh.at(-1) ?? change.old.at(-1)
   if (!delivery) return []
   const list = columns.map(quoteIdentifier).join(', ')
+  const inScope = `coalesce((${ask.where ?? 'true'}), false) AS limn_in`
   const rows = (from: TableId, of: readonly SeenDelivery[]) =>
-    `SELECT ${list} FROM ${from} WHERE _delivery IN (${[-1, ...of.map((one) => one.ordinal)].join(', ')})`
-  const inScope = ask.where === null ? 'true' : ask.where
+    `SELECT ${list}, ${inScope} FROM ${from} WHERE _delivery IN (${[-1, ...of.map((one) => one.ordinal)].join(', ')})`
   await session.exec(`CREATE OR REPLACE TEMP TABLE limn_old AS ${rows(oldRows, change.old)}`)
   await session.exec(`CREATE OR REPLACE TEMP TABLE limn_fresh AS ${rows(freshRows, change.fresh)}`)
-  const apart = (a: string, b: string) =>
-    `SELECT row_number() OVER () AS limn_id, *, coalesce((${inScope}), false) AS limn_in FROM (SELECT ${list} FROM ${a} EXCEPT ALL SELECT ${list} FROM ${b})`
-  await session.exec(`CREATE OR REPLACE TEMP TABLE limn_gone AS ${apart('limn_old', 'limn_fresh')}`)
-  await session.exec(`CREATE OR REPLACE TEMP TABLE limn_come AS ${apart('limn_fresh', 'limn_old')}`)
-  const concerned = await session.rows(
-    'SELECT (SELECT count(*) FROM limn_gone WHERE limn_in) + (SELECT count(*) FROM limn_come WHERE limn_in)',
-  )
-  if (Number(concerned.rows[0]?.[0] ?? 0) === 0) return []
-  return classifyRows(session, {
+  const given: DeliveredRows = {
     dataset,
     columns,
     delivery,
@@ -141,7 +133,17 @@ async function findingsOf(
     twin: change.old.length === 0 ? (known.find((one) => one.sha256 === delivery.sha256) ?? null) : null,
     others: otherRows,
     ask,
-  })
+  }
+  const whole = given.state === 'replaced' ? await wholeColumn(session, given) : null
+  if (whole) return whole
+  const apart = (a: string, b: string) =>
+    `SELECT row_number() OVER () AS limn_id, *, ${inScope} FROM (SELECT ${list} FROM ${a} EXCEPT ALL SELECT ${list} FROM ${b})`
+  await session.exec(`CREATE OR REPLACE TEMP TABLE limn_gone AS ${apart('limn_old', 'limn_fresh')}`)
+  await session.exec(`CREATE OR REPLACE TEMP TABLE limn_come AS ${apart('limn_fresh', 'limn_old')}`)
+  const concerned = await session.rows(
+    'SELECT (SELECT count(*) FROM limn_gone WHERE limn_in) + (SELECT count(*) FROM limn_come WHERE limn_in)',
+  )
+  return Number(concerned.rows[0]?.[0] ?? 0) === 0 ? [] : classifyRows(session, given)
 }
 
 function manyDeliveries(dataset: TableId, changes: readonly PathChange[]): Finding {

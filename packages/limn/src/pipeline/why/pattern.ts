@@ -16,17 +16,18 @@ const distinctMin = 3
 
 const quarterHour = 900_000_000
 
-const namedFactors: readonly (readonly [number, string])[] = [
-  [60, 'minutes to seconds'],
-  [3600, 'hours to seconds'],
-  [24, 'days to hours'],
-  [1000, 'thousands to ones, as kilometres to metres'],
-  [1_000_000, 'millions to ones'],
-  [100, 'hundreds to ones, as euros to cents'],
-  [1.609344, 'miles to kilometres'],
-  [1.852, 'nautical miles to kilometres'],
-  [0.3048, 'feet to metres'],
-  [2.2046226218, 'kilograms to pounds'],
+/** A factor, what it does, and what its inverse does. */
+const namedFactors: readonly (readonly [number, string, string])[] = [
+  [60, 'minutes to seconds', 'seconds to minutes'],
+  [3600, 'hours to seconds', 'seconds to hours'],
+  [24, 'days to hours', 'hours to days'],
+  [1000, 'as kilometres to metres', 'as metres to kilometres'],
+  [1_000_000, 'millions to ones', 'ones to millions'],
+  [100, 'as euros to cents', 'as cents to euros'],
+  [1.609344, 'miles to kilometres', 'kilometres to miles'],
+  [1.852, 'nautical miles to kilometres', 'kilometres to nautical miles'],
+  [0.3048, 'feet to metres', 'metres to feet'],
+  [2.2046226218, 'kilograms to pounds', 'pounds to kilograms'],
 ]
 
 /** The pattern of the pairs (`o`, `n`) of a temporary table, all of which differ. */
@@ -86,9 +87,9 @@ async function factorOf(session: Session, pairs: string, type: string): Promise<
 }
 
 function nameOf(ratio: number): readonly [number, string] | null {
-  for (const [factor, name] of namedFactors) {
+  for (const [factor, name, inverse] of namedFactors) {
     if (Math.abs(ratio / factor - 1) < 1e-3) return [factor, name]
-    if (Math.abs(ratio * factor - 1) < 1e-3) return [1 / factor, name.replace(/^(.*) to ([^,]*)/, '$2 to $1')]
+    if (Math.abs(ratio * factor - 1) < 1e-3) return [1 / factor, inverse]
   }
   return null
 }

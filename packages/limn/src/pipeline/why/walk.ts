@@ -2,8 +2,8 @@ import type { TableId } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
 import { columnsHandedThrough } from '../../sql/index.ts'
-import { diffRows } from '../diff/diff-rows.ts'
-import type { Measure, RowDelta, RowDiff } from '../diff/row-diff.ts'
+import { diffRows, rowsApart } from '../diff/diff-rows.ts'
+import type { Measure, RowDiff } from '../diff/row-diff.ts'
 import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
 import { codeFindings } from './code-change.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
@@ -17,8 +17,8 @@ export interface Step {
   readonly dataset: TableId
   readonly before: bigint | null
   readonly after: bigint | null
-  /** What differs in scope; null: not compared row by row. */
-  readonly rows: RowDelta | null
+  /** Rows in scope that one state has and the other lacks, of either; null: not compared row by row. */
+  readonly rows: number | null
   readonly intervals: readonly Interval[]
   /** Where the search went on, or why it ended. */
   readonly verdict: string
@@ -54,7 +54,7 @@ export async function walk(
   out: Walk,
 ): Promise<readonly Finding[] | null> {
   const { dataset } = after
-  const step = (rows: RowDelta | null, intervals: readonly Interval[], verdict: string) =>
+  const step = (rows: number | null, intervals: readonly Interval[], verdict: string) =>
     out.steps.push({ dataset, before: before.pin.snapshotId, after: after.pin.snapshotId, rows, intervals, verdict })
   if (before.pin.snapshotId === after.pin.snapshotId) {
     step(null, [], 'the same snapshot')
@@ -67,31 +67,77 @@ export async function walk(
     step(null, [], findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs')
     return findings.length > 0 ? findings : null
   }
-  const diff = await compare(book, before, after, ask)
-  if (diff.total.added + diff.total.removed + diff.total.changed === 0) {
-    step(diff.total, [], 'the same rows')
+  const detail = once(() => compare(book, before, after, ask))
+  const found = ask.measure ? summaryOf(await detail(), ask.measure) : await quickly(book, before, after, ask)
+  if (found.rows === 0) {
+    step(0, [], 'the same rows')
     return null
   }
-  const times = partingTimes(diff, ask.measure, after, ask.scope)
+  // What was asked for may be less than an interval of this dataset.
+  const times = found.times && ask.scope.times ? found.times.intersect(ask.scope.times) : found.times
   const direct = await directWrites(book, before, after, ask, out)
   if (direct) {
-    step(diff.total, times?.intervals ?? [], 'rows were written past the runs')
+    step(found.rows, times?.intervals ?? [], 'rows were written past the runs')
     return direct
   }
   const findings: Finding[] = []
   const at = out.steps.length
   for (const pair of pairsOf(book, before, after, times))
-    findings.push(...(await walkPair(book, before, after, pair, diff, ask, out)))
+    findings.push(...(await walkPair(book, before, after, pair, detail, ask, out)))
   const verdict = findings.some((one) => one.dataset === dataset) ? 'its rows part here' : 'its inputs part'
   out.steps.splice(at, 0, {
     dataset,
     before: before.pin.snapshotId,
     after: after.pin.snapshotId,
-    rows: diff.total,
+    rows: found.rows,
     intervals: times?.intervals ?? [],
     verdict,
   })
-  return findings.length > 0 ? merged(findings) : [unexplained(dataset, diff, times)]
+  return findings.length > 0 ? merged(findings) : [unexplained(dataset, await detail(), times)]
+}
+
+/** Computed when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+interface Summary {
+  readonly rows: number
+  /** The intervals that part; null: the dataset has none, or rows without a time part. */
+  readonly times: IntervalSet | null
+}
+
+function summaryOf(diff: RowDiff, measure: Measure): Summary {
+  const { added, removed, changed } = diff.total
+  const moved = diff.intervals.filter((one) =>
+    one.measures.some((each) => each.name === measure.name && each.before !== each.after),
+  )
+  const parting = moved.length > 0 ? moved : diff.intervals
+  return {
+    rows: added + removed + 2 * changed,
+    times: diff.unit === null ? null : timesOf(parting.map((one) => one.interval)),
+  }
+}
+
+/** Whether and when rows part, without saying which: layers in between are only passed through. */
+async function quickly(book: WhyBook, before: Point, after: Point, ask: WalkAsk): Promise<Summary> {
+  const { shape } = after
+  const where = conditionOf(ask.scope, shape)
+  const found = await rowsApart(
+    book.context,
+    sideOf(book.viewOf(before), shape, ask.scope),
+    sideOf(book.viewOf(after), shape, ask.scope),
+    {
+      ...(shape?.kind === 'interval' ? { column: shape.column, unit: shape.unit } : {}),
+      ...(where === null ? {} : { where }),
+    },
+  )
+  const times = shape?.kind === 'interval' && found.intervals ? IntervalSet.of(found.intervals) : null
+  return { rows: found.rows, times }
 }
 
 async function compare(book: WhyBook, before: Point, after: Point, ask: WalkAsk): Promise<RowDiff> {
@@ -117,14 +163,6 @@ function keysOf(keys: readonly string[], before: Point, after: Point): readonly 
   const has = ({ pin }: Point, name: string) =>
     pin.metadata.schemas.find((one) => one.schemaId === pin.schemaId)?.fields.some((field) => field.name === name)
   return keys.every((name) => has(before, name) && has(after, name)) ? keys : []
-}
-
-function partingTimes(diff: RowDiff, measure: Measure | null, after: Point, scope: Scope): IntervalSet | null {
-  if (after.shape?.kind !== 'interval' || diff.unit === null) return null
-  const moved = measure ? diff.intervals.filter((one) => one.measures.some((each) => each.before !== each.after)) : []
-  const found = timesOf((moved.length > 0 ? moved : diff.intervals).map((one) => one.interval))
-  // What was asked for may be less than an interval of this dataset.
-  return found && scope.times ? found.intersect(scope.times) : found
 }
 
 /** Rows that a snapshot made by no run brought; null when there is none that matters. */
@@ -217,7 +255,7 @@ async function walkPair(
   before: Point,
   after: Point,
   pair: Pair,
-  diff: RowDiff,
+  detail: () => Promise<RowDiff>,
   ask: WalkAsk,
   out: Walk,
 ): Promise<readonly Finding[]> {
@@ -250,7 +288,10 @@ async function walkPair(
   if (pair.before.fingerprint !== pair.after.fingerprint) {
     const scope = pair.times === null ? ask.scope : { ...ask.scope, times: pair.times }
     const sides = { before: old, after: fresh, inputs: pointsAfter }
-    candidates.push({ what: 'code', findings: () => codeFindings(book, before, after, sides, diff, scope) })
+    candidates.push({
+      what: 'code',
+      findings: async () => codeFindings(book, before, after, sides, await detail(), scope),
+    })
   }
   const chosen =
     candidates.length > 1
@@ -266,7 +307,8 @@ async function walkPair(
       : candidates
   const found: Finding[] = []
   for (const one of chosen) found.push(...(await one.findings()))
-  if (candidates.length === 0 && out.unknown.length === 0) found.push(notDeterministic(dataset, diff, pair.times))
+  if (candidates.length === 0 && out.unknown.length === 0)
+    found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
 }
 

@@ -93,7 +93,7 @@ export function differingRowsSql([a, b]: Sides, names: Names): readonly string[]
     `SELECT ${quoted(columns.map((one) => one.name))}, ${l} AS limn_l, ${r} AS limn_r FROM ${hashed(relation, names)} AS limn_o WHERE limn_hash IN (SELECT limn_hash FROM limn_hashes)`
   const list = quoted(columns.map((one) => one.name))
   return [
-    `CREATE TEMP TABLE limn_hashes AS SELECT limn_hash FROM (${hashes(a, 1)} UNION ALL ${hashes(b, -1)}) GROUP BY limn_hash HAVING sum(limn_n) <> 0`,
+    `CREATE TEMP TABLE limn_hashes AS SELECT limn_hash, abs(sum(limn_n)) AS limn_apart FROM (${hashes(a, 1)} UNION ALL ${hashes(b, -1)}) GROUP BY limn_hash HAVING sum(limn_n) <> 0`,
     `CREATE TEMP TABLE limn_rows AS SELECT ${list}, sum(limn_l)::BIGINT - sum(limn_r)::BIGINT AS limn_more
       FROM (${rows(a, 1, 0)} UNION ALL ${rows(b, 0, 1)}) GROUP BY ${list} HAVING sum(limn_l) <> sum(limn_r)`,
     `CREATE TEMP TABLE limn_differ AS SELECT *, ${onceSql(names)} AS limn_changed FROM limn_rows`,

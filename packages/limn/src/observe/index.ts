@@ -1,0 +1,10 @@
+/**
+ * Row 11: what happened, told to others. Lineage as OpenLineage events: to a file, an HTTP endpoint or standard output. Promises
+ * that telling never fails, delays or changes a run; refuses to keep a record of its own, for the ledger is the record.
+ */
+
+export * from './emitter.ts'
+export * from './events.ts'
+export * from './facets.ts'
+export * from './naming.ts'
+export * from './run-observer.ts'

@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { oneValue } from '../../support/hooked.ts'
+import { root, temporaryFolder } from '../../support/lake.ts'
+import { readingBytes, writeLargeLake } from '../../support/large-lake.ts'
+import { start } from '../../support/process.ts'
+
+/** `LIMN_BOUNDED=full`: 5 GB of readings under 512 MB; else half of both. */
+const full = process.env.LIMN_BOUNDED === 'full'
+const memoryMb = full ? 512 : 256
+const lake = { months: 12, rowsPerMonth: full ? 3_300_000 : 1_650_000, memory: `${memoryMb}MB` }
+const rows = lake.months * lake.rowsPerMonth
+
+/** What docs/running-in-production.md publishes: the process takes this much beside `engine.memory`. */
+const besideMiB = 600
+const ceilingMiB = Math.round((memoryMb * 1e6) / 2 ** 20) + besideMiB
+
+/** Runs a command of limn to its end; the kernel's high-water mark of its memory is looked at while it lives. */
+async function limn(
+  folder: string,
+  ...args: readonly string[]
+): Promise<{ readonly peakMiB: number; readonly out: string }> {
+  const began = performance.now()
+  const { child, ended } = start(process.execPath, [join(root, 'packages', 'limn', 'bin', 'limn.js'), ...args], {
+    cwd: folder,
+  })
+  let peakKb = 0
+  const timer = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+      peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0))
+    } catch {
+      // It has ended.
+    }
+  }, 20)
+  const { code, stdout, stderr } = await ended
+  clearInterval(timer)
+  if (code !== 0) throw new Error(`limn ${args.join(' ')} ended with ${code}: ${stderr}`)
+  const peakMiB = Math.round(peakKb / 1024)
+  const seconds = ((performance.now() - began) / 1000).toFixed(0)
+  process.stdout.write(`limn ${args.join(' ')}: ${seconds} s, peak ${peakMiB} MiB of ${ceilingMiB} allowed\n`)
+  return { peakMiB, out: stdout }
+}
+
+describe.runIf(process.platform === 'linux')('a lake of ten times the memory it may take', () => {
+  const kept = temporaryFolder('bounded')
+  const { folder } = kept
+
+  beforeAll(async () => {
+    expect(rows * readingBytes).toBeGreaterThan(10 * memoryMb * 1e6)
+    await writeLargeLake(folder, lake)
+    return () => kept[Symbol.dispose]()
+  })
+
+  it('is built', async () => {
+    const { peakMiB } = await limn(folder, 'run', '--json')
+    expect(peakMiB).toBeGreaterThan(100)
+    expect(peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    // One row in fifty was delivered twice.
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM silver.reading')).toBe((rows / 50) * 49)
+    expect(await oneValue(folder, 'SELECT (count(*) = count(DISTINCT device))::VARCHAR FROM gold.device')).toBe('true')
+  })
+
+  it('is built again by month, and what is equal keeps its files', async () => {
+    const { peakMiB, out } = await limn(
+      folder,
+      'run',
+      'silver.reading',
+      '--full',
+      '--from',
+      '2020-01-01',
+      '--to',
+      '2020-03-01',
+      '--json',
+    )
+    expect(peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    const [dataset] = JSON.parse(out).datasets
+    expect(dataset.ranges.map((range: { readonly outcome: string }) => range.outcome)).toEqual(['kept', 'kept'])
+  })
+
+  it('is compacted, sorted by another column', async () => {
+    const { peakMiB } = await limn(
+      folder,
+      'table',
+      'compact',
+      'silver.reading',
+      '--all',
+      '--sort',
+      'device, id',
+      '--json',
+    )
+    expect(peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM silver.reading')).toBe((rows / 50) * 49)
+  })
+})

@@ -1,0 +1,195 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Lake } from 'limn'
+import { type TableId, tableId } from '../../packages/limn/dist/base/index.js'
+import {
+  buildGraph,
+  type Dataset,
+  files,
+  type Interval,
+  ingest,
+  model,
+  parseMicros,
+  type Reads,
+  select,
+} from '../../packages/limn/dist/dataset/index.js'
+import { query } from '../../packages/limn/dist/lake/index.js'
+import {
+  analyse,
+  type LoadedDataset,
+  type PipelineContext,
+  type PlanReport,
+  type Project,
+  planRun,
+  type RunReport,
+  type RunRequest,
+  run,
+} from '../../packages/limn/dist/pipeline/index.js'
+import { temporaryFolder } from './lake.ts'
+
+/** Lakes whose definitions are values of the test, so that a history of edits needs no process of its own. */
+
+export interface DrawnModel {
+  readonly name: string
+  readonly by: 'hour' | 'day' | 'month' | 'whole'
+  /** With `$interval_start` and `$interval_end`. */
+  readonly sql: string
+  readonly columns: Readonly<Record<string, 'long' | 'timestamp' | 'string' | 'double' | 'int'>>
+  /** The interval column. Default: `day`. */
+  readonly at?: string
+  readonly edges?: Readonly<Record<string, { readonly reads?: Reads; readonly touches?: string }>>
+  readonly keys?: readonly string[]
+  readonly start?: string
+  readonly end?: string
+  readonly doc?: string
+  readonly owner?: string
+  readonly notNull?: readonly string[]
+  /** A condition each row must meet, else nothing is published. */
+  readonly mustHold?: string
+}
+
+export interface DrawnSource {
+  readonly name: string
+  readonly glob: string
+  readonly columns: DrawnModel['columns']
+}
+
+function datasetOf(one: DrawnModel): Dataset {
+  const columns = Object.fromEntries(
+    Object.entries(one.columns).map(([name, type]) => [
+      name,
+      { type, doc: name, ...(one.notNull?.includes(name) ? {} : { nulls: 'none' }) },
+    ]),
+  )
+  const at = one.at ?? 'day'
+  const ends = {
+    start: one.start === undefined ? null : parseMicros(one.start),
+    end: one.end === undefined ? null : parseMicros(one.end),
+  }
+  const query = () => ({ kind: 'sql' as const, text: one.sql })
+  const build =
+    one.by === 'whole'
+      ? { kind: 'whole' as const, query }
+      : { kind: 'interval' as const, column: at, unit: one.by, batch: one.by, ...ends, query }
+  const { mustHold } = one
+  return model(one.name, {
+    doc: one.doc ?? one.name,
+    owner: one.owner ?? 'test',
+    grain: [],
+    keys: [...(one.keys ?? [])],
+    columns,
+    build,
+    edges: { ...one.edges },
+    ...(mustHold === undefined
+      ? {}
+      : {
+          checks: (check) => [
+            check.sql('must hold', { kind: 'sql', text: `SELECT * FROM ${one.name} WHERE NOT (${mustHold})` }),
+          ],
+        }),
+  })
+}
+
+function loaded(dataset: Dataset, text: string | null): LoadedDataset {
+  const file = `datasets/${dataset.id}.ts`
+  return { dataset, file, query: text === null ? null : { text, origin: { file, line: 1, column: 1 } } }
+}
+
+export interface RunWish {
+  readonly select?: readonly string[]
+  readonly range?: readonly [string, string]
+  readonly full?: boolean
+  readonly restate?: readonly string[]
+  readonly forwardOnly?: boolean
+}
+
+/** A lake in a temporary folder, its definitions given anew for every run. */
+export class DrawnLake implements AsyncDisposable {
+  readonly folder: string
+  readonly lake: Lake
+  private readonly made: ReturnType<typeof temporaryFolder>
+
+  private constructor(made: ReturnType<typeof temporaryFolder>, lake: Lake) {
+    this.made = made
+    this.folder = made.folder
+    this.lake = lake
+  }
+
+  static async open(name: string): Promise<DrawnLake> {
+    const made = temporaryFolder(name)
+    writeFileSync(
+      join(made.folder, 'limn.config.ts'),
+      "import { defineLake } from 'limn'\nexport default defineLake({ name: 'drawn' })\n",
+    )
+    return new DrawnLake(made, await Lake.open({ cwd: made.folder }))
+  }
+
+  write(path: string, text: string): void {
+    mkdirSync(dirname(join(this.folder, path)), { recursive: true })
+    writeFileSync(join(this.folder, path), text)
+  }
+
+  async project(sources: readonly DrawnSource[], models: readonly DrawnModel[]): Promise<Project> {
+    const landed = sources.map(({ name, glob, columns }) =>
+      loaded(
+        ingest(name, {
+          doc: name,
+          owner: 'test',
+          from: files(glob, { format: 'csv', withdrawn: 'remove' }),
+          columns: Object.fromEntries(
+            Object.entries(columns).map(([column, type]) => [column, { type, doc: column, nulls: 'none' }]),
+          ),
+        }),
+        null,
+      ),
+    )
+    return analyse([...landed, ...models.map((one) => loaded(datasetOf(one), one.sql))], this.lake.engine)
+  }
+
+  private async request(
+    project: Project,
+    wish: RunWish,
+  ): Promise<{ readonly context: PipelineContext; readonly request: RunRequest }> {
+    const graph = buildGraph(
+      [...project.nodes.values()].map((node) => ({ id: node.id, inputs: [...node.edges.keys()], file: node.file })),
+    )
+    const chosen = (patterns: readonly string[]): ReadonlySet<TableId> => new Set(select(graph, () => [], patterns))
+    const restate = wish.restate ? chosen(wish.restate) : null
+    const range: Interval | null = wish.range
+      ? { start: parseMicros(wish.range[0]), end: parseMicros(wish.range[1]) }
+      : null
+    return {
+      context: await this.lake.context(project),
+      request: {
+        selected: restate ? chosen([...restate].map((id) => `${id}+`)) : chosen(wish.select ?? []),
+        full: wish.full ?? false,
+        range,
+        ...(restate ? { restate } : {}),
+        ...(wish.forwardOnly ? { forwardOnly: true } : {}),
+      },
+    }
+  }
+
+  async plan(project: Project, wish: RunWish = {}): Promise<PlanReport> {
+    const { context, request } = await this.request(project, wish)
+    return planRun(context, request)
+  }
+
+  async run(project: Project, wish: RunWish = {}): Promise<RunReport> {
+    const { context, request } = await this.request(project, wish)
+    return run(context, request, { waitMs: 0 })
+  }
+
+  /** All rows of a table as text, in order; none when it does not exist. */
+  async rows(name: string, columns: readonly string[]): Promise<readonly string[]> {
+    if (!(await this.lake.catalog.listTables()).includes(tableId(name))) return []
+    const list = columns.map((column) => `"${column}"::VARCHAR`).join(', ')
+    const { rows } = await query(this.lake, `SELECT ${list} FROM ${name}`, { kind: 'now' })
+    return rows.map((row) => JSON.stringify(row)).sort()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lake[Symbol.asyncDispose]()
+    this.made[Symbol.dispose]()
+  }
+}
