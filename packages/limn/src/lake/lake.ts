@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { availableParallelism, hostname } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename, resolve } from 'node:path'
 import {
   type Clock,
   type LimnError,
@@ -24,7 +24,7 @@ import {
   unchangingCatalog,
 } from '../catalog/index.ts'
 import { buildGraph, type Interval, select } from '../dataset/index.ts'
-import { type FileEngine, openDuckDb } from '../engine/index.ts'
+import type { FileEngine } from '../engine/index.ts'
 import { type Catalog, isUnder, ManifestReader } from '../iceberg/index.ts'
 import {
   analyse,
@@ -56,6 +56,7 @@ import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
 import { observedRun } from './observed-run.ts'
+import { openEngine } from './open-engine.ts'
 
 export interface OpenLakeOptions {
   /** Where to look for the lake, upward. Default: the working directory. */
@@ -299,20 +300,10 @@ async function composeParts(
     steps,
     ...(options.clock ? { clock: options.clock } : {}),
   })
-  const limits = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
-  const temporary = resolve(folder, limits.tempDir ?? join('.limn', 'cache'))
-  mkdirSync(temporary, { recursive: true })
-  const engine = await openDuckDb({
-    threads: limits.threads ?? availableParallelism(),
-    memoryLimit: limits.memory ?? '1GB',
-    temporaryFolder: temporary,
-    ...(limits.tempSize === undefined ? {} : { temporarySize: limits.tempSize }),
-    fileCache: limits.fileCache ?? false,
-  })
-  const manifests = new ManifestReader(
-    store,
-    limits.manifestCache === undefined ? {} : { entriesMax: limits.manifestCache },
-  )
+  const settings = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
+  const engine = await openEngine(folder, settings)
+  const { manifestCache } = settings
+  const manifests = new ManifestReader(store, manifestCache === undefined ? {} : { entriesMax: manifestCache })
   const parts = { store, catalog, base, state, runs: new RunState(state), engine, manifests }
   return environment ? { ...parts, environment, locate: (table) => folderIn(root, environment, table) } : parts
 }
