@@ -92,6 +92,29 @@ describe('checks', () => {
     })
   })
 
+  it('of keys are the same whether they are judged in the scan of rows or by themselves', async () => {
+    const keys = [
+      check<'unique'>({ kind: 'unique', columns: ['k'] }),
+      check<'unique'>({ kind: 'unique', columns: ['k', 'v'] }),
+    ].map((one, i) => ({ ...one, name: `key ${i}` }))
+    const notNull = check<'notNull'>({ kind: 'notNull', column: 'v' })
+    for (const rows of [
+      values(`1, 'a', 1, ${at}`, `2, 'b', 1, ${at}`),
+      values(`1, 'a', 1, ${at}`, `1, 'b', 2, ${at}`),
+      values(`NULL, 'a', NULL, ${at}`, `NULL, 'b', NULL, ${at}`),
+    ]) {
+      const alone = [await judge(rows, keys[0] ?? notNull), await judge(rows, keys[1] ?? notNull)]
+      const together = await evaluateChecks(session, {
+        contract,
+        checks: [...keys, notNull],
+        table,
+        staged: { view: table },
+        stagedIntervals: [],
+      })
+      expect(together.slice(0, 2)).toEqual(alone)
+    }
+  })
+
   it('find nulls and values out of range, ends included', async () => {
     expect(
       await judge(
