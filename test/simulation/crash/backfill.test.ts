@@ -46,7 +46,7 @@ describe(`a backfill beside a daily run, a compaction and an append (seed ${seed
 
   it('that is paused, taken over and woken changes nothing any more', async () => {
     const chosen = oneOfEach(places, draw).filter((place) => /^(catalog|state|file\.put)/.test(place.kind))
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 8; i++) {
       const place = chosen[draw(chosen.length)]
       if (!place) continue
       saved.restore()

@@ -6,8 +6,8 @@ import { type PinnedTable, pinRef } from '../../table/index.ts'
 import { type PipelineContext, withCatalog } from '../context.ts'
 import { type DatasetLedger, ledgerTable } from '../ledger/ledger.ts'
 import { standingOf } from '../ledger/standing.ts'
-import { domainOf } from '../plan/facts.ts'
-import { batchesOf, type PlanItem } from '../plan/plan.ts'
+import { domainOf, touchedBetween } from '../plan/facts.ts'
+import { batchesOf, type PlanItem, type Touched } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import { InputPins } from '../run/pins.ts'
 import { stagedCatalog } from '../run/run-catalog.ts'
@@ -64,6 +64,7 @@ export class Pass implements StageInputs {
   private readonly seals: ReadonlyMap<TableId, SealFacts>
   private readonly pins: InputPins
   private readonly settled = new Map<TableId, PinnedTable>()
+  private readonly touched = new Map<string, Promise<Touched>>()
 
   private constructor(
     context: PipelineContext,
@@ -118,6 +119,14 @@ export class Pass implements StageInputs {
   mainPin(id: TableId): PinnedTable | null {
     const main = this.mains.get(id)
     return main && main.metadata.currentSnapshotId !== null ? pinRef(main) : null
+  }
+
+  /** What came to an input or left it between a snapshot and what this pass reads: asked once, whatever steps ask for it. */
+  touchedSince(node: Node, input: TableId, from: bigint | null, to: PinnedTable): Promise<Touched> {
+    const key = `${node.id} ${input} ${from} ${to.snapshotId}`
+    const known = this.touched.get(key) ?? touchedBetween(this.own, node, input, from, to)
+    this.touched.set(key, known)
+    return known
   }
 
   /** Gives up the pins on inputs. */

@@ -89,6 +89,7 @@ export class BackfillState {
     return this.state.change(`backfill ${id} ${ended}`, (tx) => {
       tx.run('UPDATE backfill SET ended = ?, ended_ms = ?, message = ? WHERE id = ?', [ended, nowMs, message, id])
       tx.run('DELETE FROM run_cancel WHERE run = ?', [id])
+      tx.run('DELETE FROM run_lease WHERE run = ?', [id])
     })
   }
 }

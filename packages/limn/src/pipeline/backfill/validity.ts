@@ -1,6 +1,5 @@
 import type { TableId } from '../../base/index.ts'
 import type { Interval } from '../../dataset/index.ts'
-import { touchedBetween } from '../plan/facts.ts'
 import type { Node } from '../project/node.ts'
 import type { Branch, Step } from './branch.ts'
 import type { Pass } from './pass.ts'
@@ -30,7 +29,7 @@ async function untouched(pass: Pass, node: Node, input: TableId, step: Step): Pr
   const now = await pass.pinOf(input)
   if (before === (now?.snapshotId ?? null)) return true
   if (now === null) return false
-  const touched = await touchedBetween(pass.own, node, input, before, now)
+  const touched = await pass.touchedSince(node, input, before, now)
   if (touched.kind === 'all') return false
   return step.interval === null ? touched.times.isEmpty : !touched.times.overlaps(step.interval)
 }
