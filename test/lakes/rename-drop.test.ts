@@ -8,6 +8,7 @@ import {
   type Lake,
   ledgerOf,
   listDropped,
+  promoteEnvironment,
   purgeExpiredDrops,
   runSql,
   undoDropInLake,
@@ -111,6 +112,23 @@ describe('a dataset that is renamed', () => {
     expect(await rowsIn(folder, 'SELECT count(*) FROM silver.occurrence')).toEqual(['2'])
     renameSilver('silver.occurrence', "renamedFrom: 'gold.day',")
     await expect(planIn(folder)).rejects.toMatchObject({ kind: 'dataset/invalid' })
+  })
+})
+
+describe('a dataset that is renamed in an environment', () => {
+  it('is renamed in production when the environment is promoted, and built in neither', async () => {
+    saved.restore()
+    await inLake((one) => createEnvironment(one, 'dev'))
+    renameSilver('silver.happening', "renamedFrom: 'silver.event',")
+    deliver(folder, 'b', [['3', '2026-01-02 09:00:00', '5']])
+    await runIn(folder, { environment: 'dev' })
+    expect(await rowsIn(folder, 'SELECT count(*) FROM silver.event')).toEqual(['2'])
+    const report = await inLake((one) => promoteEnvironment(one, 'dev'))
+    expect(report.tables.map((one) => one.table)).toEqual(['bronze.event', 'gold.day', 'silver.happening'])
+    expect(await planIn(folder)).toEqual([])
+    expect(await planIn(folder, { environment: 'dev' })).toEqual([])
+    expect(await rowsIn(folder, days)).toEqual(['01-01 10', '01-02 25'])
+    expect(await rowsIn(folder, 'SELECT count(*) FROM silver.happening')).toEqual(['3'])
   })
 })
 

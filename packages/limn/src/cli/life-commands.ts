@@ -11,6 +11,15 @@ export function addLifeCommands(program: Command, add: AddCommand, unknown: Unkn
   addEnvironments(program, add, unknown)
   add(
     program,
+    'dev',
+    'Watch the project: check each change, build a sample of what it changes, and show the difference.',
+    () => import('./commands/dev.ts'),
+    ['limn dev', 'limn dev --sample 5% --env dev', 'limn dev --once'],
+  )
+    .option('--sample <share>', 'how much of what changed is built to look at (default 10%)')
+    .option('--once', 'one round, then end; with 1 when something is wrong')
+  add(
+    program,
     'upgrade',
     'Bring a lake that an earlier limn wrote to this one: say what changes, and change it.',
     () => import('./commands/upgrade.ts'),

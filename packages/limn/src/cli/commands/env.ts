@@ -95,7 +95,7 @@ function diffLines(one: EnvironmentDiff, io: Io): readonly string[] {
   const moved = one.productionMoved ? ', production has published since' : ''
   const head = `${io.paint.bold(one.table)} ${one.change}${moved}`
   const body = one.diff ? rowDiffText(one.diff, io.width) : [`${formatCount(one.rows.before)} rows in production`]
-  return [head, ...body.map((line) => `  ${line}`), '']
+  return [head, ...body.flatMap((part) => part.split('\n')).map((line) => `  ${line}`.trimEnd()), '']
 }
 
 async function promote(
@@ -114,7 +114,7 @@ async function promote(
     for (const one of report.judgements.filter((each) => each.outcome === 'failed')) printFailure(one, io)
     if (report.outcome === 'published')
       io.out(
-        `${io.paint.green('Published')} run ${report.run}: ${formatCount(report.tables.length)} tables of ${name}, ${report.judgements.length} checks. ${name} is as production now.`,
+        `${io.paint.green('Published')} run ${report.run}: ${report.tables.length === 1 ? '1 table' : `${formatCount(report.tables.length)} tables`} of ${name}, ${report.judgements.length} checks. ${name} is as production now.`,
       )
     else io.out(`${io.paint.red('Refused to publish')} run ${report.run}. Readers still see what they had.`)
   }

@@ -32,10 +32,10 @@ async function relocate(invocation: Invocation): Promise<number> {
   if (done.outside > 0)
     io.err(`${formatCount(done.outside)} files lie outside the warehouse: they stay where they are.`)
   if (dryRun) {
-    io.out(`Would move ${what} to ${done.to}. Nothing was changed.`)
+    io.out(`Would move ${what} to ${localPath(done.to)}. Nothing was changed.`)
     return 0
   }
-  io.out(`${io.paint.green('Moved')} ${what} to ${done.to}.`)
+  io.out(`${io.paint.green('Moved')} ${what} to ${localPath(done.to)}.`)
   io.out(
     done.config?.changed
       ? `limn.config.ts says so: ${done.config.line}`
@@ -99,4 +99,8 @@ async function rebuild(invocation: Invocation): Promise<number> {
   )
   for (const run of done.inDoubt) io.out(`In doubt: run ${run}; the next limn run settles it.`)
   return 0
+}
+
+function localPath(root: string): string {
+  return root.replace(/^file:\/\//, '')
 }

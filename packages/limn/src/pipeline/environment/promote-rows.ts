@@ -13,7 +13,10 @@ export type EnvironmentRow = LedgerRow
 /** What an environment did since it was made, in order. */
 export function rowsSince(ledger: LoadedTable | null, rows: readonly LedgerRow[]): readonly EnvironmentRow[] {
   const last = (ledger && forkOriginOf(ledger.metadata)?.lastSeq) ?? 0
-  return rows.filter((row) => row.seq > last && row.dataset !== '*' && publishedOutcomes.has(row.outcome))
+  // Names are each side's own: production renames by the definitions, as the environment did.
+  return rows.filter(
+    (row) => row.seq > last && row.dataset !== '*' && row.outcome !== 'renamed' && publishedOutcomes.has(row.outcome),
+  )
 }
 
 /** Refuses rows of definitions that are no longer: production would be told that it has what nobody asks for. */

@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process'
+import { watch } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { findLake } from '../../lake/index.ts'
+import { parseShare, usage } from '../arguments.ts'
+import type { Io } from '../io.ts'
+import type { Invocation } from '../main.ts'
+import { environmentOption, textOption } from './open.ts'
+
+/** A change of several files is one change. */
+const quietMs = 250
+
+/** What a project consists of; everything else a lake writes itself. */
+const projectFile = /^(datasets[/\\].*|limn\.config\.ts|tsconfig\.json)$/
+
+interface Round {
+  readonly folder: string
+  readonly io: Io
+  readonly sample: string
+  readonly environment: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/**
+ * Watches the project's files. At each change types, SQL and contracts are checked; where definitions differ from what is
+ * published, a sample of their intervals is built on a scratch branch, compared with what is published, and dropped. Ends
+ * with Ctrl-C; with `--once` after one round, with 1 when it found something wrong.
+ */
+export default async function dev(invocation: Invocation): Promise<number> {
+  const { io, options, signal } = invocation
+  const sample = textOption(invocation, 'sample') ?? '10%'
+  if (parseShare('sample', sample) === 0)
+    throw usage('--sample 0 builds nothing.', 'Write a share above 0, for example 10%.')
+  const environment = environmentOption(invocation)
+  const folder = findLake(process.cwd())
+  const round: Round = {
+    folder,
+    io,
+    sample,
+    environment: environment === undefined ? [] : ['--env', environment],
+    signal,
+  }
+  if (options.once === true) return (await once(round)) ? 0 : 1
+  await following(round)
+  return 0
+}
+
+/** A round now, and one more whenever files have changed since it began. */
+async function following(round: Round): Promise<void> {
+  const { folder, io, signal } = round
+  let changed: (() => void) | null = null
+  const watcher = watch(folder, { recursive: true }, (_event, name) => {
+    if (name !== null && projectFile.test(name)) changed?.()
+  })
+  try {
+    for (;;) {
+      const next = new Promise<void>((resolve) => {
+        let timer: NodeJS.Timeout | null = null
+        changed = () => {
+          if (timer) clearTimeout(timer)
+          timer = setTimeout(resolve, quietMs)
+        }
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+      await once(round)
+      if (signal.aborted) return
+      io.err(io.paint.dim('Watching. Ctrl-C ends it.'))
+      await next
+      if (signal.aborted) return
+    }
+  } finally {
+    watcher.close()
+  }
+}
+
+/** Whether everything was in order. */
+async function once(round: Round): Promise<boolean> {
+  const { io, environment } = round
+  const checked = await limn(round, ['check', ...environment])
+  io.err(checked.err.trimEnd())
+  if (checked.code !== 0) return false
+  io.out(checked.out.trimEnd())
+  const planned = await limn(round, ['plan', '--json', ...environment])
+  if (planned.code !== 0) {
+    io.err(planned.out.trimEnd() || planned.err.trimEnd())
+    return false
+  }
+  const stale = changedOf(planned.out)
+  if (stale.datasets.length === 0) {
+    io.out('No definition differs from what is published.')
+    return true
+  }
+  io.out(`Changed: ${stale.datasets.join(', ')}. Building ${round.sample} of it to look at.`)
+  return await sampled(round, stale)
+}
+
+interface Changed {
+  readonly datasets: readonly string[]
+  readonly from: string
+  readonly to: string
+}
+
+/** A time of its own for datasets that are built whole: the backfill takes them with any range. */
+const anyRange = { from: '1970-01-01', to: '2100-01-01' }
+
+/** What is published and would be built by another definition. */
+function changedOf(plan: string): Changed {
+  const { items } = JSON.parse(plan) as {
+    readonly items: readonly {
+      readonly dataset: string
+      readonly reason: string
+      readonly interval: { readonly start: string; readonly end: string } | null
+    }[]
+  }
+  const own = items.filter((item) => item.reason === 'definition-changed')
+  const intervals = own.flatMap((item) => item.interval ?? [])
+  const first = intervals.map((one) => one.start).sort()[0]
+  const last = intervals
+    .map((one) => one.end)
+    .sort()
+    .at(-1)
+  return {
+    datasets: [...new Set(own.map((item) => item.dataset))],
+    from: first?.slice(0, 19) ?? anyRange.from,
+    to: last?.slice(0, 19) ?? anyRange.to,
+  }
+}
+
+/** Builds a sample, shows what it changes, and drops it. */
+async function sampled(round: Round, { datasets, from, to }: Changed): Promise<boolean> {
+  const { io, sample, environment } = round
+  const range = ['--from', from, '--to', to]
+  const built = await limn(round, ['backfill', ...datasets, ...range, '--sample', sample, '--diff', ...environment])
+  io.err(built.err.trimEnd())
+  io.out(
+    built.out
+      .trimEnd()
+      .replace(/^A sample is only to look at; .*$/m, '')
+      .trimEnd(),
+  )
+  const id = /limn backfill discard (\S+)/.exec(built.out)?.[1]
+  if (id !== undefined) await limn(round, ['backfill', 'discard', id, ...environment])
+  return built.code === 0
+}
+
+/** One command in a process of its own: files that changed are loaded anew there alone. */
+function limn(
+  { folder, signal }: Round,
+  args: readonly string[],
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const bin = fileURLToPath(new URL('../../../bin/limn.js', import.meta.url))
+  const child = spawn(process.execPath, [bin, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [out, err]: [Buffer[], Buffer[]] = [[], []]
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  const stop = () => child.kill('SIGINT')
+  signal.addEventListener('abort', stop, { once: true })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => {
+      signal.removeEventListener('abort', stop)
+      resolve({ code: code ?? 130, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() })
+    })
+  })
+}

@@ -1,0 +1,45 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { days, definition, goldenLake, redefine, rowsIn, runIn } from '../support/golden-lake.ts'
+import { limn, root } from '../support/lake.ts'
+import { start } from '../support/process.ts'
+
+it('checks a change, builds a sample of what it changes, shows the difference and leaves nothing', async () => {
+  using lake = goldenLake('dev')
+  const { folder } = lake
+  await runIn(folder)
+  const calm = await limn(folder, 'dev', '--once')
+  expect([calm.code, calm.stdout]).toEqual([0, expect.stringContaining('No definition differs')])
+  redefine(folder, 'sum(amount) * 2')
+  const changed = await limn(folder, 'dev', '--once', '--sample', '100%')
+  expect(changed.stdout).toContain('Changed: gold.day')
+  expect(changed.stdout).toContain('30 → 60')
+  expect(changed.code).toBe(0)
+  expect(await rowsIn(folder, days)).toEqual(['01-01 10', '01-02 20'])
+  expect(await rowsIn(folder, "SELECT name FROM gold.day.refs WHERE name LIKE 'backfill%'")).toEqual([])
+  redefine(folder, 'sum(no_such_column)')
+  const broken = await limn(folder, 'dev', '--once')
+  expect([broken.code, broken.stderr]).toEqual([1, expect.stringContaining('no_such_column')])
+})
+
+it('looks again when a file changes, and ends when it is interrupted', async () => {
+  using lake = goldenLake('dev-watch')
+  const { folder } = lake
+  await runIn(folder)
+  const bin = join(root, 'packages/limn/bin/limn.js')
+  const { child, ended } = start(process.execPath, [bin, 'dev', '--sample', '100%'], { cwd: folder })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const until = async (words: string) => {
+    for (let i = 0; i < 600 && !text.includes(words); i++) await sleep(100)
+    expect(text).toContain(words)
+  }
+  await until('Watching')
+  const before = definition(folder)
+  writeFileSync(join(folder, 'datasets/gold/day.sql'), before.replace('sum(amount)', 'sum(amount) + 1'))
+  await until('30 → 32')
+  child.kill('SIGINT')
+  expect((await ended).code).toBe(0)
+})
