@@ -219,6 +219,30 @@ describe('two tables that should have one number', () => {
     expect(named(await why('silver.customer', before))).toEqual([['direct-write', 'silver.customer']])
   })
 
+  it('tries code that reads one more input, and rows that came, each alone', async () => {
+    saved.restore()
+    const before = await stateOf('gold.revenue')
+    edit(
+      'datasets/gold/revenue.ts',
+      'import { order }',
+      "import { customer } from '../silver/customer.ts'\nimport { order }",
+    )
+    edit(
+      'datasets/gold/revenue.ts',
+      'WHERE ordered_at >=',
+      "WHERE customer_id IN (SELECT customer_id FROM ${customer} WHERE region <> 'West') AND ordered_at >=",
+    )
+    const path = join(folder, 'inbox/orders/2026-02.csv')
+    writeFileSync(path, `${readFileSync(path, 'utf8')}9999,2026-02-03 10:00:00,5,1000.00\n`)
+    await run()
+    const found = await why('gold.revenue', before)
+    expect(named(found).sort()).toEqual([
+      ['filter-changed', 'gold.revenue'],
+      ['late-rows', 'bronze.order_line'],
+    ])
+    expect(found.unknown).toEqual([])
+  })
+
   it('refuses what it cannot find', async () => {
     saved.restore()
     for (const against of ['gold.nothing', '12345678', 'run/20200101T000000-000000', 'no-such-branch']) {

@@ -7,7 +7,7 @@ import type { Measure } from '../diff/row-diff.ts'
 import { type Point, WhyBook } from './book.ts'
 import { tablesApart } from './chains.ts'
 import type { Finding } from './finding.ts'
-import { type NumbersApart, numbersApart } from './numbers.ts'
+import { type NumbersApart, numbersApart, numbersDiffer, type TwoMeasures } from './numbers.ts'
 import { everything } from './scope.ts'
 import { type Step, type Walk, walk, wholeWalk } from './walk.ts'
 
@@ -55,7 +55,11 @@ export async function apart(context: PipelineContext, request: ApartRequest): Pr
   const after = request.at ? await request.at(book) : await book.now(request.table)
   const before = await request.against.point(book)
   const by = request.by ?? defaultGroups(book, before, after)
-  const numbers = await firstApart(book, before, after, request, by)
+  const numbers = await numbersApart(book, before, after, {
+    measures: measuresAsked(book, before, after, request),
+    by,
+    where: request.where,
+  })
   const { measure } = numbers
   const out: Walk = { steps: [], unknown: [] }
   const moved = numbers.intervals.map((one) => one.interval)
@@ -91,33 +95,11 @@ function limited(times: IntervalSet, to: IntervalSet | null): IntervalSet {
   return to === null ? times : times.intersect(to)
 }
 
-/** The number asked for; else the first sum of an additive column that differs, or the first of all when none does. */
-async function firstApart(
-  book: WhyBook,
-  before: Point,
-  after: Point,
-  request: ApartRequest,
-  by: readonly string[],
-): Promise<NumbersApart> {
-  const of = (measure: string) =>
-    numbersApart(book, before, after, {
-      measure: { before: request.measureAgainst ?? measure, after: measure },
-      by,
-      where: request.where,
-    })
-  if (request.measure !== null) return of(request.measure)
-  const [first = 'count(*)', ...others] = additiveSums(book, before, after)
-  const found = await of(first)
-  if (numbersDiffer(found)) return found
-  for (const other of others) {
-    const next = await of(other)
-    if (numbersDiffer(next)) return next
-  }
-  return found
-}
-
-function numbersDiffer({ total, intervals, groupsApart }: NumbersApart): boolean {
-  return total.before !== total.after || intervals.length > 0 || groupsApart > 0
+/** The number asked for; else sums of additive columns, of which the first that differs is told. */
+function measuresAsked(book: WhyBook, before: Point, after: Point, request: ApartRequest): readonly TwoMeasures[] {
+  if (request.measure !== null) return [{ before: request.measureAgainst ?? request.measure, after: request.measure }]
+  const sums = additiveSums(book, before, after)
+  return (sums.length > 0 ? sums : ['count(*)']).map((one) => ({ before: request.measureAgainst ?? one, after: one }))
 }
 
 /** Sums of columns that both sides have and that may be added up. */

@@ -1,6 +1,6 @@
-import type { TableId } from '../../base/index.ts'
+import { invariant, type TableId } from '../../base/index.ts'
 import { addUnits, type Interval, type IntervalUnit } from '../../dataset/index.ts'
-import type { Cell } from '../../engine/index.ts'
+import type { Cell, Session } from '../../engine/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import { bindFiles, leaseFiles, liveTableTasks } from '../../table/index.ts'
 import { afterRows, beforeRows } from '../diff/row-diff.ts'
@@ -30,9 +30,15 @@ export interface NumbersApart {
   readonly groupsApart: number
 }
 
+/** An SQL aggregate, for each side over its own columns. */
+export interface TwoMeasures {
+  readonly before: string
+  readonly after: string
+}
+
 export interface NumbersAsk {
-  /** An SQL aggregate, for each side over its own columns. */
-  readonly measure: { readonly before: string; readonly after: string }
+  /** The first that differs is told, or the first of all when none does. */
+  readonly measures: readonly TwoMeasures[]
   readonly by: readonly string[]
   /** An SQL condition over the columns of both; null: none. */
   readonly where: string | null
@@ -40,7 +46,7 @@ export interface NumbersAsk {
 
 const groupsShown = 20
 
-/** Computes one number on two sides: of all rows, of each interval, and of each group within the intervals that differ. */
+/** Computes a number on two sides: of all rows, of each interval, and of each group within the intervals that differ. */
 export async function numbersApart(book: WhyBook, before: Point, after: Point, ask: NumbersAsk): Promise<NumbersApart> {
   await using resources = new AsyncDisposableStack()
   const bind = async (point: Point, id: TableId) => {
@@ -55,13 +61,32 @@ export async function numbersApart(book: WhyBook, before: Point, after: Point, a
     }),
   )
   const where = ask.where === null ? '' : `WHERE (${ask.where}\n)`
-  const left = `(SELECT * FROM ${beforeRows} ${where})`
-  const right = `(SELECT * FROM ${afterRows} ${where})`
-  const { measure } = ask
+  const sides = { left: `(SELECT * FROM ${beforeRows} ${where})`, right: `(SELECT * FROM ${afterRows} ${where})` }
+  const time = timeOf(before, after)
+  let first: NumbersApart | null = null
+  for (const measure of ask.measures) {
+    const found = await numbersOf(session, sides, measure, time, ask.by)
+    if (numbersDiffer(found)) return found
+    first ??= found
+  }
+  invariant(first, 'a measure')
+  return first
+}
+
+export function numbersDiffer({ total, intervals, groupsApart }: NumbersApart): boolean {
+  return total.before !== total.after || intervals.length > 0 || groupsApart > 0
+}
+
+async function numbersOf(
+  session: Session,
+  { left, right }: { readonly left: string; readonly right: string },
+  measure: TwoMeasures,
+  time: ReturnType<typeof timeOf>,
+  by: readonly string[],
+): Promise<NumbersApart> {
   const type = String((await session.rows(`DESCRIBE SELECT ${measure.after} FROM ${right}`)).rows[0]?.[1] ?? '')
   const number = isNumeric(type)
   const [total = []] = (await session.rows(apartSql(['NULL'], ['NULL'], left, right, measure, number, true))).rows
-  const time = timeOf(before, after)
   const intervals: (NumberApart & { readonly interval: Interval })[] = []
   let [leftRows, rightRows] = [left, right]
   if (time) {
@@ -82,8 +107,8 @@ export async function numbersApart(book: WhyBook, before: Point, after: Point, a
     }
   }
   const groups: GroupApart[] = []
-  if (ask.by.length > 0) {
-    const names = ask.by.map(quoteIdentifier)
+  if (by.length > 0) {
+    const names = by.map(quoteIdentifier)
     const { rows } = await session.rows(apartSql(names, names, leftRows, rightRows, measure, number, false))
     for (const row of rows)
       groups.push({ values: row.slice(0, names.length).map(textOf), ...numberOf(row, names.length) })
@@ -94,7 +119,7 @@ export async function numbersApart(book: WhyBook, before: Point, after: Point, a
     total: numberOf(total, 1),
     unit: time?.unit ?? null,
     intervals,
-    by: ask.by,
+    by,
     groups: groups.slice(0, groupsShown),
     groupsApart: groups.length,
   }
@@ -114,7 +139,7 @@ function apartSql(
   after: readonly string[],
   left: string,
   right: string,
-  measure: NumbersAsk['measure'],
+  measure: TwoMeasures,
   number: boolean,
   total: boolean,
 ): string {

@@ -274,6 +274,8 @@ async function walkPair(
     if (a) pointsBefore.set(input, a)
     if (b) pointsAfter.set(input, b)
     if (was === is && was !== undefined) continue
+    // An input that only one definition reads is a matter of the code.
+    if ((was === undefined || is === undefined) && pair.before.fingerprint !== pair.after.fingerprint) continue
     if (!a || !b) {
       out.unknown.push(`A state of ${input} that ${dataset} was built from is gone: snapshot ${String(a ? is : was)}.`)
       continue
@@ -349,7 +351,7 @@ async function responsible(
   for (const [i, candidate] of candidates.entries()) {
     const variant: Variant =
       candidate.what === 'code'
-        ? { code: fresh ?? old, inputs: sides.before }
+        ? { code: fresh ?? old, inputs: new Map([...sides.after, ...sides.before]) }
         : { code: old, inputs: new Map([...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]) }
     const side = await buildVariant(book, variant, tried, before, `${scratch.folder}/${i}`)
     const diff = await diffRows(book.context, sideOf(book.viewOf(before), before.shape, scope), side, {
