@@ -33,10 +33,13 @@ async function finish(at: string, [verb, argument = '']: Verb): Promise<number |
   return (await start(process.execPath, [driver, at, 'kill', '-1', verb, argument]).ended).code
 }
 
-/** One step of each kind, and every commit of the catalog on both sides. */
+const deciding = /limn\.run|^environment |^move /
+
+/** One step of each kind, and both sides of the commits that decide. */
 function chosen(steps: readonly ReachedStep[]): readonly ReachedStep[] {
   const picked = new Map(oneOfEachKind(steps).map((step) => [step.index, step]))
-  for (const step of steps) if (step.name === 'catalog.commit') picked.set(step.index, step)
+  for (const step of steps)
+    if (step.name === 'catalog.commit' && deciding.test(step.detail)) picked.set(step.index, step)
   return [...picked.values()].sort((a, b) => a.index - b.index)
 }
 
