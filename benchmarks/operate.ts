@@ -31,6 +31,13 @@ const cases: readonly Case[] = [
     atLeast: { dbt_ratio: 3, sqlmesh_ratio: 3 },
   },
   {
+    name: 'plan of 500 datasets, 5,000 days each',
+    script: 'plan',
+    args: [of(500)],
+    how: 'once',
+    targets: { gaps_ms: 2000, changed_ms: 2000, peak_mib: 300 },
+  },
+  {
     name: 'why two numbers part, 3 M rows',
     script: 'why',
     args: [asked.quick ? '10' : '1'],

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LimnError } from '../../packages/limn/src/base/index.ts'
 import {
   type CronSchedule,
@@ -148,6 +148,22 @@ describe('a schedule', () => {
     expect(firsts.map((tick, i) => new WallClock(zones[i] ?? '').wallAt(tick))).toEqual(
       zones.map(() => at('2027-01-01T00:00Z')),
     )
+  })
+
+  it('ticks alike where Node has no Temporal of its own', async () => {
+    const patterns = ['30 2 * * *', '*/20 * * * *', '0 0 29 2 *']
+    const ticks = (schedules: typeof import('../../packages/limn/src/dataset/index.ts')) =>
+      stretches.flatMap(({ zone, from }) =>
+        patterns.map((text) => schedules.ticksBetween(schedules.cron(text, { zone }), from, from + 5 * day)),
+      )
+    const own = ticks(await import('../../packages/limn/src/dataset/index.ts'))
+    vi.stubGlobal('Temporal', undefined)
+    vi.resetModules()
+    try {
+      expect(ticks(await import('../../packages/limn/src/dataset/index.ts'))).toEqual(own)
+    } finally {
+      vi.unstubAllGlobals()
+    }
   })
 
   it('is read from text with its zone, and never guesses one', () => {

@@ -187,6 +187,7 @@ describe('limn backfill', () => {
     )
     const refused = await backfill(folder, 'silver.event+', ...month, '--approve')
     expect([refused.code, refused.outcome]).toEqual([3, 'refused'])
+    expect((refused as unknown as { look: string[] }).look[0]).toContain('"amount" < 0')
     expect(await sums(folder)).toEqual([60, 60])
     expect((await backfill(folder, 'discard', refused.backfill)).outcome).toBe('discarded')
     const refs = await limn(folder, 'sql', '--json', "SELECT name FROM silver.event.refs WHERE name LIKE '%backfill%'")

@@ -162,6 +162,30 @@ describe('what is due', () => {
   })
 })
 
+describe('two schedulers on one lake', () => {
+  it('run a tick once', async () => {
+    using lake = smallLake('due')
+    const { folder } = lake
+    writeLake(folder, { 'limn.config.ts': config("{ '*.*': '0 6 * * * in UTC' }") })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    await using one = await Lake.open({ cwd: folder, clock })
+    await using two = await Lake.open({ cwd: folder, clock })
+    // The clock stands: who waits does so until the other is done.
+    const reports = await Promise.all([one, two].map((each) => runDue(each, { waitMs: 1 })))
+    expect(reports.map((report) => report.events.map(brief)).toSorted((a, b) => a.length - b.length)).toEqual([
+      [],
+      ['01-02T06:00 *.*', `published ${everything}`],
+    ])
+    await one.run()
+    const held = await (await two.context()).state.acquire('schedule', 'another', {
+      waitMs: 0,
+      signal: new AbortController().signal,
+    })
+    await expect(runDue(one, { waitMs: 0 })).rejects.toThrow('another holds the lease "schedule"')
+    await held.release()
+  })
+})
+
 describe('a scheduler that dies', () => {
   for (const [when, after] of [
     ['before its run publishes', 'published bronze.event'],

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
-import { parseAt, query } from '../../packages/limn/dist/lake/index.js'
+import { approve, backfill, parseAt, query } from '../../packages/limn/dist/lake/index.js'
 import { root, temporaryFolder } from '../support/lake.ts'
 import { sharedData } from '../support/shared-data.ts'
 
@@ -46,15 +46,27 @@ async function rows(lake: Lake, sql: string): Promise<readonly string[]> {
   return (await query(lake, sql, parseAt(undefined))).rows.map((row) => row.map(String).join(' '))
 }
 
+/** The weeks of the export by their Monday, and what is wrong with one of them. */
+function readWeeks() {
+  const [header = '', ...lines] = gunzipSync(readFileSync(data ?? ''))
+    .toString('utf8')
+    .trimEnd()
+    .split(/\r?\n/)
+  const weeks = Map.groupBy(lines, mondayOf)
+  const correct = weeks.get(week.from) ?? []
+  return { header, weeks, correct, wrongLines: correct.filter((line) => line.split(',')[1] === product).length }
+}
+
+async function sameTables(one: Lake, other: Lake): Promise<void> {
+  for (const table of ['silver.sale', 'gold.revenue_day']) {
+    const all = `SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM ${table} AS t`
+    expect([table, await rows(one, all)]).toEqual([table, await rows(other, all)])
+  }
+}
+
 describe.runIf(data !== null)('a week of a shop with a wrong price', () => {
   it('is restated: the days of that week and no other, the rows of that product and no other', async () => {
-    const [header = '', ...lines] = gunzipSync(readFileSync(data ?? ''))
-      .toString('utf8')
-      .trimEnd()
-      .split(/\r?\n/)
-    const weeks = Map.groupBy(lines, mondayOf)
-    const correct = weeks.get(week.from) ?? []
-    const wrongLines = correct.filter((line) => line.split(',')[1] === product).length
+    const { header, weeks, correct, wrongLines } = readWeeks()
     expect(wrongLines).toBeGreaterThan(30)
 
     using folder = shop('retail')
@@ -107,9 +119,53 @@ describe.runIf(data !== null)('a week of a shop with a wrong price', () => {
     await using never = await Lake.open({ cwd: other.folder })
     for (const [monday, all] of weeks) deliver(other.folder, monday, header, all)
     await never.run()
-    for (const table of ['silver.sale', 'gold.revenue_day']) {
-      const all = `SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM ${table} AS t`
-      expect([table, await rows(lake, all)]).toEqual([table, await rows(never, all)])
-    }
+    await sameTables(lake, never)
+  })
+
+  it('is backfilled: the change is shown before it is published, and published as it was seen', async () => {
+    const { header, weeks, correct, wrongLines } = readWeeks()
+    const months = [...weeks].filter(([monday]) => monday >= '2011-02-07' && monday < '2011-04-04')
+    using folder = shop('retail')
+    await using lake = await Lake.open({ cwd: folder.folder })
+    for (const [monday, all] of months)
+      deliver(folder.folder, monday, header, monday === week.from ? all.map(tenfold) : all)
+    await lake.run()
+    const wrong = await rows(lake, 'SELECT sum(revenue)::VARCHAR FROM gold.revenue_day')
+
+    // The corrected export is landed by itself; what is made of it is asked for with a look before.
+    deliver(folder.folder, week.from, header, correct)
+    await lake.run({ select: ['bronze.transaction'] })
+    const range = { start: micros(week.from), end: micros(week.to) }
+    const select = ['silver.sale', 'gold.revenue_day']
+    const report = await backfill(lake, { select, range, diff: true })
+    expect(report.outcome.kind).toBe('waiting')
+    expect(await rows(lake, 'SELECT sum(revenue)::VARCHAR FROM gold.revenue_day')).toEqual(wrong)
+    const [sales, revenue] = report.changes ?? []
+    // The price is part of a sale's key: the wrong one goes, the right one comes.
+    expect(sales?.dataset).toBe('silver.sale')
+    expect(sales?.diff.total.added).toBe(sales?.diff.total.removed)
+    const lineDelta = sales?.diff.total.measures.find((one) => one.name === 'lines')
+    expect([lineDelta?.before, lineDelta?.delta === '0' || Number(lineDelta?.delta) === 0]).toEqual([
+      expect.anything(),
+      true,
+    ])
+    expect(sales?.diff.total.removed).toBeLessThanOrEqual(wrongLines)
+    expect(revenue?.diff.total).toMatchObject({ added: 0, removed: 0 })
+    expect(revenue?.diff.total.columns.map((one) => one.name)).toEqual(['revenue'])
+    const lost = Number(revenue?.diff.total.measures.find((one) => one.name === 'revenue')?.delta)
+    expect(lost).toBeLessThan(0)
+    for (const { interval } of revenue?.intervals ?? [])
+      expect(interval && interval.start >= range.start && interval.end <= range.end).toBe(true)
+
+    expect((await approve(lake, report.id)).outcome.kind).toBe('published')
+    const now = await rows(lake, 'SELECT sum(revenue)::VARCHAR FROM gold.revenue_day')
+    expect(Number(now[0]) - Number(wrong[0])).toBeCloseTo(lost, 3)
+    expect((await lake.run()).outcome).toBe('idle')
+
+    using other = shop('retail')
+    await using never = await Lake.open({ cwd: other.folder })
+    for (const [monday, all] of months) deliver(other.folder, monday, header, all)
+    await never.run()
+    await sameTables(lake, never)
   })
 })

@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Lake } from 'limn'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { landAll, landCustomers, landMovedCustomers, landOrders } from '../../examples/why/land.ts'
 import { limn, root, SavedLake, temporaryFolder } from '../support/lake.ts'
@@ -47,6 +48,11 @@ describe('two tables that should have one number', () => {
   const regions = (...args: readonly string[]) =>
     why('gold.revenue_by_region', 'gold.revenue', '--measure', 'sum(revenue)', ...args)
   const named = ({ findings }: WhyJson) => findings.map((one) => [one.kind, one.dataset])
+
+  async function stateOf(table: string): Promise<string> {
+    const shown = await limn(folder, 'table', 'history', table, '--json')
+    return String((JSON.parse(shown.stdout) as readonly { snapshotId: string }[])[0]?.snapshotId)
+  }
 
   function edit(file: string, from: string, to: string): void {
     const path = join(folder, file)
@@ -159,8 +165,6 @@ describe('two tables that should have one number', () => {
 
   it('of one table, a run is a state, also one that a gate refused', async () => {
     saved.restore()
-    const first = await run('--full').catch(() => '')
-    expect(first).toBe('')
     landMovedCustomers(folder)
     const later = await run()
     expect(named(await why('gold.revenue_by_region', `run/${later}`))).toEqual([])
@@ -192,6 +196,27 @@ describe('two tables that should have one number', () => {
       ['withdrawn-delivery', 'inbox/orders/2026-03.csv', null],
     ])
     landOrders(folder, '2026-01')
+  })
+
+  it('names what came out otherwise of the same, and rows that no run wrote', async () => {
+    saved.restore()
+    edit('datasets/gold/revenue.ts', 'count(*) AS orders', 'count(*) + (random() * 1000)::BIGINT AS orders')
+    await run()
+    const first = await stateOf('gold.revenue')
+    await run('gold.revenue', '--full')
+    const found = await why('gold.revenue', first)
+    expect(named(found)).toEqual([['not-deterministic', 'gold.revenue']])
+    expect(found.findings[0]?.column).toBe('orders')
+
+    saved.restore()
+    const before = await stateOf('silver.customer')
+    await using lakeOpen = await Lake.open({ cwd: folder })
+    const context = await lakeOpen.context(await lakeOpen.loadProject())
+    const { append } = await import('../../packages/limn/dist/table/index.js')
+    await append(context, 'silver.customer' as never, {
+      sql: "SELECT 999 AS customer_id, 'Nobody' AS name, 'North' AS region",
+    })
+    expect(named(await why('silver.customer', before))).toEqual([['direct-write', 'silver.customer']])
   })
 
   it('refuses what it cannot find', async () => {

@@ -448,10 +448,10 @@ export const mutants: readonly Mutant[] = [
     suite: backfills,
   },
   {
-    name: 'a step forgets the steps before it',
+    name: 'a step leaves the rows it replaces',
     file: `${source}/pipeline/backfill/steps.ts`,
-    find: 'const change = { target, parent: head, expected: head,',
-    replace: 'const change = { target, parent: this.branch.base ?? head, expected: head,',
+    find: 'const { added, removed } = built\n',
+    replace: 'const { added, removed } = { ...built, removed: built.removed.slice(built.removed.length) }\n',
     suite: backfills,
   },
   {
@@ -471,8 +471,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a backfill leaves out the last interval of its range',
     file: `${source}/pipeline/backfill/pass.ts`,
-    find: 'return sampled(batchesOf(asked, shape.batch), request.sample)',
-    replace: 'return sampled(batchesOf(asked, shape.batch).slice(0, -1), request.sample)',
+    find: 'return sampled(batchesOf(this.complete(node, asked), shape.batch), request.sample)',
+    replace: 'return sampled(batchesOf(this.complete(node, asked), shape.batch).slice(0, -1), request.sample)',
     suite: backfills,
   },
   {

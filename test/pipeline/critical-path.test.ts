@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import { cron, timingOf } from '../../packages/limn/src/dataset/index.ts'
 import { criticalPath, pathOfRun } from '../../packages/limn/src/pipeline/schedule/critical-path.ts'
-import { historyOf, outlookOf } from '../../packages/limn/src/pipeline/schedule/outlook.ts'
+import { freshnessOf, historyOf, outlookOf } from '../../packages/limn/src/pipeline/schedule/outlook.ts'
 import { ledgerRow, projectOf } from '../support/projects.ts'
 
 const id = tableId
@@ -128,6 +128,15 @@ describe('the outlook', () => {
       ['deadline', 'late'],
       ['freshness', 'late'],
     ])
+  })
+
+  it('of a dataset that no schedule runs is whether it is as fresh as it promises', () => {
+    const published = new Map([['x.b', tick]])
+    const fresh = (nowMs: number) =>
+      freshnessOf(project, project.order, published, nowMs).map((one) => [one.dataset, one.schedule, one.verdict])
+    expect(fresh(tick + 26 * hour)).toEqual([['x.b', null, 'on-time']])
+    expect(fresh(tick + 26 * hour + 1)).toEqual([['x.b', null, 'late']])
+    expect(freshnessOf(project, project.order, new Map(), tick)).toEqual([])
   })
 
   it('promises nothing where nothing is known', () => {

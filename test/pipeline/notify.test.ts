@@ -114,7 +114,7 @@ const notification: Notification = {
 
 describe('a hook', () => {
   let server: Server
-  let answers: (number | 'silence')[] = []
+  let answers: (number | 'hang up' | 'silence')[] = []
   const got: { readonly id: unknown; readonly body: Notification; readonly token: unknown }[] = []
   const waits: number[] = []
   let address = ''
@@ -123,7 +123,7 @@ describe('a hook', () => {
     signal: new AbortController().signal,
     sleep: async (ms: number) => void waits.push(ms),
     variables: { PATH: process.env.PATH, HOOK: address, TOKEN: 'hush-hush' },
-    timeoutMs: 300,
+    timeoutMs: 5000,
     cwd: folder,
   })
   beforeAll(async () => {
@@ -140,7 +140,8 @@ describe('a hook', () => {
           token: request.headers.authorization,
         })
         const answer = answers.shift() ?? 200
-        if (answer !== 'silence') response.writeHead(answer).end()
+        if (answer === 'hang up') response.destroy()
+        else if (answer !== 'silence') response.writeHead(answer).end()
       })
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -153,12 +154,19 @@ describe('a hook', () => {
   })
   const hook = { on: ['refused' as const], webhook: env('HOOK'), headers: { authorization: env('TOKEN') } }
 
-  it('of the web is tried again while it is silent or in trouble, always with one id', async () => {
-    answers = [503, 'silence', 204]
+  it('of the web is tried again while it hangs up or is in trouble, always with one id', async () => {
+    answers = [503, 'hang up', 204]
     await deliver(hook, notification, ports())
     expect(got.map((one) => one.id)).toEqual(Array(3).fill('refused r1'))
     expect([got[2]?.body, got[2]?.token]).toEqual([notification, 'hush-hush'])
     expect(waits).toEqual([1000, 4000])
+  })
+
+  it('of the web that says nothing is waited for three times, and no longer', async () => {
+    got.length = 0
+    answers = ['silence', 'silence', 'silence', 204]
+    await expect(deliver(hook, notification, { ...ports(), timeoutMs: 200 })).rejects.toThrow(/timeout/)
+    answers = []
   })
 
   it('of the web that says no is not asked again, and nothing of its address is told', async () => {
@@ -192,7 +200,10 @@ describe('a hook', () => {
       }),
     ).rejects.toThrow('The command ended with 7: on refused r1 with [TOKEN]')
     await expect(
-      deliver({ on: ['refused'], command: [node, '-e', 'setTimeout(() => {}, 60000)'] }, notification, ports()),
+      deliver({ on: ['refused'], command: [node, '-e', 'setTimeout(() => {}, 60000)'] }, notification, {
+        ...ports(),
+        timeoutMs: 200,
+      }),
     ).rejects.toThrow()
   })
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import type { Check, Contract } from '../../packages/limn/src/contract/index.ts'
 import type { Session } from '../../packages/limn/src/engine/index.ts'
-import { budgetAllows, evaluateChecks, rejectSql } from '../../packages/limn/src/quality/index.ts'
+import { budgetAllows, evaluateChecks, failingSql, rejectSql } from '../../packages/limn/src/quality/index.ts'
 import { temporaryEngine } from '../support/duckdb.ts'
 
 const table = tableId('silver.t')
@@ -61,6 +61,9 @@ describe('checks', () => {
       staged: { view: table, interval: { column: 'ts', unit: 'day' } },
       stagedIntervals: [day('2026-01-01'), day('2026-01-02')],
     })
+    // The query a person is given finds something exactly when the check does; an interval without rows it cannot show.
+    const shown = await session.rows(failingSql(one, contract, { column: 'ts', unit: 'day' }))
+    if (one.kind !== 'volume') expect([one, shown.rows.length > 0]).toEqual([one, verdict?.outcome === 'failed'])
     return verdict
   }
   const values = (...rows: string[]) =>
@@ -87,6 +90,29 @@ describe('checks', () => {
       outcome: 'passed',
       judged: 0,
     })
+  })
+
+  it('of keys are the same whether they are judged in the scan of rows or by themselves', async () => {
+    const keys = [
+      check<'unique'>({ kind: 'unique', columns: ['k'] }),
+      check<'unique'>({ kind: 'unique', columns: ['k', 'v'] }),
+    ].map((one, i) => ({ ...one, name: `key ${i}` }))
+    const notNull = check<'notNull'>({ kind: 'notNull', column: 'v' })
+    for (const rows of [
+      values(`1, 'a', 1, ${at}`, `2, 'b', 1, ${at}`),
+      values(`1, 'a', 1, ${at}`, `1, 'b', 2, ${at}`),
+      values(`NULL, 'a', NULL, ${at}`, `NULL, 'b', NULL, ${at}`),
+    ]) {
+      const alone = [await judge(rows, keys[0] ?? notNull), await judge(rows, keys[1] ?? notNull)]
+      const together = await evaluateChecks(session, {
+        contract,
+        checks: [...keys, notNull],
+        table,
+        staged: { view: table },
+        stagedIntervals: [],
+      })
+      expect(together.slice(0, 2)).toEqual(alone)
+    }
   })
 
   it('find nulls and values out of range, ends included', async () => {

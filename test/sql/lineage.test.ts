@@ -159,6 +159,18 @@ describe('column lineage', () => {
         'SELECT l.a FROM silver.t l LEFT JOIN silver.u r USING (k)',
       ),
     ).toContain('join x>x')
+    expect(
+      await differ(
+        'SELECT a, max(b) AS m FROM silver.t GROUP BY ALL',
+        'SELECT a, 1 AS one, max(b) AS m FROM silver.t GROUP BY ALL',
+      ),
+    ).toEqual(['+one'])
+    expect(
+      await differ(
+        'SELECT max(b) AS m FROM silver.t GROUP BY ALL',
+        'SELECT 1 AS one, max(b) AS m FROM silver.t GROUP BY ALL',
+      ),
+    ).toContain('grouping ->x')
     // A name of the outer query is not the same name of the inner one.
     const least = (inner: string) =>
       `SELECT t.a, (SELECT min(i.b) FROM silver.t AS i WHERE i.k = ${inner}.k) AS m FROM silver.t AS t`

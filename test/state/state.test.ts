@@ -54,6 +54,21 @@ describe('the state database', () => {
     expect(state.read((tx) => tx.all('SELECT * FROM x'))).toEqual([])
   })
 
+  it('keeps what does not wait for the disk through the end of the process, and waits again afterwards', async () => {
+    const { state, path } = open()
+    await state.changeSoon('x', (tx) => tx.run('INSERT INTO x VALUES (1)'))
+    expect(() =>
+      state.transactSoon((tx) => {
+        tx.run('INSERT INTO x VALUES (2)')
+        throw new Error('no')
+      }),
+    ).toThrow('no')
+    // 2: every change waits for the disk.
+    expect(state.read((tx) => tx.get('PRAGMA synchronous'))).toEqual({ synchronous: 2 })
+    const { state: other } = open({ path })
+    expect(other.read((tx) => tx.all('SELECT n FROM x'))).toEqual([{ n: 1 }])
+  })
+
   it('says that a file is no database', () => {
     const folder = mkdtempSync(join(tmpdir(), 'limn-state-'))
     folders.push(folder)

@@ -23,6 +23,7 @@ import {
   planRun,
   type RunReport,
   type RunRequest,
+  requireModels,
   run,
 } from '../../packages/limn/dist/pipeline/index.js'
 import { temporaryFolder } from './lake.ts'
@@ -155,6 +156,7 @@ export class DrawnLake implements AsyncDisposable {
     )
     const chosen = (patterns: readonly string[]): ReadonlySet<TableId> => new Set(select(graph, () => [], patterns))
     const restate = wish.restate ? chosen(wish.restate) : null
+    if (restate) requireModels(project, restate)
     const range: Interval | null = wish.range
       ? { start: parseMicros(wish.range[0]), end: parseMicros(wish.range[1]) }
       : null

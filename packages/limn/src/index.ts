@@ -34,6 +34,14 @@ export {
   whenFiles,
   whole,
 } from './dataset/index.ts'
-export { defineLake, Lake, type LakeConfig, type OpenLakeOptions, type RunOptions } from './lake/index.ts'
+export {
+  defineLake,
+  type EngineConfig,
+  Lake,
+  type LakeConfig,
+  type OpenLakeOptions,
+  type RunOptions,
+} from './lake/index.ts'
+export type { LineageConfig } from './observe/index.ts'
 export type { Hook, Notify } from './pipeline/index.ts'
 export { hashKeyOf } from './schema/index.ts'

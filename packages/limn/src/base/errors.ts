@@ -56,7 +56,6 @@ export const errorKinds = {
   'run/conflict': 1,
   'run/not-append': 1,
   'backfill/over-budget': 1,
-  'backfill/failed': 1,
   'backfill/overtaken': 1,
   'gate/refused': 3,
   'lease/held': 1,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   isTableId,
   LimnError,
+  mapConcurrently,
   nameOf,
   namespaceOf,
   noSteps,
@@ -42,6 +43,9 @@ export interface SqliteCatalogOptions {
 }
 
 /** Commits are tried this often against pointers that others move, as long as the requirements still hold. */
+/** Metadata files written at once: the file system answers their syncs together. */
+const writesAtOnce = 8
+
 const attemptsMax = 20
 
 /**
@@ -105,9 +109,9 @@ export class SqliteCatalog implements Catalog {
         if (failed) return { kind: 'conflict', table: change.table, requirement: failed }
         if (!bases.get(change.table)) this.views.requireNone(change.table)
       }
-      const next: LoadedTable[] = []
-      for (const change of changes)
-        next.push(await this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs))
+      const next = await mapConcurrently(changes, writesAtOnce, (change) =>
+        this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs),
+      )
       const detail = [...changes.map((change) => change.table), ...renames.map((one) => `${one.from}→${one.to}`)].join(
         ' ',
       )

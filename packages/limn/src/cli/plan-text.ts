@@ -51,7 +51,7 @@ export function planTree(report: PlanReport, paint: Paint): readonly string[] {
 function datasetLines(one: PlannedDataset, diff: readonly PrintedChange[], paint: Paint): readonly string[] {
   const lines = one.causes.map((cause) => causeLine(one, cause))
   const [first = '', ...more] = lines
-  const out = [`${paint.bold(one.dataset)}  ${first}`, ...more]
+  const out = [`${paint.bold(one.dataset)}  ${first}`, ...more.map((line) => `  ${line}`)]
   out.push(...diff.map((change) => `  ${changeLine(change)}`))
   if (one.breaks.length > 0) out.push(`  ${paint.yellow('reaches')} ${one.breaks.map(reachedText).join(', ')}`)
   if (one.unbroken.length > 0) out.push(`  does not reach ${one.unbroken.join(', ')}`)

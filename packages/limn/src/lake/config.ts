@@ -1,5 +1,7 @@
 import { LimnError } from '../base/index.ts'
+import type { Schedule, ScheduleText } from '../dataset/index.ts'
 import type { LineageConfig } from '../observe/index.ts'
+import type { Notify } from '../pipeline/index.ts'
 
 /** What the embedded engine may take of the machine. Sizes are written as `512MB` or `4GB` (powers of 1000) or `4GiB`. */
 export interface EngineConfig {
@@ -22,9 +24,6 @@ export interface EngineConfig {
   /** How many rows of manifests are kept decoded. Default 20,000, about 30 MB. */
   readonly manifestCache?: number
 }
-
-import type { Schedule, ScheduleText } from '../dataset/index.ts'
-import type { Notify } from '../pipeline/index.ts'
 
 /** Options of a lake; every path is relative to the folder of `limn.config.ts`. */
 export interface LakeConfig {
@@ -112,8 +111,9 @@ const lineageRules: { readonly [Name in keyof Required<LineageConfig>]: Rule } =
 /** Throws `config/invalid` for an option of a group that limn does not know, or a value that means nothing. */
 export function requireOptions(config: LakeConfig, file: string): void {
   requireGroup('engine', config.engine, engineRules, file)
+  for (const [name, { engine }] of Object.entries(config.environments ?? {}))
+    requireGroup(`environments.${name}.engine`, engine, engineRules, file)
   requireGroup('lineage', config.lineage, lineageRules, file)
-  for (const one of Object.values(config.environments ?? {})) requireGroup('engine', one.engine, engineRules, file)
   if (config.lineage && config.lineage.to === undefined)
     throw invalid(file, 'lineage.to is missing.', lineageRules.to[1])
 }

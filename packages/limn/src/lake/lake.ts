@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { availableParallelism, hostname } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename, resolve } from 'node:path'
 import {
   type Clock,
-  LimnError,
+  type LimnError,
   namespaceOf,
   noSteps,
   type Progress,
@@ -24,7 +24,7 @@ import {
   unchangingCatalog,
 } from '../catalog/index.ts'
 import { buildGraph, type Interval, select } from '../dataset/index.ts'
-import { type FileEngine, openDuckDb } from '../engine/index.ts'
+import type { FileEngine } from '../engine/index.ts'
 import { type Catalog, isUnder, ManifestReader } from '../iceberg/index.ts'
 import {
   analyse,
@@ -44,6 +44,7 @@ import {
   type RunReport,
   type RunRequest,
   RunState,
+  requireModels,
   run,
   schedulesOf,
   unknownEnvironment,
@@ -55,6 +56,7 @@ import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
 import { observedRun } from './observed-run.ts'
+import { openEngine } from './open-engine.ts'
 
 export interface OpenLakeOptions {
   /** Where to look for the lake, upward. Default: the working directory. */
@@ -258,19 +260,6 @@ export class Lake implements AsyncDisposable {
   }
 }
 
-/** What a source delivered is what it delivered: only what is made of it can be made again. */
-function requireModels(project: Project, restated: ReadonlySet<TableId>): void {
-  for (const id of restated) {
-    if (project.nodes.get(id)?.producer.kind !== 'source') continue
-    throw new LimnError('usage/argument', {
-      message: `${id} is a source: what it delivered cannot be restated.`,
-      notDone: 'Nothing was run.',
-      remedy: `Restate the datasets that read it, or deliver corrected files.`,
-      context: { dataset: id },
-    })
-  }
-}
-
 interface Parts {
   readonly store: LocalStore
   readonly catalog: Catalog
@@ -311,20 +300,10 @@ async function composeParts(
     steps,
     ...(options.clock ? { clock: options.clock } : {}),
   })
-  const limits = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
-  const temporary = resolve(folder, limits.tempDir ?? join('.limn', 'cache'))
-  mkdirSync(temporary, { recursive: true })
-  const engine = await openDuckDb({
-    threads: limits.threads ?? availableParallelism(),
-    memoryLimit: limits.memory ?? '1GB',
-    temporaryFolder: temporary,
-    ...(limits.tempSize === undefined ? {} : { temporarySize: limits.tempSize }),
-    fileCache: limits.fileCache ?? false,
-  })
-  const manifests = new ManifestReader(
-    store,
-    limits.manifestCache === undefined ? {} : { entriesMax: limits.manifestCache },
-  )
+  const settings = { ...config.engine, ...(environment ? config.environments?.[environment]?.engine : {}) }
+  const engine = await openEngine(folder, settings)
+  const { manifestCache } = settings
+  const manifests = new ManifestReader(store, manifestCache === undefined ? {} : { entriesMax: manifestCache })
   const parts = { store, catalog, base, state, runs: new RunState(state), engine, manifests }
   return environment ? { ...parts, environment, locate: (table) => folderIn(root, environment, table) } : parts
 }

@@ -1,7 +1,9 @@
-import type { TableId } from '../base/index.ts'
+import type { RunId, TableId } from '../base/index.ts'
 import { type EnvironmentName, nameIn } from '../catalog/index.ts'
 import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
 import {
+  BackfillState,
+  backfillBranch,
   environmentRef,
   foldLedger,
   type LedgerRow,
@@ -16,24 +18,34 @@ import type { Lake } from './lake.ts'
 import { ledgerOf } from './tables.ts'
 
 /**
- * What runs rely on in a table: the pins and branches of those under way, how long the oldest has been, the states of the
- * table that runs staged and have not published, and the snapshots that what is published was built from. One that was killed counts as under way until the next run finds it.
+ * What runs and backfills rely on in a table: the pins and branches of those under way, how long the oldest has been, the
+ * states of the table that they staged and have not published, and the snapshots that what is published was built from. A run
+ * that was killed counts as under way until the next run finds it.
  */
 export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> {
-  const { runs, store, clock, signal } = await lake.context()
+  const { runs, state, store, clock, signal } = await lake.context()
   const refs = new Set<string>()
   const staged: LoadedTable[] = []
   let longestMs = 0
+  const addStaged = async (run: RunId) => {
+    for (const { table: of, metadataLocation } of runs.pointers(run)) {
+      if (of !== table || (await store.stat(metadataLocation, { signal })) === null) continue
+      const metadata = decodeMetadata(await store.read(metadataLocation, undefined, { signal }))
+      staged.push({ table, metadataLocation, metadata })
+    }
+  }
   for (const run of runs.runs()) {
     if (livePhases.includes(run.phase)) {
       refs.add(pinRefName(run.id)).add(runBranch(run.id))
       longestMs = Math.max(longestMs, clock.nowMs() - run.startedAtMs)
     }
-    for (const { table: of, metadataLocation } of runs.pointers(run.id)) {
-      if (of !== table || (await store.stat(metadataLocation, { signal })) === null) continue
-      const metadata = decodeMetadata(await store.read(metadataLocation, undefined, { signal }))
-      staged.push({ table, metadataLocation, metadata })
-    }
+    await addStaged(run.id)
+  }
+  // A backfill that waits for its approval is under way as long as nobody has ended it.
+  for (const { id, createdMs } of new BackfillState(state).all().filter((one) => one.ended === null)) {
+    refs.add(pinRefName(id)).add(backfillBranch(id))
+    if (runs.isAlive(id)) longestMs = Math.max(longestMs, clock.nowMs() - createdMs)
+    await addStaged(id)
   }
   const told = new Set(toldFrom(await ledgerOf(lake), table))
   if (lake.environment === null)

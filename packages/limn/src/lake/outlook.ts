@@ -2,6 +2,7 @@ import type { TableId } from '../base/index.ts'
 import { latestTicks, nextTick } from '../dataset/index.ts'
 import {
   type AwaitedTick,
+  freshnessOf,
   historyOf,
   lastOfLedger,
   lastPublished,
@@ -22,7 +23,8 @@ const ticksSinceMs = 9 * 366 * 86_400_000
 
 /**
  * What will become of the datasets that promise to be published by a time: for the latest tick of their schedule while it
- * is not met, else for the next. A run under way counts with what it has staged.
+ * is not met, else for the next. A run under way counts with what it has staged. Of datasets without such a schedule, whether
+ * they are as fresh as they promise.
  */
 export async function outlookOn(lake: Lake): Promise<readonly Outlook[]> {
   const project = await lake.loadProject()
@@ -34,7 +36,11 @@ export async function outlookOn(lake: Lake): Promise<readonly Outlook[]> {
       return timing?.deadline || timing?.freshnessMs
     }),
   )
-  if (promising.length === 0) return []
+  const scheduled = new Set(entries.flatMap((entry) => entry.datasets))
+  const others = project.order.filter(
+    (id) => !scheduled.has(id) && (project.nodes.get(id)?.timing.freshnessMs ?? null) !== null,
+  )
+  if (promising.length + others.length === 0) return []
   const rows = await ledgerOf(lake)
   const published = lastPublished(rows)
   const marks = new ScheduleMarks(state)
@@ -48,7 +54,10 @@ export async function outlookOn(lake: Lake): Promise<readonly Outlook[]> {
       for (const { table, ref } of runs.refs(run.id)) if (ref === runBranch(run.id)) staged.add(table)
     return { entry, tickMs, staged }
   })
-  return outlookOf(project, historyOf(project, rows), awaited, published, nowMs)
+  return [
+    ...outlookOf(project, historyOf(project, rows), awaited, published, nowMs),
+    ...freshnessOf(project, others, published, nowMs),
+  ]
 }
 
 /** The latest tick, unless it was met. */

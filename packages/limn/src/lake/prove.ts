@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { LimnError } from '../base/index.ts'
 import type { Interval } from '../dataset/index.ts'
-import { openDuckDb } from '../engine/index.ts'
 import { checkProject, type Proof, prove } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
+import { openEngine } from './open-engine.ts'
 
 export interface ProveOptions {
   /** Which datasets; none: all models. */
@@ -25,11 +24,7 @@ export async function proveModels(lake: Lake, options: ProveOptions = {}): Promi
   const [problem] = await checkProject(project, lake.engine, selected)
   if (problem) throw problem
   const threads = lake.config.engine?.threads ?? availableParallelism()
-  const other = await openDuckDb({
-    threads: threads === 1 ? 2 : threads + 1,
-    memoryLimit: lake.config.engine?.memory ?? '1GB',
-    temporaryFolder: join(lake.folder, '.limn', 'cache'),
-  })
+  const other = await openEngine(lake.folder, { ...lake.config.engine, threads: threads === 1 ? 2 : threads + 1 })
   try {
     return await prove(await lake.context(project), { selected, range: options.range ?? null, other })
   } finally {

@@ -22,6 +22,7 @@ import {
   run,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
+import { observedRun } from './observed-run.ts'
 import { parseAt, query } from './query.ts'
 import { ledgerOf } from './tables.ts'
 
@@ -117,7 +118,10 @@ export async function retry(lake: Lake, id: string, waitMs = 0): Promise<RunRepo
   const request = requestOf(context, from)
   const [problem] = await checkProject(context.project, lake.engine, request.selected)
   if (problem) throw problem
-  const report = await run(context, request, { waitMs, retry: from })
+  const { name, folder, config } = lake
+  const report = await observedRun({ name, folder, lineage: config.lineage }, context, (observed) =>
+    run(observed, request, { waitMs, retry: from }),
+  )
   if (report.outcome === 'published') await discardRun(context, from)
   return report
 }

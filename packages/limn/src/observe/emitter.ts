@@ -73,16 +73,10 @@ export class Emitter {
   }
 }
 
-let appending: Promise<void> = Promise.resolve()
-
-/** One line at a time: lines of runs side by side in one process do not mix. */
-function append(file: string, line: string): Promise<void> {
-  const done = appending.then(async () => {
-    await mkdir(dirname(file), { recursive: true })
-    await appendFile(file, `${line}\n`)
-  })
-  appending = done.catch(() => undefined)
-  return done
+/** Appended in one write each, so that lines of runs side by side do not mix. */
+async function append(file: string, line: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  await appendFile(file, `${line}\n`)
 }
 
 const firstWaitMs = 200

@@ -53,7 +53,9 @@ const noSample: Sample = { columns: [], rows: [] }
 export async function evaluateChecks(query: Queryable, input: EvaluateInput): Promise<readonly Verdict[]> {
   const verdicts = new Map<Check, Verdict>()
   const perRow = input.checks.filter((check) => check.kind === 'notNull' || check.kind === 'between')
-  for (const [check, verdict] of await judgeRows(query, input, perRow)) verdicts.set(check, verdict)
+  // Where the rows staged are all of the table, one scan tells of keys too.
+  const keys = input.staged.view === input.table ? input.checks.filter((check) => check.kind === 'unique') : []
+  for (const [check, verdict] of await judgeRows(query, input, perRow, keys)) verdicts.set(check, verdict)
   for (const check of input.checks) {
     if (!verdicts.has(check)) verdicts.set(check, await guarded(input, check, () => judgeOne(query, input, check)))
   }
@@ -74,16 +76,20 @@ function verdict(check: Check, failures: number, judged: number, explanation: st
   }
 }
 
-/** All conditions on single rows in one scan. */
+/** All conditions on single rows in one scan, and with them the keys that hold; of keys that do not, there is no verdict yet. */
 async function judgeRows(
   query: Queryable,
   input: EvaluateInput,
   checks: readonly Check[],
+  keys: readonly Extract<Check, { kind: 'unique' }>[],
 ): Promise<ReadonlyMap<Check, Verdict>> {
   const out = new Map<Check, Verdict>()
   if (checks.length === 0) return out
   const view = input.staged.view
-  const counts = checks.map((check) => `count(*) FILTER (${conditionOf(check, input.contract)})`)
+  const counts = [
+    ...checks.map((check) => `count(*) FILTER (${conditionOf(check, input.contract)})`),
+    ...keys.map(distinctOf),
+  ]
   const [first] = checks
   const { rows } = await guarded(input, first, () => query.rows(`SELECT count(*), ${counts.join(', ')} FROM ${view}`))
   const row = rows[0] ?? []
@@ -104,7 +110,21 @@ async function judgeRows(
         : `none of ${count(judged)} rows has ${what}`
     out.set(check, verdict(check, failures, judged, text, sample))
   }
+  for (const [i, check] of keys.entries())
+    if (Number(row[checks.length + i + 1] ?? 0) === judged) out.set(check, allDifferent(check, judged))
   return out
+}
+
+/** Counting distinct values is much cheaper than grouping; only a failure needs the groups. */
+function distinctOf({ columns }: Extract<Check, { kind: 'unique' }>): string {
+  const list = columns.map(q).join(', ')
+  return columns.length === 1
+    ? `count(DISTINCT ${list}) + count(DISTINCT CASE WHEN ${list} IS NULL THEN 1 END)`
+    : `count(DISTINCT row(${list}))`
+}
+
+function allDifferent(check: Extract<Check, { kind: 'unique' }>, judged: number): Verdict {
+  return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
 }
 
 /** The SQL condition of rows at fault with a check on single rows. */
@@ -155,15 +175,9 @@ async function judgeUnique(
   check: Extract<Check, { kind: 'unique' }>,
 ): Promise<Verdict> {
   const columns = check.columns.map(q).join(', ')
-  const single = check.columns.length === 1
-  // Counting distinct values first is much cheaper than grouping; only a failure needs the groups.
-  const distinct = single
-    ? `count(DISTINCT ${columns}) + count(DISTINCT CASE WHEN ${columns} IS NULL THEN 1 END)`
-    : `count(DISTINCT row(${columns}))`
-  const { rows } = await query.rows(`SELECT count(*), ${distinct} FROM ${input.table}`)
+  const { rows } = await query.rows(`SELECT count(*), ${distinctOf(check)} FROM ${input.table}`)
   const judged = Number(rows[0]?.[0] ?? 0)
-  if (judged === Number(rows[0]?.[1] ?? 0))
-    return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
+  if (judged === Number(rows[0]?.[1] ?? 0)) return allDifferent(check, judged)
   const repeated = `SELECT ${columns} FROM ${input.table} GROUP BY ${columns} HAVING count(*) > 1`
   const found = await query.rows(`SELECT count(*) FROM (${repeated})`)
   const on = check.columns.map((column) => `t.${q(column)} IS NOT DISTINCT FROM d.${q(column)}`).join(' AND ')

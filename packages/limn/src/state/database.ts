@@ -66,6 +66,24 @@ export class StateDatabase {
     return step(this.steps, 'state.change', detail, () => this.transact(body))
   }
 
+  /**
+   * `change` that does not wait for the disk: the end of the process takes nothing back, a power failure may take back the last of these, in order,
+   * up to the next durable change. For what nothing outside this database speaks of: waiting blocks the whole process.
+   */
+  changeSoon<T>(detail: string, body: (tx: Tx) => T): Promise<T> {
+    return step(this.steps, 'state.change', detail, () => this.transactSoon(body))
+  }
+
+  /** `transact` as `changeSoon` is. */
+  transactSoon<T>(body: (tx: Tx) => T): T {
+    this.database.exec('PRAGMA synchronous = NORMAL')
+    try {
+      return transact(this.database, body)
+    } finally {
+      this.database.exec('PRAGMA synchronous = FULL')
+    }
+  }
+
   read<T>(body: (tx: Tx) => T): T {
     return body(txOf(this.database))
   }

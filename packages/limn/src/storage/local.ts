@@ -258,10 +258,12 @@ export class LocalStore implements ObjectStore {
     if (this.known.has(folder)) return
     const first = await mkdir(folder, { recursive: true })
     if (first !== undefined) {
+      const gained: string[] = []
       for (let at = dirname(folder); at.length >= dirname(first).length; at = dirname(at)) {
-        await syncFolder(at)
+        gained.push(at)
         if (at === dirname(first) || at === dirname(at)) break
       }
+      await Promise.all(gained.map(syncFolder))
     }
     this.known.add(folder)
   }

@@ -1,8 +1,9 @@
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
-import { backfill } from '../../lake/index.ts'
-import type { BackfillReport, DatasetChange } from '../../pipeline/index.ts'
+import { backfill, type Lake, looksOfReport } from '../../lake/index.ts'
+import type { BackfillReport, DatasetChange, Look } from '../../pipeline/index.ts'
 import { parseCount, parseRange, parseShare, parseWait, usage } from '../arguments.ts'
 import type { Io } from '../io.ts'
+import { commandsOf, printQueries } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { rowDiffText, rowDiffValue } from '../row-diff-text.ts'
 import { formatCount, formatTable, toJson } from '../text.ts'
@@ -21,7 +22,7 @@ export default async function backfillCommand(invocation: Invocation): Promise<n
   if (sample !== undefined && invocation.options.approve === true)
     throw usage('A sample is never published.', 'Give either --sample or --approve.')
   const options = tuningOf(invocation)
-  await using lake = await openLake(invocation)
+  await using lake = await openLake(invocation, { makeEnvironment: true })
   const report = await backfill(lake, {
     select: args,
     range,
@@ -29,7 +30,7 @@ export default async function backfillCommand(invocation: Invocation): Promise<n
     ...(sample === undefined ? {} : { sample }),
     waitMs: parseWait(textOption(invocation, 'wait')),
   })
-  return printBackfill(report, io)
+  return await printBackfill(lake, report, io)
 }
 
 /** How to go about it, options not given left out. */
@@ -50,16 +51,17 @@ export function tuningOf(invocation: Invocation) {
 }
 
 /** Prints how a backfill stands now and gives the exit code. */
-export function printBackfill(report: BackfillReport, io: Io): number {
+export async function printBackfill(lake: Lake, report: BackfillReport, io: Io): Promise<number> {
   const { outcome, id } = report
-  if (io.json) io.out(toJson(backfillValue(report)))
+  const looks = outcome.kind === 'refused' ? await looksOfReport(lake, outcome.report) : []
+  if (io.json) io.out(toJson(backfillValue(report, looks)))
   else {
     if (report.changes) printChanges(report.changes, io)
     if (report.datasets.length > 0) {
       const rows = report.datasets.map((one) => [one.dataset, one.steps, one.built, one.rows])
       io.out(formatTable(['dataset', 'steps', 'built now', 'rows'], rows, io.width))
     }
-    printOutcome(report, io)
+    printOutcome(report, looks, io)
   }
   switch (outcome.kind) {
     case 'published':
@@ -75,7 +77,7 @@ export function printBackfill(report: BackfillReport, io: Io): number {
   }
 }
 
-function printOutcome(report: BackfillReport, io: Io): void {
+function printOutcome(report: BackfillReport, looks: readonly Look[], io: Io): void {
   const { outcome, id } = report
   switch (outcome.kind) {
     case 'published':
@@ -84,6 +86,7 @@ function printOutcome(report: BackfillReport, io: Io): void {
       return
     case 'refused':
       printReport(outcome.report, io, false)
+      printQueries(outcome.report.run ?? '', looks, io)
       io.out(`Backfill ${id} stands on its branches; mend what was refused, then: limn backfill resume ${id}`)
       return
     case 'waiting':
@@ -131,13 +134,13 @@ export function printChanges(changes: readonly DatasetChange[], io: Io): void {
   }
 }
 
-function backfillValue(report: BackfillReport) {
+function backfillValue(report: BackfillReport, looks: readonly Look[]) {
   const { id, outcome, request, datasets, changes, seconds } = report
   return {
     backfill: id,
     outcome: outcome.kind,
     ...(outcome.kind === 'published' || outcome.kind === 'refused'
-      ? { run: outcome.report && reportValue(outcome.report) }
+      ? { run: outcome.report && reportValue(outcome.report), look: commandsOf(outcome.report?.run ?? '', looks) }
       : {}),
     ...(outcome.kind === 'waiting' ? { why: outcome.why } : {}),
     ...(outcome.kind === 'failed'

@@ -22,9 +22,9 @@ export default async function backfillsCommand(invocation: Invocation): Promise<
       await show(lake, io, id, invocation.options.diff === true)
       return 0
     case 'resume':
-      return printBackfill(await resume(lake, id, tuningOf(invocation), waitMs), io)
+      return await printBackfill(lake, await resume(lake, id, tuningOf(invocation), waitMs), io)
     case 'approve':
-      return printBackfill(await approve(lake, id, waitMs), io)
+      return await printBackfill(lake, await approve(lake, id, waitMs), io)
     default:
       await discard(lake, id)
       io.out(io.json ? toJson({ backfill: id, outcome: 'discarded' }) : `Discarded backfill ${id}.`)

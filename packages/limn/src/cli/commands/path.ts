@@ -73,7 +73,7 @@ function printOutlook(io: Io, outlooks: readonly Outlook[]): void {
       ['dataset', 'tick (UTC)', 'promise', 'by', 'expected', 'when slow', '', 'decided by'],
       outlooks.map((one) => [
         one.dataset,
-        minuteText(one.tickMs),
+        one.schedule === null ? '' : minuteText(one.tickMs),
         one.promise,
         minuteText(one.byMs),
         one.expectedMs === null ? 'unknown' : minuteText(one.expectedMs),
@@ -110,7 +110,7 @@ function outlookValue(one: Outlook) {
   return {
     dataset: one.dataset,
     schedule: one.schedule,
-    tick: iso(one.tickMs),
+    tick: one.schedule === null ? null : iso(one.tickMs),
     promise: one.promise,
     by: iso(one.byMs),
     expected: iso(one.expectedMs),

@@ -4,7 +4,7 @@ import type { Judgement, Look, RunReport } from '../../pipeline/index.ts'
 import { parseWait } from '../arguments.ts'
 import { reportError } from '../errors.ts'
 import type { Io } from '../io.ts'
-import { lookCommand, printLooks } from '../looks.ts'
+import { commandsOf, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
 import { runWhatIsDue } from './due.ts'
@@ -28,7 +28,7 @@ export default async function run(invocation: Invocation): Promise<number> {
 
 /** Prints how a run ended and gives the exit code. */
 export function printRun(report: RunReport, looks: readonly Look[], io: Io, explain: boolean): number {
-  if (io.json) io.out(toJson({ ...reportValue(report), look: looks.map((one) => lookCommand(report.run ?? '', one)) }))
+  if (io.json) io.out(toJson({ ...reportValue(report), look: commandsOf(report.run ?? '', looks) }))
   else {
     printReport(report, io, explain)
     printLooks(report.run ?? '', looks, io)

@@ -3,7 +3,7 @@ import { formatMicros } from '../../dataset/index.ts'
 import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
 import type { LedgerRow } from '../../pipeline/index.ts'
 import type { Io } from '../io.ts'
-import { lookCommand, printLooks } from '../looks.ts'
+import { commandsOf, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatTable, toJson } from '../text.ts'
 import { openLake } from './open.ts'
@@ -101,7 +101,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
         host: own[0]?.host,
         version: own[0]?.version,
         ranges,
-        look: looks.map((one) => lookCommand(id, one)),
+        look: commandsOf(id, looks),
         verdicts: verdicts.map((row) => Object.fromEntries(verdictColumns.map((name, i) => [name, row[i]]))),
       }),
     )

@@ -100,7 +100,10 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
   })
   const uuid = randomUuid(randomness)
   const folder = metadataFolder(base)
-  const placed = await writeDrafts(input, setting, listed, (i) => `${folder}/${snapshotId}-m${i}-${uuid}.avro`)
+  const placed = placeDrafts(setting, listed, (i) => `${folder}/${snapshotId}-m${i}-${uuid}.avro`)
+  // The list goes beside the manifests, whose lengths are known: the file system answers their syncs together.
+  const putting = putAll(input, placed.puts)
+  putting.catch(() => undefined)
   const { manifests, rowIds } = await assignRowIds({
     ...signal,
     reader: input.manifests,
@@ -110,7 +113,7 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
     listed,
   })
   const manifestList = storePath(`${folder}/snap-${snapshotId}-1-${uuid}.avro`)
-  await put(
+  const list = put(
     input,
     manifestList,
     encodeManifestList({
@@ -122,6 +125,7 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
       ...(rowIds ? { firstRowId: rowIds.firstRowId } : {}),
     }),
   )
+  for (const one of await Promise.allSettled([putting, list])) if (one.status === 'rejected') throw one.reason
   const kept = listed.filter((one) => one.kind === 'carried').length
   const removed = filtered.removed
   const snapshot: Snapshot = {
@@ -176,23 +180,22 @@ function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array): Pro
   return step(input.steps, 'manifest.write', path, () => input.store.write(path, bytes, options))
 }
 
-/** Puts the drafts into the store; the list's rows in the order given. */
-async function writeDrafts(
-  input: StageSnapshotInput,
-  setting: ManifestSetting,
-  listed: readonly Listed[],
-  nameOf: (position: number) => string,
-): Promise<{ readonly manifests: readonly ManifestFile[]; readonly written: readonly StorePath[] }> {
-  const puts: (() => Promise<unknown>)[] = []
-  const written: StorePath[] = []
-  const manifests = listed.map((one) => {
+/** Names the drafts' places; the list's rows in the order given. */
+function placeDrafts(setting: ManifestSetting, listed: readonly Listed[], nameOf: (position: number) => string) {
+  const puts: { readonly path: StorePath; readonly bytes: Uint8Array }[] = []
+  const manifests = listed.map((one): ManifestFile => {
     if (one.kind === 'carried') return one.manifest
-    const path = storePath(nameOf(written.length))
-    written.push(path)
-    puts.push(() => put(input, path, one.bytes))
+    const path = storePath(nameOf(puts.length))
+    puts.push({ path, bytes: one.bytes })
     return manifestFileOf(setting, one, path)
   })
+  return { manifests, puts, written: puts.map((one) => one.path) }
+}
+
+async function putAll(
+  input: StageSnapshotInput,
+  puts: readonly { readonly path: StorePath; readonly bytes: Uint8Array }[],
+): Promise<void> {
   for (let at = 0; at < puts.length; at += putsAtOnce)
-    await Promise.all(puts.slice(at, at + putsAtOnce).map((start) => start()))
-  return { manifests, written }
+    await Promise.all(puts.slice(at, at + putsAtOnce).map(({ path, bytes }) => put(input, path, bytes)))
 }

@@ -149,7 +149,8 @@ async function settle(
   const approved = request.approved || seen
   const tolerant = datasets.some(({ node }) => node.contract.tolerance !== undefined)
   let changes: DatasetChange[] | null = null
-  if (request.diff || request.sample !== null || (!approved && tolerant)) {
+  // What was looked at and stands as it was is not shown again.
+  if ((request.diff && !seen) || request.sample !== null || (!approved && tolerant)) {
     changes = []
     for (const one of datasets) changes.push(await compareDataset(pass, one))
   }

@@ -1,4 +1,4 @@
-import { invariant, type RunId, randomPositiveLong, type TableId } from '../../base/index.ts'
+import { invariant, type RunId, randomPositiveLong } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import {
   ancestorsOf,
@@ -274,15 +274,4 @@ export function changedTimes(steps: readonly Step[]): IntervalSet | 'all' {
 /** Rows written by steps. */
 export function rowsOfSteps(steps: readonly Step[]): number {
   return steps.reduce((sum, step) => sum + step.ranges.reduce((own, range) => own + range.rows, 0), 0)
-}
-
-/** The tables that a backfill has branches of, with the snapshot each points to. */
-export function branchesIn(
-  tables: ReadonlyMap<TableId, LoadedTable | null>,
-  id: RunId,
-): readonly { readonly table: TableId; readonly head: bigint }[] {
-  return [...tables].flatMap(([table, loaded]) => {
-    const head = loaded?.metadata.refs[backfillBranch(id)]?.snapshotId
-    return head === undefined ? [] : [{ table, head }]
-  })
 }

@@ -83,7 +83,8 @@ class BackfillTakeover implements Takeover {
     const untouched = files.added.length === 0 && files.removed.length === 0 && onto.base !== null && !onto.evolves
     const context = this.pass.registered
     const table = untouched ? null : await this.stage(inputs.run, onto, files)
-    context.progress.note(`${node.id}: ${own.branch.steps.length} steps of backfill ${this.pass.run}.`)
+    const steps = own.branch.steps.length
+    context.progress.note(`${node.id}: ${steps} ${steps === 1 ? 'step' : 'steps'} of backfill ${this.pass.run}.`)
     return {
       node,
       items,

@@ -197,7 +197,7 @@ export class RunState {
 
   /** Remembers what a run staged of a dataset, for a retry. Lost, it is built again: no named step guards it. */
   rememberWork(run: RunId, dataset: TableId, work: string): void {
-    this.state.transact((tx) =>
+    this.state.transactSoon((tx) =>
       tx.run('INSERT OR REPLACE INTO staged_work (run, dataset, work) VALUES (?, ?, ?)', [run, dataset, work]),
     )
   }
@@ -244,16 +244,21 @@ export class RunState {
     return new Map(rows.map((row) => [row.table_id as TableId, BigInt(row.snapshot_id)]))
   }
 
-  /** Notes a branch or pin this run is about to make, so that whoever finds it dead can drop it. */
-  noteRef(run: RunId, table: TableId, ref: string, snapshotId: bigint): Promise<void> {
-    return this.change(`run ${run} ref ${table} ${ref}`, (tx) => {
+  /**
+   * Notes a branch or pin this run is about to make, so that whoever finds it dead can drop it. Of a table that is not `registered` no
+   * ref can outlive the run, so that the note need not either.
+   */
+  noteRef(run: RunId, table: TableId, ref: string, snapshotId: bigint, registered = true): Promise<void> {
+    const note = (tx: Tx) => {
       tx.run('INSERT OR REPLACE INTO run_ref (run, table_id, ref, snapshot_id) VALUES (?, ?, ?, ?)', [
         run,
         table,
         ref,
         String(snapshotId),
       ])
-    })
+    }
+    const detail = `run ${run} ref ${table} ${ref}`
+    return registered ? this.change(detail, note) : this.changeSoon(detail, note)
   }
 
   refs(run: RunId): readonly { readonly table: TableId; readonly ref: string; readonly snapshotId: bigint }[] {
@@ -291,9 +296,12 @@ export class RunState {
       .map((row) => ({ table: row.table_id as TableId, metadataLocation: row.metadata_location as StorePath }))
   }
 
-  /** Moves the pointer of an unregistered table if it still is `expected`. */
+  /**
+   * Moves the pointer of an unregistered table if it still is `expected`. A power failure may take it back: the run died with it, and
+   * what it staged of a table that nobody else sees is debris.
+   */
   swapPointer(run: RunId, table: TableId, expected: StorePath | null, next: StorePath): Promise<boolean> {
-    return this.change(`run ${run} pointer ${table}`, (tx) => {
+    return this.changeSoon(`run ${run} pointer ${table}`, (tx) => {
       const row = tx.get<{ metadata_location: string }>(
         'SELECT metadata_location FROM staged_pointer WHERE run = ? AND table_id = ?',
         [run, table],
@@ -394,7 +402,7 @@ export class RunState {
   }
 
   rememberFact(key: string, value: string): void {
-    this.state.transact((tx) => {
+    this.state.transactSoon((tx) => {
       tx.run('INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)', [key, value])
       tx.run('DELETE FROM fact WHERE rowid <= (SELECT max(rowid) FROM fact) - 5000', [])
     })
@@ -402,6 +410,10 @@ export class RunState {
 
   private change<T>(detail: string, body: (tx: Tx) => T): Promise<T> {
     return this.state.change(detail, body)
+  }
+
+  private changeSoon<T>(detail: string, body: (tx: Tx) => T): Promise<T> {
+    return this.state.changeSoon(detail, body)
   }
 }
 

@@ -83,7 +83,7 @@ export function lateIncidents(outlooks: readonly Outlook[], nowMs: number): read
         atMs: nowMs,
         message: `${one.dataset} ${one.verdict === 'late' ? 'is late' : 'will be late'}: promised by ${by} (${one.promise})${expected}${decided}.`,
         predicted: one.verdict === 'will-be-late',
-        tick: { schedule: one.schedule, atMs: one.tickMs },
+        tick: { schedule: one.schedule ?? '', atMs: one.tickMs },
       },
     ]
   })
@@ -101,7 +101,7 @@ export function inTimeAgain(
     if (dataset === undefined || tick === undefined || !isMet(dataset, tick)) continue
     const at = new Date(tick.atMs).toISOString()
     const id = `recovered ${dataset} ${at}`
-    const message = `${dataset} is up to date: its tick of ${at} is done.`
+    const message = `${dataset} is up to date again${tick.schedule === '' ? '' : `: its tick of ${at} is done`}.`
     out.set(id, { id, on: 'recovered', datasets: [dataset], run: null, atMs: nowMs, message, predicted: false, tick })
   }
   return [...out.values()]

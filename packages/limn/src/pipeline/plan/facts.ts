@@ -187,9 +187,16 @@ async function touchedTimes(
         : added.length === 0
           ? `SELECT ${touching} FROM ${removedRows}`
           : bothWays(compared)
-    const counted = await session.rows(`SELECT count(*) FROM (${rows})`)
-    const times = await distinctUnits(session, await timesOf(session, 'limn_touches', rows), unit)
-    return { kind: 'times', times, rows: Number(counted.rows[0]?.[0] ?? 0) }
+    const times = await timesOf(session, 'limn_touches', rows)
+    const { rows: found } = await session.rows(
+      `SELECT epoch_us(date_trunc('${unit}', t)::TIMESTAMP), count(*) FROM (${times}) GROUP BY ALL`,
+    )
+    const starts = found.flatMap(([at]) => (at === null || at === undefined ? [] : [Number(at)]))
+    return {
+      kind: 'times',
+      times: IntervalSet.of(starts.map((start) => alignTo(unit, { start, end: start + 1 }))),
+      rows: found.reduce((total, row) => total + Number(row[1]), 0),
+    }
   })
 }
 

@@ -39,8 +39,15 @@ function redefined(node: Node, facts: PlanFacts, fingerprint: string): Found {
 }
 
 /** Whether a definition that differs makes its intervals stale, or stands for later ones only. */
-function counts(node: Node, facts: PlanFacts): boolean {
-  return facts.request.forwardOnly !== true && (facts.since?.redefined.has(node.id) ?? true)
+function counts(node: Node, facts: PlanFacts, fingerprint: string): boolean {
+  if (facts.since && !facts.since.redefined.has(node.id)) return false
+  return facts.request.forwardOnly !== true || divides(facts.diffs?.get(`${node.id} ${fingerprint}`))
+}
+
+/** Whether rows are divided into other intervals than before: what was built is then no interval of the present definition. */
+function divides(diff: DefinitionDiff | undefined): boolean {
+  const parts = ['interval kind', 'interval unit', 'interval column', 'interval columnType']
+  return diff?.changes.some((change) => change.kind === 'producer-changed' && parts.includes(change.path)) ?? false
 }
 
 const anything = { atMost: false, changes: 'all' as const }
@@ -53,7 +60,10 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
   if (!built) return one({ ...anything, reason: 'never-built', because: 'first build' })
   const found: Found[] = []
   const isOld = built.fingerprint !== node.fingerprint
-  if (isOld && counts(node, facts)) found.push(redefined(node, facts, built.fingerprint))
+  // What was built by interval is no whole of anything: that cannot be accepted.
+  const isWhole = built.interval === null
+  if (isOld && (!isWhole || counts(node, facts, built.fingerprint)))
+    found.push(redefined(node, facts, built.fingerprint))
   for (const input of node.edges.keys()) {
     const items = pending.get(input)
     if (items) {
@@ -125,7 +135,7 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
   let old = IntervalSet.empty
   for (const [fingerprint, times] of timesBy(built, (entry) => entry.fingerprint)) {
     if (fingerprint === node.fingerprint) continue
-    if (counts(node, facts)) add(times, redefined(node, facts, fingerprint))
+    if (counts(node, facts, fingerprint)) add(times, redefined(node, facts, fingerprint))
     else old = old.union(times)
   }
   if (domainKnown) addMissing(node, facts, domain.minus(everything), everything.hull, add)

@@ -2,12 +2,14 @@ import type { TableId } from '../../base/index.ts'
 import { allChecks, type Check, scopeOf } from '../../contract/index.ts'
 import { IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable } from '../../engine/index.ts'
+import { snapshotById } from '../../iceberg/index.ts'
 import { evaluateChecks, type Verdict } from '../../quality/index.ts'
 import { bindFiles, type PinnedTable, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { FactBook } from '../plan/fact-book.ts'
 import type { Node } from '../project/node.ts'
 import type { StagedDataset, StageInputs } from '../stage/stage.ts'
+import type { StagedTable } from '../stage/staged-table.ts'
 import { stagedRows, viewOf } from '../stage/view.ts'
 import { bytesSize, Lanes } from './lanes.ts'
 
@@ -110,7 +112,8 @@ async function judgeDataset(
     const view = viewOf(context.project.nodes.get(id), other)
     tables.push(stack.use(await readPinned(context, other, { keep: view.keep })).bound)
   }
-  tables.push(await stagedTable(context, stack, pin, staged))
+  const apart = staged !== null && staged.table !== null && !isWhole(staged.table)
+  if (apart) tables.push(await stagedTable(context, stack, pin, staged))
   const session = stack.use(await context.engine.session(tables, { signal: context.signal }))
   const fresh = await freshOf(context, book, node, staged)
   const verdicts = await evaluateChecks(session, {
@@ -119,7 +122,7 @@ async function judgeDataset(
     fresh: { own: fresh.own, of: fresh.of },
     table: node.id,
     staged: {
-      view: staged?.table ? stagedRows : node.id,
+      view: apart ? stagedRows : node.id,
       ...(node.shape.kind === 'interval' ? { interval: { column: node.shape.column, unit: node.shape.unit } } : {}),
     },
     stagedIntervals: stagedIntervals(node, staged),
@@ -175,6 +178,12 @@ async function freshOf(
     },
     comparable: (input) => timeIn(input) !== null,
   }
+}
+
+/** Whether a table as staged has the files that this run wrote and no others: its rows need no name of their own. */
+function isWhole({ pin, added }: StagedTable): boolean {
+  const summary = pin.snapshotId === null ? undefined : snapshotById(pin.metadata, pin.snapshotId)?.summary
+  return summary?.['total-data-files'] === String(added.length) && summary['total-delete-files'] === '0'
 }
 
 /** The rows a run wrote to a dataset, under their own name. */

@@ -59,6 +59,12 @@ export class RunLog {
     this.attempt(() => appendFileSync(this.file, line))
   }
 
+  /** Forgets it: of a run that had nothing to do there is nothing to tell. */
+  discard(): void {
+    this.attempt(() => rmSync(this.file, { force: true }))
+    this.broken = true
+  }
+
   /** Progress that is kept and passed on. */
   over(progress: Progress): Progress {
     return {

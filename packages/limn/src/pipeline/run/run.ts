@@ -71,7 +71,8 @@ async function leasesOfRenames(context: PipelineContext): Promise<readonly strin
 async function logged(log: RunLog, body: () => Promise<RunReport>): Promise<RunReport> {
   try {
     const report = await body()
-    log.write('end', 'run', report.outcome)
+    if (report.outcome === 'idle') log.discard()
+    else log.write('end', 'run', report.outcome)
     return report
   } catch (error) {
     log.write('end', 'run', `failed: ${error instanceof Error ? error.message : String(error)}`)

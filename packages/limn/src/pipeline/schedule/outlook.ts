@@ -61,7 +61,9 @@ export type Verdict = 'on-time' | 'at-risk' | 'will-be-late' | 'late'
 
 export interface Outlook {
   readonly dataset: TableId
-  readonly schedule: string
+  /** Null: no schedule of times runs it, and what it promises is watched alone. */
+  readonly schedule: string | null
+  /** The tick that is awaited; without a schedule the time of the promise. */
   readonly tickMs: number
   /** By when: by its deadline, or before what readers see is older than promised. */
   readonly promise: 'deadline' | 'freshness'
@@ -121,6 +123,27 @@ export function outlookOf(
         }),
       ),
     )
+  })
+}
+
+/**
+ * The same of datasets that no schedule of times runs: those run after their inputs, or by hand. What they promise of
+ * freshness is kept or not; when they will be published nobody knows. Pure.
+ */
+export function freshnessOf(
+  project: Project,
+  datasets: readonly TableId[],
+  publishedMs: ReadonlyMap<string, number>,
+  nowMs: number,
+): readonly Outlook[] {
+  return datasets.flatMap((dataset): Outlook[] => {
+    const freshnessMs = project.nodes.get(dataset)?.timing.freshnessMs ?? null
+    const published = publishedMs.get(dataset)
+    if (freshnessMs === null || published === undefined) return []
+    const byMs = published + freshnessMs
+    const verdict = nowMs > byMs ? 'late' : 'on-time'
+    const unknown = { schedule: null, expectedMs: null, slowMs: null, chain: [] }
+    return [{ ...unknown, dataset, tickMs: byMs, promise: 'freshness', byMs, verdict }]
   })
 }
 

@@ -191,7 +191,7 @@ export async function stageTable(
       ]
     : [{ type: 'assert-create' }]
   if (replaces && !replaces.target.base) await context.runs.dropPointer(run, target.id)
-  await context.runs.noteRef(run, target.id, branch, snapshotId)
+  await context.runs.noteRef(run, target.id, branch, snapshotId, target.base !== null)
   const outcome = await context.catalog.commit([{ table: target.id, requirements, updates: [...updates, toBranch] }], {
     timestampMs: context.clock.nowMs(),
     signal: context.signal,

@@ -61,11 +61,17 @@ export async function apart(context: PipelineContext, request: ApartRequest): Pr
   const moved = numbers.intervals.map((one) => one.interval)
   const times = moved.length > 0 ? limited(IntervalSet.of(moved), request.times) : request.times
   const differs = numbersDiffer(numbers)
+  // Of a number that was asked for, only the intervals in which it differs matter; else every row does.
+  const asked = differs && request.measure !== null
   const one: Measure = { name: measure, sql: measure }
   let findings: readonly Finding[] = []
   if (before.dataset === after.dataset) {
-    const scope = { ...everything, where: request.where, times: after.shape?.kind === 'interval' ? times : null }
-    findings = (await walk(book, before, after, { ...wholeWalk, scope, measure: differs ? one : null }, out)) ?? []
+    const scope = {
+      ...everything,
+      where: request.where,
+      times: after.shape?.kind === 'interval' ? (asked ? times : request.times) : null,
+    }
+    findings = (await walk(book, before, after, { ...wholeWalk, scope, measure: asked ? one : null }, out)) ?? []
   } else if (differs) {
     const own = (point: Point) => (point.shape?.kind === 'interval' ? times : null)
     findings = await tablesApart(book, before, after, { before: own(before), after: own(after) }, out)

@@ -1,5 +1,6 @@
 import type { TableId } from '../../base/index.ts'
-import { columnItem, columnsNamed, rootOf, tablesJoined } from '../../sql/index.ts'
+import { stringifyJson } from '../../encoding/index.ts'
+import { columnItem, lineageOf } from '../../sql/index.ts'
 import type { Code, WhyBook } from './book.ts'
 import { expressionText } from './code-change.ts'
 import { serialized } from './variant.ts'
@@ -16,8 +17,8 @@ export interface ColumnStep {
 }
 
 /**
- * Follows a column down by the expressions that compute it, breadth first. An expression is followed where the outermost
- * SELECT computes it from tables it names; what a common table expression or a subquery does is said to be unknown.
+ * Follows a column down by the expressions that compute it, breadth first, through common table expressions and subqueries.
+ * Columns that only decide which rows there are are not followed.
  */
 export async function columnTrail(
   book: WhyBook,
@@ -43,47 +44,32 @@ export async function columnTrail(
       out.push({ ...next, expression: null, from: [], note: 'delivered so' })
       continue
     }
-    const item = columnItem(code.tree, next.column)
-    if (item === null) {
-      const why =
-        rootOf(code.tree)?.type === 'SELECT_NODE'
-          ? 'no expression of its query has this name'
-          : 'its query is no single SELECT'
-      const shared = sameName(book, code, next.column)
-      out.push({ ...next, expression: null, from: shared, note: shared.length > 0 ? `${why}; followed by name` : why })
-      queue.push(...shared)
+    const lineage = lineageOf(stringifyJson(code.tree), columnsOf(book))
+    const found = lineage.columns.find((one) => one.name === next.column)
+    if (!found) {
+      out.push({ ...next, expression: null, from: [], note: 'no expression of its query is known by this name' })
       continue
     }
-    const { from, lost } = resolve(book, code, columnsNamed(item))
-    const expression = await expressionText(session, item, template)
-    out.push({ ...next, expression, from, note: lost.length > 0 ? `not followed: ${lost.join(', ')}` : '' })
+    const from: { dataset: TableId; column: string }[] = []
+    const whole: string[] = []
+    for (const [id, columns] of [...found.uses].sort(([a], [b]) => (a < b ? -1 : 1)))
+      if (columns === 'all') whole.push(id)
+      else for (const one of [...columns].sort()) from.push({ dataset: id as TableId, column: one })
+    const item = found.tree ?? columnItem(code.tree, next.column)
+    const expression = item === null ? next.column : await expressionText(session, item, template)
+    const note = whole.length > 0 ? `which columns of ${whole.join(', ')} it uses is not known` : ''
+    out.push({ ...next, expression, from, note })
     queue.push(...from)
   }
   return out
 }
 
-function hasColumn(book: WhyBook, dataset: TableId, column: string): boolean {
-  return column in (book.context.project.nodes.get(dataset)?.contract.columns ?? {})
-}
-
-function sameName(book: WhyBook, code: Code, column: string): ColumnStep['from'] {
-  return [...code.edges.keys()].filter((id) => hasColumn(book, id, column)).map((dataset) => ({ dataset, column }))
-}
-
-/** The inputs' columns that names in an expression stand for. */
-function resolve(book: WhyBook, code: Code, names: readonly (readonly string[])[]) {
-  const joined = tablesJoined(code.tree)
-  const from: { dataset: TableId; column: string }[] = []
-  const lost: string[] = []
-  for (const path of names) {
-    const [column = '', qualifier] = [path.at(-1), path.at(-2)]
-    const tables = joined.filter(
-      (one) => qualifier === undefined || one.alias.toLowerCase() === qualifier.toLowerCase(),
-    )
-    const found = tables.map((one) => one.table as TableId).filter((id) => hasColumn(book, id, column))
-    if (found.length === 0) lost.push(path.join('.'))
-    for (const dataset of found)
-      if (!from.some((one) => one.dataset === dataset && one.column === column)) from.push({ dataset, column })
-  }
-  return { from, lost }
+/** The columns of every dataset, by its contract. */
+function columnsOf(book: WhyBook): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...book.context.project.nodes].map(([id, node]): readonly [string, readonly string[]] => [
+      id,
+      Object.keys(node.contract.columns),
+    ]),
+  )
 }

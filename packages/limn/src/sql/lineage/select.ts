@@ -65,9 +65,14 @@ export function readSelect(reader: SelectReader, node: Json, outer: Scope): Rela
   if (Array.isArray(node.group_sets) && node.group_sets.length > 1)
     decide('grouping', 'grouping sets', { hash: hashOf('sets', node.group_sets), uses: noUses })
   const isGrouped = groups.length > 0 || node.aggregate_handling === 'FORCE_AGGREGATES'
-  if (node.aggregate_handling === 'FORCE_AGGREGATES' && groups.length === 0)
-    for (const item of items.filter((one) => !one.aggregates)) decide('grouping', item.tree ?? item.name, item)
-  else if (node.aggregate_handling !== 'STANDARD_HANDLING')
+  if (node.aggregate_handling === 'FORCE_AGGREGATES' && groups.length === 0) {
+    const keys = items.filter((one) => !one.aggregates)
+    // A constant divides no group; beside no other key it makes the difference between no row and one of nothing.
+    const dividing = keys.filter((one) => !isConstant(one.tree))
+    for (const item of dividing) decide('grouping', item.tree ?? item.name, item)
+    if (dividing.length === 0 && keys.length > 0)
+      decide('grouping', 'a constant', { hash: hashOf('a constant'), uses: noUses })
+  } else if (node.aggregate_handling !== 'STANDARD_HANDLING')
     decide('grouping', String(node.aggregate_handling), { hash: hashOf(node.aggregate_handling), uses: noUses })
   const makesOne = !isGrouped && (items.some((item) => item.aggregates) || (node.having ?? null) !== null)
   if (makesOne) decide('aggregation', 'one row of all', { hash: hashOf('one row of all'), uses: noUses })
@@ -238,6 +243,11 @@ export function withModifiers(
   }
   if (hashes.length === 0) return made
   return { ...made, facets, rows: { hash: hashOf('modified', made.rows.hash, hashes), uses: unionOf(...uses) } }
+}
+
+function isConstant(tree: Json | null): boolean {
+  if (tree?.class === 'CAST' && isObject(tree.child)) return isConstant(tree.child)
+  return tree?.class === 'CONSTANT'
 }
 
 function conjuncts(tree: unknown): readonly Json[] {
