@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LimnError, tableId } from '../../packages/limn/src/base/index.ts'
@@ -22,7 +22,8 @@ import {
   rewriteDataFiles,
 } from '../../packages/limn/src/table/index.ts'
 import { days, gold, goldenLake, open, planIn, readAll, redefine, rowsIn, runIn } from '../support/golden-lake.ts'
-import { SavedLake } from '../support/lake.ts'
+import { root, SavedLake } from '../support/lake.ts'
+import { start } from '../support/process.ts'
 import { deliver } from '../support/small-lake.ts'
 
 const lake = goldenLake('environments')
@@ -253,6 +254,32 @@ describe('an environment', () => {
       kind: 'usage/unknown-environment',
     })
     await expect(open(folder, { environment: 'a_b' })).rejects.toMatchObject({ kind: 'usage/argument' })
+  })
+
+  it('is worked in by --env, by LIMN_ENV or by the configuration, and production is then written by its name', async () => {
+    fresh()
+    const said = async (args: readonly string[], environment?: string) => {
+      const bin = join(root, 'packages/limn/bin/limn.js')
+      const env = { ...process.env, LIMN_ENV: environment ?? '' }
+      const ended = await start(process.execPath, [bin, ...args], { cwd: folder, env }).ended
+      expect([ended.code, ended.stderr.includes('error')]).toEqual([0, false])
+      return ended.stdout
+    }
+    const sum = ['sql', '--format', 'csv', 'SELECT sum(amount) AS s FROM gold.day']
+    await said(['env', 'create', 'dev'])
+    redefine(folder, 'sum(amount) * 2')
+    await said(['run'], 'dev')
+    expect(await said(sum)).toContain('30')
+    expect(await said(sum, 'dev')).toContain('60')
+    expect(await said([...sum, '--env', 'dev'])).toContain('60')
+    expect(await said([...sum, '--env', 'prod'], 'dev')).toContain('30')
+    const config = join(folder, 'limn.config.ts')
+    writeFileSync(config, readFileSync(config, 'utf8').replace("name: 'small',", "name: 'small', environment: 'test',"))
+    await said(['run'])
+    expect(await said(sum)).toContain('60')
+    expect(await said([...sum, '--env', 'prod'])).toContain('30')
+    await said(['run', '--env', 'prod'])
+    expect(await said([...sum, '--env', 'prod'])).toContain('60')
   })
 
   it('is changed from within it alone, and shares its views with production', async () => {
