@@ -256,6 +256,28 @@ describe('an environment', () => {
     await expect(open(folder, { environment: 'a_b' })).rejects.toMatchObject({ kind: 'usage/argument' })
   })
 
+  it('is not made over tables whose names only look like its own', async () => {
+    fresh()
+    await inProd(async (one) => {
+      await runSql(one, 'CREATE TABLE dev__scratch.result AS SELECT 1 AS x')
+      await expect(createEnvironment(one, 'dev')).rejects.toMatchObject({ kind: 'usage/environment-exists' })
+      expect((await listEnvironments(one)).map((each) => each.name)).toEqual([])
+    })
+    expect(await rowsIn(folder, 'SELECT x FROM dev__scratch.result')).toEqual(['1'])
+  })
+
+  it('is not promoted while somebody works in it: what they publish would go with it', async () => {
+    fresh()
+    await inProd((one) => createEnvironment(one, 'dev'))
+    redefine(folder, 'sum(amount) + 1')
+    await runIn(folder, dev)
+    await using there = await open(folder, dev)
+    const held = await there.hold('somebody')
+    await inProd((one) => expect(promoteEnvironment(one, 'dev')).rejects.toMatchObject({ kind: 'lease/held' }))
+    await held[Symbol.asyncDispose]()
+    expect((await inProd((one) => promoteEnvironment(one, 'dev'))).outcome).toBe('published')
+  })
+
   it('is worked in by --env, by LIMN_ENV or by the configuration, and production is then written by its name', async () => {
     fresh()
     const said = async (args: readonly string[], environment?: string) => {

@@ -1,5 +1,5 @@
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { LimnError, tableId } from '../../packages/limn/src/base/index.ts'
 import {
@@ -192,6 +192,64 @@ describe('a backup', () => {
       })
     } finally {
       renameSync(`${folder}-gone`, folder)
+    }
+  })
+
+  it('is refused in a folder with those of a lake that was elsewhere: they would share files that are not the same', async () => {
+    await inLake((one) => backupLake(one, backups))
+    const there = filesOf(backups)
+    await restoreLake(backups, elsewhere)
+    await using restored = await open(elsewhere)
+    await expect(backupLake(restored, backups)).rejects.toMatchObject({ kind: 'usage/folder-not-empty' })
+    expect(filesOf(backups)).toEqual(there)
+  })
+
+  it('restored leaves the lake it is of alone, wherever that has its catalog, warehouse and state', async () => {
+    using own = goldenLake('care-places')
+    const outside = `${own.folder}-outside`
+    const name = basename(outside)
+    writeFileSync(
+      join(own.folder, 'limn.config.ts'),
+      `import { defineLake } from 'limn'\nexport default defineLake({ name: 'small', warehouse: '../${name}/warehouse', catalog: '../${name}/catalog.db', state: '../${name}/state.db' })\n`,
+    )
+    const [kept, restored] = [`${own.folder}-kept`, `${own.folder}-restored`]
+    try {
+      await runIn(own.folder)
+      const rows = await readAll(own.folder)
+      {
+        await using one = await open(own.folder)
+        await backupLake(one, kept)
+      }
+      await restoreLake(kept, restored)
+      const there = filesOf(outside)
+      expect(await readAll(restored)).toEqual(rows)
+      deliver(restored, 'c', [['4', '2026-01-04 08:00:00', '6']])
+      cpSync(join(own.folder, 'inbox'), join(restored, 'inbox'), { recursive: true })
+      await runIn(restored)
+      expect(filesOf(outside)).toEqual(there)
+    } finally {
+      for (const path of [outside, kept, restored]) rmSync(path, { recursive: true, force: true })
+    }
+  })
+
+  it('restored keeps its name, also where that was the name of its folder', async () => {
+    using own = goldenLake('care-nameless')
+    writeFileSync(
+      join(own.folder, 'limn.config.ts'),
+      "import { defineLake } from 'limn'\nexport default defineLake({})\n",
+    )
+    const [kept, restored] = [`${own.folder}-kept`, `${own.folder}-restored`]
+    try {
+      await runIn(own.folder)
+      const rows = await readAll(own.folder)
+      {
+        await using one = await open(own.folder)
+        await backupLake(one, kept)
+      }
+      await restoreLake(kept, restored)
+      expect(await readAll(restored)).toEqual(rows)
+    } finally {
+      for (const path of [kept, restored]) rmSync(path, { recursive: true, force: true })
     }
   })
 

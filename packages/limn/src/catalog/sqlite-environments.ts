@@ -45,7 +45,7 @@ export class SqliteEnvironments {
   make(record: EnvironmentRecord, tables: readonly LoadedTable[]): Promise<boolean> {
     return this.transact(`environment ${record.name} made`, (tx) => {
       if (this.isThere(tx, record.name)) return false
-      this.clear(tx, record.name)
+      this.requireFree(tx, record.name)
       for (const { table, metadataLocation } of tables) {
         tx.run(
           "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, 'TABLE')",
@@ -74,6 +74,21 @@ export class SqliteEnvironments {
         [this.catalog, `${environmentPrefix(name)}limn`, property],
       ) !== undefined
     )
+  }
+
+  /** Tables whose names only look like an environment's are somebody's. */
+  private requireFree(tx: Tx, name: EnvironmentName): void {
+    const prefix = environmentPrefix(name)
+    const taken = tx.get<{ readonly table_namespace: string; readonly table_name: string }>(
+      'SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? AND substr(table_namespace, 1, ?) = ? LIMIT 1',
+      [this.catalog, prefix.length, prefix],
+    )
+    if (!taken) return
+    throw new LimnError('usage/environment-exists', {
+      message: `${taken.table_namespace}.${taken.table_name} and others whose names begin with ${prefix} are there already.`,
+      notDone: 'Nothing was made.',
+      remedy: `Choose another name for the environment, or give those tables other ones first.`,
+    })
   }
 
   private clear(tx: Tx, name: EnvironmentName): void {

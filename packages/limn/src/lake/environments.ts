@@ -139,7 +139,7 @@ function rowsOf(loaded: LoadedTable | null, snapshotId: bigint | null | undefine
 
 /**
  * Publishes what an environment changed, then makes the environment anew of what production has by then: the two are equal.
- * Throws as `promote` does. A crash between the two leaves an environment whose changes are published already.
+ * Throws as `promote` does, and `lease/held` while a run is at work in the environment. A crash between the two leaves an environment whose changes are published already.
  */
 export async function promoteEnvironment(
   lake: Lake,
@@ -148,13 +148,17 @@ export async function promoteEnvironment(
 ): Promise<PromoteReport> {
   const environment = environmentName(name)
   const context = await lake.context(await lake.loadProject())
-  const report = await inEnvironment(lake, environment, async (there) =>
-    promote(context, await there.context(await there.loadProject()), environment, options),
-  )
-  if (report.outcome !== 'published') return report
-  await dropEnvironment(context, lake.base.environments, environment)
-  await forkEnvironment(context, lake.base.environments, environment)
-  return report
+  const path = statePath(lake.folder, lake.config, environment)
+  // From what is looked at to what is made anew nothing may be published there: it would go with the old environment.
+  return withRunsHeld(lake, path, 'limn env promote', async () => {
+    const report = await inEnvironment(lake, environment, async (there) =>
+      promote(context, await there.context(await there.loadProject()), environment, options),
+    )
+    if (report.outcome !== 'published') return report
+    await dropEnvironment(context, lake.base.environments, environment)
+    await forkEnvironment(context, lake.base.environments, environment)
+    return report
+  })
 }
 
 async function inEnvironment<T>(lake: Lake, name: EnvironmentName, body: (there: Lake) => Promise<T>): Promise<T> {
@@ -174,7 +178,7 @@ export async function dropEnvironmentOf(
   const environment = environmentName(name)
   const context = await lake.context()
   const path = statePath(lake.folder, lake.config, environment)
-  const dropped = await withRunsHeld(lake, path, () =>
+  const dropped = await withRunsHeld(lake, path, 'limn env drop', () =>
     dropEnvironment(context, lake.base.environments, environment, options),
   )
   if (!options.dryRun) for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
@@ -182,13 +186,13 @@ export async function dropEnvironmentOf(
 }
 
 /** Nobody begins a run in the environment meanwhile. */
-async function withRunsHeld<T>(lake: Lake, path: string, body: () => Promise<T>): Promise<T> {
+async function withRunsHeld<T>(lake: Lake, path: string, what: string, body: () => Promise<T>): Promise<T> {
   // Nobody has ever run anything there.
   if (!existsSync(path)) return await body()
   const { pid, host, signal } = await lake.context()
   const state = new StateDatabase({ path, migrations: pipelineMigrations })
   try {
-    const holder = `limn env drop (process ${pid} on ${host})`
+    const holder = `${what} (process ${pid} on ${host})`
     const lease = await state.acquireAll(['run', 'backfill'], holder, { waitMs: 0, signal })
     try {
       return await body()

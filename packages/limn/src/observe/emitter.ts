@@ -109,6 +109,13 @@ async function tryPost(
     return { message: `the endpoint answered ${status}`, final: status < 500 && status !== 408 && status !== 429 }
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
-    return { message: `${error instanceof Error ? error.message : String(error)}${cause}`, final: false }
+    const message = `${error instanceof Error ? error.message : String(error)}${cause}`
+    return { message: withoutSecrets(message, to, headers ?? {}), final: false }
   }
+}
+
+/** What `fetch` says may repeat the address with its password, or a header. */
+function withoutSecrets(message: string, to: string, headers: Readonly<Record<string, string>>): string {
+  const secrets = [URL.parse(to)?.password ?? '', /:([^:@/]+)@/.exec(to)?.[1] ?? '', ...Object.values(headers)]
+  return secrets.filter((one) => one !== '').reduce((text, secret) => text.replaceAll(secret, '…'), message)
 }

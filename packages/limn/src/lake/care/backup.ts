@@ -7,7 +7,14 @@ import type { PipelineContext } from '../../pipeline/index.ts'
 import { LocalStore, type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
 import { filesOfTree, outside, treeOf } from '../../table/index.ts'
 import type { Lake } from '../lake.ts'
-import { type BackupRecord, catalogFolder, projectFolder, recordFolder, warehouseFolder } from './backup-record.ts'
+import {
+  type BackupRecord,
+  backupsIn,
+  catalogFolder,
+  projectFolder,
+  recordFolder,
+  warehouseFolder,
+} from './backup-record.ts'
 import { rootsOf } from './verify.ts'
 
 export interface BackedUp {
@@ -49,6 +56,7 @@ async function backupOnce(lake: Lake, context: PipelineContext, path: string): P
   const { store, signal, progress, clock, version } = context
   const madeAtMs = clock.nowMs()
   const id = new Date(madeAtMs).toISOString().replace(/[-:]/g, '').replace('.', '-').replace('Z', '')
+  requireSameLake(path, lake.name, store.root)
   for (const name of [recordFolder, catalogFolder, projectFolder]) mkdirSync(join(path, name), { recursive: true })
   const catalog = join(path, catalogFolder, `${id}.db`)
   rmSync(`${catalog}.tmp`, { force: true })
@@ -77,6 +85,17 @@ async function backupOnce(lake: Lake, context: PipelineContext, path: string): P
   writeFileSync(`${file}.tmp`, JSON.stringify(record), { flush: true })
   renameSync(`${file}.tmp`, file)
   return { record, copied }
+}
+
+/** Backups of one folder share files by their path in the warehouse: they are of one lake, at one place. */
+function requireSameLake(path: string, lake: string, root: string): void {
+  const other = backupsIn(path).find((one) => one.lake !== lake || one.root !== root)
+  if (!other) return
+  throw new LimnError('usage/folder-not-empty', {
+    message: `The backups in ${path} are of the lake ${other.lake} with its warehouse at ${other.root}; this one is ${lake} at ${root}.`,
+    notDone: 'No backup was made; those there are as they were.',
+    remedy: 'Name another folder: the files of a lake that has moved are not those that are there.',
+  })
 }
 
 async function copyFiles(

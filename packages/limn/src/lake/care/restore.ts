@@ -1,6 +1,6 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from 'node:path'
 import {
   LimnError,
   noSteps,
@@ -16,7 +16,7 @@ import { ManifestReader, type Move, moved } from '../../iceberg/index.ts'
 import { LocalStore, type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
 import { type TableContext, type TreeReader, transplant, treeOf } from '../../table/index.ts'
 import { type BackupRecord, backupIn, catalogFolder, projectFolder, warehouseFolder } from './backup-record.ts'
-import { type ConfigEdit, writeWarehouse } from './config-file.ts'
+import { type ConfigEdit, configName, optionIn, writeOption, writeWarehouse } from './config-file.ts'
 import { rootsOf, verifyTransplant } from './verify.ts'
 
 export interface Restored {
@@ -40,12 +40,14 @@ export interface RestoreOptions {
 }
 
 const marker = '.limn-restoring'
+const usualCatalog = '.limn/catalog.db'
 
 /**
  * Restores a backup into an empty folder: the project, the warehouse with every path changed to where it is now, and the
  * catalog last, so that a crash before leaves no lake, and restoring again goes on. The backup is read alone. Runs begin
  * with a new state database, made from the ledger (`rebuildState`). Throws `usage/folder-not-empty`,
- * `usage/unknown-backup`, `storage/missing`, `storage/corrupt`.
+ * `usage/unknown-backup`, `storage/missing`, `storage/corrupt`, and `config/invalid` when all is restored but the configuration
+ * names places outside the lake's folder in a way that only a person should change.
  */
 export async function restoreLake(backup: string, folder: string, options: RestoreOptions = {}): Promise<Restored> {
   const cwd = options.cwd ?? process.cwd()
@@ -55,7 +57,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
   mkdirSync(to, { recursive: true })
   writeFileSync(join(to, marker), record.id)
   const warehouse = placeIn(to, record.warehouse, 'warehouse')
-  const catalogPath = placeIn(to, record.catalog, '.limn/catalog.db')
+  const catalogPath = placeIn(to, record.catalog, usualCatalog)
   const { steps = noSteps, progress = silentProgress, signal = new AbortController().signal } = options
   const source = new LocalStore(join(from, warehouseFolder))
   const target = new LocalStore(warehouse, { steps })
@@ -97,9 +99,10 @@ export async function restoreLake(backup: string, folder: string, options: Resto
       catalog.close()
     }
     cpSync(join(from, projectFolder, record.id), to, { recursive: true })
-    const config = record.warehouse !== null && isAbsolute(record.warehouse) ? writeWarehouse(to, warehouse) : null
+    const edits = settlePlaces(to, record, warehouse)
     renameSync(path, catalogPath)
     rmSync(join(to, marker))
+    requireSettled(to, edits)
     return {
       backup: record.id,
       folder: to,
@@ -107,16 +110,46 @@ export async function restoreLake(backup: string, folder: string, options: Resto
       files: done.files.size,
       bytes: [...done.files.values()].reduce((sum, one) => sum + one, 0),
       outside: record.outside,
-      config,
+      config: edits.find((one) => one.line.startsWith('warehouse')) ?? null,
     }
   } finally {
     engine.close()
   }
 }
 
-/** A place of the configuration in the new folder; one that was named in full gets the usual place within it. */
+/** A place of the configuration in the new folder; one that was not within the lake's gets the usual place. */
 function placeIn(folder: string, said: string | null, usual: string): string {
-  return resolve(folder, said === null || isAbsolute(said) ? usual : said)
+  return resolve(folder, said === null || isElsewhere(said) ? usual : said)
+}
+
+/** Whether a place of the configuration is outside the lake's folder: then it is the other lake's. */
+function isElsewhere(said: string): boolean {
+  return isAbsolute(said) || normalize(said).split(sep)[0] === '..'
+}
+
+/** Changes what the restored configuration says of places outside its folder, and names the lake as its catalog does. */
+function settlePlaces(to: string, record: BackupRecord, warehouse: string): readonly ConfigEdit[] {
+  const text = readFileSync(join(to, configName), 'utf8')
+  const edits: ConfigEdit[] = []
+  if (record.warehouse !== null && isElsewhere(record.warehouse)) edits.push(writeWarehouse(to, warehouse))
+  if (record.catalog !== null && isElsewhere(record.catalog)) edits.push(writeOption(to, 'catalog', usualCatalog))
+  const state = optionIn(text, 'state')
+  if (state !== null && isElsewhere(state)) edits.push(writeOption(to, 'state', '.limn/state.db'))
+  // Without a name a lake goes by its folder's, and its catalog by that of the folder it was in.
+  if (!/\bname\s*:/.test(text) && basename(to) !== record.lake) edits.push(writeOption(to, 'name', record.lake))
+  return edits
+}
+
+/** A configuration that still names places of the other lake is put aside: nothing may be run by it. */
+function requireSettled(to: string, edits: readonly ConfigEdit[]): void {
+  const byHand = edits.filter((one) => !one.changed)
+  if (byHand.length === 0) return
+  renameSync(join(to, configName), join(to, `${configName}.edit`))
+  throw new LimnError('config/invalid', {
+    message: `The lake is restored in ${to}, but its ${configName} names places of the lake that was, in a way that only a person should change.`,
+    notDone: `The configuration was put beside as ${configName}.edit, so that nothing is run by it.`,
+    remedy: `Write into it: ${byHand.map((one) => one.line).join(', ')}. Then name it ${configName}.`,
+  })
 }
 
 /** Reads files of the lake that was by the names they had. */

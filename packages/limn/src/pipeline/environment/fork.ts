@@ -11,7 +11,7 @@ import {
 import { storePath } from '../../storage/index.ts'
 import { places } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { ledgerTable } from '../ledger/ledger.ts'
+import { foldLedger, type LedgerRow, ledgerTable } from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import { environmentLease, environmentRef, type ForkOrigin, folderIn, originProperties } from './standing.ts'
 
@@ -40,10 +40,25 @@ export async function forkEnvironment(
   const tables = await tagTables(context, environment)
   const ledger = await readLedger(context, tables.find((one) => one.table === ledgerTable) ?? null)
   const lastSeq = ledger.reduce((max, row) => Math.max(max, row.seq), 0)
-  const copies = await mapConcurrently(tables, writesAtOnce, (one) => copyTable(context, environment, one, lastSeq))
+  const told = toldFrom(ledger)
+  const copies = await mapConcurrently(tables, writesAtOnce, (one) =>
+    copyTable(context, environment, one, lastSeq, told.get(one.table) ?? new Set()),
+  )
   const record = { name: environment, madeAtMs: context.clock.nowMs() }
   if (!(await environments.make(record, copies))) throw exists(environment)
   return { environment, tables: tables.map((one) => one.table) }
+}
+
+/** States of each table that runs tell changes from. Production keeps them for as long as the environment does. */
+function toldFrom(rows: readonly LedgerRow[]): ReadonlyMap<string, ReadonlySet<bigint>> {
+  const told = new Map<string, Set<bigint>>()
+  const add = (table: string, snapshotId: bigint) =>
+    told.set(table, (told.get(table) ?? new Set<bigint>()).add(snapshotId))
+  for (const [dataset, { built, outputSnapshot }] of foldLedger(rows)) {
+    if (outputSnapshot !== null) add(dataset, outputSnapshot)
+    for (const { inputs } of built) for (const [table, snapshotId] of Object.entries(inputs)) add(table, snapshotId)
+  }
+  return told
 }
 
 /** Tags where every main stands, all at one instant, and gives the tables as of it. */
@@ -86,9 +101,10 @@ async function copyTable(
   environment: EnvironmentName,
   loaded: LoadedTable,
   lastSeq: number,
+  told: ReadonlySet<bigint>,
 ): Promise<LoadedTable> {
   const { store, steps, randomness, signal } = context
-  const metadata = copyOf(context, environment, loaded, lastSeq)
+  const metadata = copyOf(context, environment, loaded, lastSeq, told)
   const metadataLocation = storePath(`${metadataFolder(metadata)}/00000-${randomUuid(randomness)}.metadata.json`)
   await step(steps, 'metadata.write', metadataLocation, () =>
     store.write(metadataLocation, encodeMetadata(metadata), { signal }),
@@ -97,7 +113,7 @@ async function copyTable(
 }
 
 /**
- * Same rows, history of main and standing; own identity and places. Branches and other tags stay behind. Other engines
+ * Same rows and standing, main's history from the oldest state that a run tells changes from; own identity and places. Branches and other tags stay behind. Other engines
  * are told that its files are not its own (`gc.enabled`).
  */
 function copyOf(
@@ -105,9 +121,13 @@ function copyOf(
   environment: EnvironmentName,
   { table, metadata }: LoadedTable,
   lastSeq: number,
+  told: ReadonlySet<bigint>,
 ): TableMetadata {
   const main = metadata.currentSnapshotId
-  const line = new Set(main === null ? [] : [...ancestorsOf(metadata, main)].map((one) => one.snapshotId))
+  const ancestors = main === null ? [] : [...ancestorsOf(metadata, main)].map((one) => one.snapshotId)
+  const last = ancestors.findLastIndex((one) => told.has(one))
+  // What is older may expire in production, and its files are not the environment's to keep.
+  const line = new Set(ancestors.slice(0, Math.max(last, 0) + 1))
   const onMain = <T extends { readonly snapshotId: bigint }>(list: readonly T[]) =>
     list.filter((one) => line.has(one.snapshotId))
   const origin: ForkOrigin = {

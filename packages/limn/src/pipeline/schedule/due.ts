@@ -160,7 +160,7 @@ export function triggeredBy(
   const standing = foldLedger(rows)
   const changedAt = new Map<string, number>()
   for (const row of rows) {
-    if (row.outcome === 'landed' || row.outcome === 'built')
+    if (row.outcome === 'landed' || row.outcome === 'built' || row.outcome === 'edited')
       changedAt.set(row.dataset, Math.max(changedAt.get(row.dataset) ?? 0, row.seq))
   }
   return triggered.flatMap((id) => {
