@@ -48,6 +48,15 @@ describe('a table that a dataset owns', () => {
     expect(await rowsIn(folder, days)).toEqual(['01-01 15', '01-02 20'])
   })
 
+  it('is named when somebody asks why a number is another one', async () => {
+    const former = await inLake(async (one) => (await ledgerOf(one)).findLast((row) => row.dataset === 'silver.event'))
+    await inLake((one) => breakGlass(one, 'UPDATE silver.event SET amount = 15 WHERE id = 1', why))
+    const asked = await limn(folder, 'why', 'silver.event', '--against', String(former?.outputSnapshot), '--json')
+    expect([asked.code, asked.stderr]).toEqual([0, ''])
+    const { findings } = JSON.parse(asked.stdout) as { findings: readonly { kind: string; dataset: string }[] }
+    expect(findings.map((one) => [one.kind, one.dataset])).toEqual([['direct-write', 'silver.event']])
+  })
+
   it('is not changed where a check of it refuses; what was written can be looked at', async () => {
     const statement = "UPDATE gold.day SET amount = 5000 WHERE day = TIMESTAMP '2026-01-01'"
     const report = await inLake((one) => breakGlass(one, statement, why))

@@ -159,6 +159,9 @@ describe('what a schedule runs', () => {
     const landed = ledgerRow({ seq: 4, dataset: 'bronze.a', outcome: 'landed', outputSnapshot: 11n })
     expect(due([landed])).toEqual([{ dataset: 'silver.a', seq: 4 }])
     expect(due([landed], 4)).toEqual([])
+    // Rows changed by hand are read like any others.
+    const edited = ledgerRow({ seq: 4, dataset: 'silver.a', outcome: 'edited', outputSnapshot: 22n })
+    expect(due([edited])).toEqual([{ dataset: 'gold.a', seq: 4 }])
     // Refused, then tried again only when something else was published.
     const refused = ledgerRow({ seq: 5, dataset: 'silver.a', outcome: 'refused', outputSnapshot: 21n })
     expect(due([landed, refused], 4)).toEqual([])

@@ -140,7 +140,8 @@ describe('a verb of the whole lake that is killed', () => {
     await killed(['relocate', elsewhere], async () => {
       expect(await readAll(folder)).toEqual(before)
       const moved = readFileSync(join(folder, 'limn.config.ts'), 'utf8').includes(elsewhere)
-      if (!moved) await finish(folder, ['relocate', elsewhere])
+      if (!moved) expect(await finish(folder, ['relocate', elsewhere])).toBe(0)
+      expect(readFileSync(join(folder, 'limn.config.ts'), 'utf8')).toContain(elsewhere)
       expect(await readAll(folder)).toEqual(before)
       expect(await readAll(folder, { environment: 'dev' })).toEqual(doubled)
     })

@@ -41,6 +41,7 @@ export async function relocateLake(
   const target: ObjectStore = new LocalStore(path, { steps: context.steps })
   const move: Move = { from: store.root, to: target.root }
   if (isUnder(move.to, move.from) || isUnder(move.from, move.to)) throw nested(path)
+  if ((await isBegun(target, move)) && isMoved(lake, move)) return await settle(lake, context, target, move, path)
   await requireFree(target, move)
   const read = async () => {
     const pointers = lake.base.pointers.list()
@@ -127,13 +128,39 @@ async function holdAll(lake: Lake): Promise<AsyncDisposable> {
   }
 }
 
+/** Whether the names moved already, by one that died before it had written the configuration. */
+function isMoved(lake: Lake, move: Move): boolean {
+  const pointers = lake.base.pointers.list()
+  return pointers.length > 0 && pointers.every((one) => isUnder(one.metadataLocation, move.to))
+}
+
+/** What is left to do once all names have moved. */
+async function settle(
+  lake: Lake,
+  context: PipelineContext,
+  target: ObjectStore,
+  move: Move,
+  path: string,
+): Promise<Relocated> {
+  await using _held = await holdAll(lake)
+  await context.runs.dropPointers()
+  const config = writeWarehouse(lake.folder, path)
+  await target.delete([storePath(`${target.root}/${marker}`)], { signal: context.signal })
+  const tables = lake.base.pointers.list().length
+  return { from: move.from, to: move.to, tables, files: 0, bytes: 0, outside: 0, config }
+}
+
+/** Whether the same move began to fill the folder. */
+async function isBegun(target: ObjectStore, move: Move): Promise<boolean> {
+  const begun = storePath(`${target.root}/${marker}`)
+  if (!(await target.stat(begun))) return false
+  const said = JSON.parse(Buffer.from(await target.read(begun)).toString()) as Move
+  return said.from === move.from && said.to === move.to
+}
+
 /** An empty folder, or one that the same move began to fill. */
 async function requireFree(target: ObjectStore, move: Move): Promise<void> {
-  const begun = storePath(`${target.root}/${marker}`)
-  if (await target.stat(begun)) {
-    const said = JSON.parse(Buffer.from(await target.read(begun)).toString()) as Move
-    if (said.from === move.from && said.to === move.to) return
-  }
+  if (await isBegun(target, move)) return
   for await (const info of target.list(target.root))
     throw new LimnError('usage/folder-not-empty', {
       message: `${target.root} has files already: ${info.path}.`,

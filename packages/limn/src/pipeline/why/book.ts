@@ -107,7 +107,10 @@ export class WhyBook {
     let made: LedgerRow | undefined
     const line = pin.snapshotId === null ? [] : ancestorsOf(pin.metadata, pin.snapshotId)
     for (const snapshot of line) {
-      made = own.findLast((row) => row.outputSnapshot === snapshot.snapshotId && row.outcome !== 'failed')
+      // Rows changed by hand were made by no definition.
+      made = own.findLast(
+        (row) => row.outputSnapshot === snapshot.snapshotId && row.outcome !== 'failed' && row.outcome !== 'edited',
+      )
       if (made) break
       if (snapshot.operation !== 'replace') direct.push(snapshot.snapshotId)
     }

@@ -64,6 +64,11 @@ export async function walk(
   if (node?.producer.kind === 'source') {
     const where = conditionOf(ask.scope, null)
     const findings = await deliveryFindings(book, before, after, { ...ask.delivery, where })
+    const direct = findings.length === 0 ? await directWrites(book, before, after, ask, out) : null
+    if (direct) {
+      step(null, [], 'rows were written past the runs')
+      return direct
+    }
     step(null, [], findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs')
     return findings.length > 0 ? findings : null
   }
