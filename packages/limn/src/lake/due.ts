@@ -203,14 +203,10 @@ class DueRuns {
       return report.outcome === 'refused' ? 'failed' : 'done'
     } catch (error) {
       this.context.signal.throwIfAborted()
-      // What nobody foresaw fails these datasets alone, like any other failure.
-      const failure =
-        error instanceof LimnError
-          ? error
-          : new LimnError('internal', { message: error instanceof Error ? error.message : String(error), cause: error })
-      this.tell({ kind: 'failed', datasets, error: failure })
-      if (!failure.retryable) this.failures.push(failure)
-      return failure.retryable ? 'retry' : 'failed'
+      if (!(error instanceof LimnError)) throw error
+      this.tell({ kind: 'failed', datasets, error })
+      if (!error.retryable) this.failures.push(error)
+      return error.retryable ? 'retry' : 'failed'
     }
   }
 
