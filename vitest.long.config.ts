@@ -12,6 +12,8 @@ export default defineConfig({
       'test/simulation/*/**/*.test.ts',
       'test/package/**/*.test.ts',
     ],
+    // A module kept from another run would be without the bug, or with it.
+    fsModuleCache: process.env.LIMN_MUTANT === undefined,
     testTimeout: 3_000_000,
     hookTimeout: 600_000,
     fileParallelism: false,
