@@ -201,14 +201,16 @@ describe('Avro data files', () => {
           dataSequenceNumber: 1n,
           scope: '',
           deletes: [
-            { kind: 'positions', local: positions, path: 'p', format: 'avro' },
+            { kind: 'positions', local: positions, path: 'p', format: 'avro', recordCount: 1n },
             {
               kind: 'equality',
               local: keys,
               path: 'k',
               format: 'avro',
+              recordCount: 1n,
               equalityIds: [2],
               dataSequenceNumber: 2n,
+              partition: '',
               scope: null,
             },
           ],

@@ -40,7 +40,13 @@ export interface BoundFile {
 
 /** A delete file that applies to a data file. One file is one object, shared by all it applies to. */
 export type BoundDelete =
-  | { readonly kind: 'positions'; readonly local: string; readonly path: string; readonly format: 'parquet' | 'avro' }
+  | {
+      readonly kind: 'positions'
+      readonly local: string
+      readonly path: string
+      readonly format: 'parquet' | 'avro'
+      readonly recordCount: bigint
+    }
   | {
       readonly kind: 'vector'
       readonly local: string
@@ -54,9 +60,12 @@ export type BoundDelete =
       readonly local: string
       readonly path: string
       readonly format: 'parquet' | 'avro'
+      readonly recordCount: bigint
       readonly equalityIds: readonly number[]
       readonly dataSequenceNumber: bigint
-      /** Null: it applies in every partition. */
+      /** The one it was written for. */
+      readonly partition: string
+      /** The partition whose rows it is compared with. Null: those of all. */
       readonly scope: string | null
     }
 

@@ -106,14 +106,17 @@ function boundDelete(pin: PinnedTable, entry: DeleteEntry, local: string, specs:
     }
   }
   const format = formatOf(pin, file)
-  if (file.content === 1) return { kind: 'positions', local, path, format }
+  const { recordCount } = file
+  if (file.content === 1) return { kind: 'positions', local, path, format, recordCount }
   return {
     kind: 'equality',
     local,
     path,
     format,
+    recordCount,
     equalityIds: [...file.equalityIds].sort((a, b) => a - b),
     dataSequenceNumber: entry.dataSequenceNumber,
+    partition: partitionKey(file),
     scope: reachesAll(pin, file, specs) ? null : partitionKey(file),
   }
 }

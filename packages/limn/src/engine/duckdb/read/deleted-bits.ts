@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
-import { DuckDBBitValue } from '@duckdb/node-api'
 import { LimnError } from '../../../base/index.ts'
+import { RoaringPositions } from '../../../encoding/index.ts'
 import { decodeDeletionVector } from '../../../iceberg/index.ts'
 import type { BoundDelete, BoundFile } from '../../bound.ts'
 import { type Binder, boundSchema } from './bind.ts'
@@ -19,61 +19,63 @@ const bitsMin = 10_000
 /** What one deleted row weighs in the hash table of a join, about. */
 const joinedRowBytes = 32
 
-/** DuckDB numbers the bits of a string by an INTEGER. */
-const numberedMax = 2 ** 31 - 9
+/** As a power of two, how many rows in succession have their bits in one string: such a string is short, and one for rows that are all kept is left out. */
+const runShift = 12
+const runRows = 2 ** runShift
 
-/** Bits that are gathered at once, one file's aside. */
-const bitsAtOnce = 8_000_000
+/** What the bits of a run weigh in the hash table of a join, about. */
+const joinedRunBytes = runRows / 8 + 40
+
+/** What is appended is written to the table by so much, rather than held until the end. */
+const flushBytes = 2 ** 20
 
 /** Whether a bit for each row takes less than an entry for each of the `deleted`; it is found in half the time. */
 export function fitBits(files: readonly BoundFile[], deleted: number): boolean {
-  const sizes = files.map(sizeOf)
-  const bytes = sizes.reduce((sum, size) => sum + size / 8, 0)
-  return deleted >= bitsMin && bytes <= deleted * joinedRowBytes && sizes.every((size) => size <= numberedMax)
+  const runs = files.reduce((sum, file) => sum + runsOf(file), 0)
+  return deleted >= bitsMin && runs * joinedRunBytes <= deleted * joinedRowBytes
 }
 
-/** `table` has the deleted rows of a part: `i` the file's place in it, `p` the position. */
-export async function deletedRows(binder: Binder, table: string, files: readonly BoundFile[]): Promise<DeletedRows> {
-  const reader = await binder.connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
-  if (!fitBits(files, Number(reader.getRows()[0]?.[0])))
-    return { join: `ANTI JOIN ${table} p ON p.i = x.file_index AND p.p = x.file_row_number`, keeps: null }
-  const bits = await bitsTable(binder)
-  for (const { from, to, size } of batchesOf(files.map(sizeOf))) {
-    const last = size - 1
-    await binder.run(
-      `INSERT INTO ${bits.sql} SELECT i, bitstring_agg(p, 0, ${last}) FROM ${table}
-       WHERE i BETWEEN ${from} AND ${to} AND p BETWEEN 0 AND ${last} GROUP BY i`,
-    )
-    await binder.run(
-      `INSERT INTO ${bits.sql} SELECT f.i, bitstring('0', ${size}) FROM range(${from}, ${to + 1}) f(i)
-       ANTI JOIN ${bits.sql} b ON b.i = f.i`,
-    )
-  }
-  await binder.run(`DROP TABLE ${table}`)
+/** Bits of the rows that `rows` selects: `i` the file's place in the part, `p` the position, in any order and repeated as they may be. */
+export async function bitsOfRows(binder: Binder, rows: string, files: readonly BoundFile[]): Promise<DeletedRows> {
+  const bits = await bitsTable(binder, files)
+  await binder.run(
+    `INSERT INTO ${bits.sql} SELECT ${bits.runOf('i', 'p')} AS run, bitstring_agg(p & ${runRows - 1}, 0, ${runRows - 1})::BLOB
+     FROM (${rows}) WHERE p BETWEEN 0 AND ${bits.runsPerFile * runRows - 1} GROUP BY run`,
+  )
   return bits.deleted
 }
 
 /** The same from vectors alone, of files that have nothing else deleted by position. */
 export async function bitsOfVectors(binder: Binder, files: readonly BoundFile[]): Promise<DeletedRows> {
-  const bits = await bitsTable(binder)
+  const bits = await bitsTable(binder, files)
   const appender = await binder.connection.createAppender(bits.name, boundSchema)
   try {
-    // What is appended is copied at once: one array serves all files.
-    const room = new Uint8Array(1 + Math.max(...files.map(sizeOf)) / 8)
-    for (const [index, file] of files.entries()) {
-      const size = sizeOf(file)
-      // First how many bits of the second byte count for nothing: none. Bits stand from the highest of a byte down.
-      const bytes = room.subarray(0, 1 + size / 8).fill(0)
-      for (const one of file.deletes ?? []) {
-        if (one.kind !== 'vector') continue
-        for (const position of await positionsOf(one)) {
-          const at = Number(position)
-          if (at < size) bytes[1 + (at >> 3)] = (bytes[1 + (at >> 3)] ?? 0) | (0x80 >> (at & 7))
-        }
-      }
-      appender.appendUBigInt(BigInt(index))
-      appender.appendBit(new DuckDBBitValue(bytes))
+    let held = 0
+    // What is appended is copied at once: one string serves all. Bits stand from the highest of a byte down.
+    const bytes = new Uint8Array(runRows / 8)
+    const append = (index: number, run: number) => {
+      if (run < 0) return
+      appender.appendBigInt(BigInt(index * bits.runsPerFile + run))
+      appender.appendBlob(bytes)
       appender.endRow()
+      bytes.fill(0)
+      held += bytes.length
+    }
+    for (const [index, file] of files.entries()) {
+      const end = runsOf(file) * runRows
+      let run = -1
+      for (const position of (await deletedOf(file)).toArray()) {
+        if (position >= end) break
+        const at = Number(position) % runRows
+        const own = (Number(position) - at) / runRows
+        if (own !== run) append(index, run)
+        run = own
+        bytes[at >> 3] = (bytes[at >> 3] ?? 0) | (0x80 >> (at & 7))
+      }
+      append(index, run)
+      if (held < flushBytes) continue
+      appender.flushSync()
+      held = 0
     }
   } finally {
     appender.closeSync()
@@ -81,35 +83,31 @@ export async function bitsOfVectors(binder: Binder, files: readonly BoundFile[])
   return bits.deleted
 }
 
-async function bitsTable(binder: Binder) {
+async function deletedOf(file: BoundFile): Promise<RoaringPositions> {
+  let all = RoaringPositions.empty
+  for (const one of file.deletes ?? []) if (one.kind === 'vector') all = all.union(await positionsOf(one))
+  return all
+}
+
+/** A string of bits is kept as bytes: those can be appended without a value of the engine's own for each. */
+async function bitsTable(binder: Binder, files: readonly BoundFile[]) {
   const { name, sql } = await binder.table()
-  await binder.run(`CREATE TABLE ${sql} (i UBIGINT, b BIT)`)
+  await binder.run(`CREATE TABLE ${sql} (run BIGINT, b BLOB)`)
+  const runsPerFile = Math.max(...files.map(runsOf))
+  const runOf = (file: string, position: string) => `${file}::BIGINT * ${runsPerFile} + (${position} >> ${runShift})`
   const deleted = {
-    join: `JOIN ${sql} p ON p.i = x.file_index`,
-    keeps: 'get_bit(p.b, x.file_row_number::INTEGER) = 0',
+    join: `LEFT JOIN (SELECT run, b::BIT AS b FROM ${sql}) p ON p.run = ${runOf('x.file_index', 'x.file_row_number')}`,
+    keeps: `get_bit(p.b, (x.file_row_number & ${runRows - 1})::INTEGER) IS DISTINCT FROM 1`,
   }
-  return { name, sql, deleted }
+  return { name, sql, runsPerFile, runOf, deleted }
 }
 
-/** Bits of a file: its rows, in whole bytes. */
-function sizeOf({ recordCount }: BoundFile): number {
-  return recordCount === undefined ? Number.POSITIVE_INFINITY : Math.max(8, Math.ceil(Number(recordCount) / 8) * 8)
+function runsOf({ recordCount }: BoundFile): number {
+  return recordCount === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.ceil(Number(recordCount) / runRows))
 }
 
-/** Files, by their places, whose bits are gathered together; `size` is of the longest. */
-function batchesOf(sizes: readonly number[]) {
-  const out: { readonly from: number; to: number; size: number }[] = []
-  for (const [i, own] of sizes.entries()) {
-    const last = out.at(-1)
-    const size = Math.max(own, last?.size ?? 0)
-    if (last && size * (i - last.from + 1) <= bitsAtOnce) Object.assign(last, { to: i, size })
-    else out.push({ from: i, to: i, size: own })
-  }
-  return out
-}
-
-export async function positionsOf(vector: Vector) {
-  return decodeDeletionVector(await blobOf(vector), { cardinality: vector.cardinality }).toArray()
+export async function positionsOf(vector: Vector): Promise<RoaringPositions> {
+  return decodeDeletionVector(await blobOf(vector), { cardinality: vector.cardinality })
 }
 
 async function blobOf(vector: Vector): Promise<Uint8Array> {

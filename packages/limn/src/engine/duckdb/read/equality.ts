@@ -9,6 +9,10 @@ import { inner, type ScanPart } from './parts.ts'
 /** A key is in this many delete files of a partition at most, while repeated ones are not looked for. */
 const repeatMax = 4
 
+/** More keys than this, in no more files than that, are read again by each query rather than held beside its hash table. */
+const heldKeysMax = 100_000
+const readAgainMax = 100
+
 type EqualityFile = Extract<BoundDelete, { kind: 'equality' }>
 
 /** Equality deletes by one set of key columns, ready to be joined against. */
@@ -113,13 +117,15 @@ async function load(
   // Keys that hardly repeat are cheaper to join twice than to be told apart.
   const repeat =
     Math.max(
-      ...Map.groupBy(files, (file) => file.scope)
+      ...Map.groupBy(files, (file) => file.partition)
         .values()
         .map((same) => same.length),
     ) > repeatMax
+  const keyCount = files.reduce((sum, file) => sum + Number(file.recordCount), 0)
+  const readAgain = !repeat && keyCount > heldKeysMax && files.length <= readAgainMax
   await binder.run(
     afterAll(reached)
-      ? `CREATE TABLE ${sql} AS SELECT ${repeat ? 'DISTINCT ' : ''}${told.join(', ')} FROM ${rows}`
+      ? `CREATE ${readAgain ? 'VIEW' : 'TABLE'} ${sql} AS SELECT ${repeat ? 'DISTINCT ' : ''}${told.join(', ')} FROM ${rows}`
       : `CREATE TABLE ${sql} AS SELECT ${told.join(', ')}, max(q) AS q FROM ${rows} GROUP BY ALL`,
   )
   const reader = await binder.connection.runAndReadAll(

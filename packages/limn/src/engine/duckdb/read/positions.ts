@@ -1,10 +1,11 @@
 import { BIGINT, DuckDBDataChunk, UBIGINT } from '@duckdb/node-api'
 import { deleteFilePathId, deletePositionId, PathMap } from '../../../iceberg/index.ts'
 import type { Field } from '../../../schema/index.ts'
+import { quoteText } from '../../../sql/index.ts'
 import { storePath } from '../../../storage/index.ts'
 import type { BoundDelete, BoundFile } from '../../bound.ts'
-import type { Binder } from './bind.ts'
-import { bitsOfVectors, type DeletedRows, deletedRows, fitBits, positionsOf, type Vector } from './deleted-bits.ts'
+import { type Binder, boundSchema } from './bind.ts'
+import { bitsOfRows, bitsOfVectors, type DeletedRows, fitBits, positionsOf, type Vector } from './deleted-bits.ts'
 import { inner, type ScanPart } from './parts.ts'
 
 type PositionFile = Extract<BoundDelete, { kind: 'positions' }>
@@ -22,76 +23,87 @@ export async function loadPositions(
   binder: Binder,
   parts: readonly ScanPart<BoundFile>[],
 ): Promise<readonly (DeletedRows | null)[]> {
-  const out: (DeletedRows | null)[] = parts.map(() => null)
-  const tables = new Map<number, string>()
   const targets = new Map<PositionFile, PathMap<Target>>()
-  const vectors: { readonly vector: Vector; readonly target: Target }[] = []
-  for (const [i, part] of parts.entries()) {
-    const deletes = part.files.flatMap((file) => file.deletes?.filter((one) => one.kind !== 'equality') ?? [])
-    if (deletes.length === 0) continue
-    const known = deletes.reduce((sum, one) => sum + (one.kind === 'vector' ? Number(one.cardinality) : Number.NaN), 0)
-    if (fitBits(part.files, known)) {
-      out[i] = await bitsOfVectors(binder, part.files)
-      continue
-    }
-    const { name, sql } = await binder.table()
-    await binder.run(`CREATE TABLE ${sql} (i UBIGINT, p BIGINT)`)
-    tables.set(i, sql)
-    for (const [index, file] of part.files.entries()) {
-      const target = { table: sql, name, index }
+  for (const [part, { files }] of parts.entries()) {
+    for (const [index, file] of files.entries()) {
       for (const one of file.deletes ?? []) {
-        if (one.kind === 'vector') vectors.push({ vector: one, target })
-        else if (one.kind === 'positions') {
-          const known = targets.get(one) ?? new PathMap<Target>()
-          known.add(storePath(file.path ?? file.local), target)
-          targets.set(one, known)
-        }
+        if (one.kind !== 'positions') continue
+        const known = targets.get(one) ?? new PathMap<Target>()
+        known.add(storePath(file.path ?? file.local), { part, index })
+        targets.set(one, known)
       }
     }
   }
-  await insertFromFiles(binder, targets)
-  await insertVectors(binder, vectors)
-  for (const [i, table] of tables) out[i] = await deletedRows(binder, table, parts[i]?.files ?? [])
+  const selects = await selectsOfFiles(binder, targets)
+  const out: (DeletedRows | null)[] = []
+  for (const [i, { files }] of parts.entries()) out.push(await deletedRows(binder, files, selects.get(i) ?? []))
   return out
 }
 
+/** `selects`: what position delete files say of the part's files. */
+async function deletedRows(
+  binder: Binder,
+  files: readonly BoundFile[],
+  selects: readonly string[],
+): Promise<DeletedRows | null> {
+  const deletes = new Set(files.flatMap((file) => file.deletes?.filter((one) => one.kind !== 'equality') ?? []))
+  if (deletes.size === 0) return null
+  const vectors = files.flatMap((file, index) =>
+    (file.deletes ?? []).flatMap((one) => (one.kind === 'vector' ? [{ vector: one, index }] : [])),
+  )
+  let most = 0
+  for (const one of deletes) most += Number(one.kind === 'vector' ? one.cardinality : one.recordCount)
+  const fit = fitBits(files, most)
+  if (fit && selects.length === 0) return bitsOfVectors(binder, files)
+  if (fit && vectors.length === 0) return bitsOfRows(binder, selects.join(' UNION ALL '), files)
+  const { name, sql } = await binder.table()
+  await binder.run(`CREATE TABLE ${sql} (i UBIGINT, p BIGINT)`)
+  await insertVectors(binder, name, vectors)
+  for (const select of selects) await binder.run(`INSERT INTO ${sql} ${select}`)
+  if (fit) return bitsOfRows(binder, `SELECT i, p FROM ${sql}`, files)
+  return { join: `ANTI JOIN ${sql} p ON p.i = x.file_index AND p.p = x.file_row_number`, keeps: null }
+}
+
+/** A data file: its part, and its place within. */
 interface Target {
-  readonly table: string
-  readonly name: string
+  readonly part: number
   readonly index: number
 }
 
-async function insertFromFiles(binder: Binder, targets: ReadonlyMap<PositionFile, PathMap<Target>>): Promise<void> {
-  if (targets.size === 0) return
-  const parts = await binder.parts([...targets.keys()], [pathField, positionField], byName)
-  for (const part of parts) {
+/** For each part, selections of what delete files say of its files: `i` the file's place in the part, `p` the position. */
+async function selectsOfFiles(
+  binder: Binder,
+  targets: ReadonlyMap<PositionFile, PathMap<Target>>,
+): Promise<ReadonlyMap<number, readonly string[]>> {
+  const selects = new Map<number, string[]>()
+  if (targets.size === 0) return selects
+  for (const part of await binder.parts([...targets.keys()], [pathField, positionField], byName)) {
     const columns = part.columns.map(({ field, sql }) => `${sql} AS ${inner(field.id)}`)
     const rows = `(SELECT ${columns.join(', ')}, file_index FROM ${part.source})`
     const named = await binder.connection.runAndReadAll(
       `SELECT DISTINCT file_index, ${inner(pathField.id)} FROM ${rows}`,
     )
     const found: string[] = []
-    const tables = new Set<string>()
+    const reached = new Set<number>()
     for (const [index, path] of named.getRows()) {
       const file = part.files[Number(index)]
       for (const target of (file && targets.get(file)?.get(storePath(String(path)))) ?? []) {
-        found.push(`(${index}, '${String(path).replaceAll("'", "''")}', '${target.name}', ${target.index})`)
-        tables.add(target.table)
+        found.push(`(${index}, ${quoteText(String(path))}, ${target.part}, ${target.index})`)
+        reached.add(target.part)
       }
     }
     if (found.length === 0) continue
     const { sql: map } = await binder.table()
-    await binder.run(`CREATE TABLE ${map} (d UBIGINT, path VARCHAR, t VARCHAR, i UBIGINT)`)
+    await binder.run(`CREATE TABLE ${map} (d UBIGINT, path VARCHAR, part INTEGER, i UBIGINT)`)
     for (let at = 0; at < found.length; at += 1000)
       await binder.run(`INSERT INTO ${map} VALUES ${found.slice(at, at + 1000).join(', ')}`)
-    for (const table of tables) {
-      const name = table.slice(table.indexOf('.') + 1)
-      await binder.run(
-        `INSERT INTO ${table} SELECT m.i, r.${inner(positionField.id)} FROM ${rows} r
-         JOIN ${map} m ON m.d = r.file_index AND m.path = r.${inner(pathField.id)} WHERE m.t = '${name}'`,
-      )
+    for (const own of reached) {
+      const select = `SELECT m.i, r.${inner(positionField.id)} AS p FROM ${rows} r
+        JOIN ${map} m ON m.d = r.file_index AND m.path = r.${inner(pathField.id)} WHERE m.part = ${own}`
+      selects.set(own, [...(selects.get(own) ?? []), select])
     }
   }
+  return selects
 }
 
 /** Rows of one data chunk. */
@@ -99,28 +111,25 @@ const chunkRows = 2048
 
 async function insertVectors(
   binder: Binder,
-  vectors: readonly { readonly vector: Vector; readonly target: Target }[],
+  table: string,
+  vectors: readonly { readonly vector: Vector; readonly index: number }[],
 ): Promise<void> {
-  const byTable = Map.groupBy(vectors, ({ target }) => target.name)
-  for (const [name, list] of byTable) {
-    const appender = await binder.connection.createAppender(name, 'limn_bound')
-    try {
-      for (const { vector, target } of list) {
-        const positions = await positionsOf(vector)
-        for (let at = 0; at < positions.length; at += chunkRows) {
-          const slice = positions.subarray(at, at + chunkRows)
-          const chunk = DuckDBDataChunk.create([UBIGINT, BIGINT], slice.length)
-          const index = BigInt(target.index)
-          chunk.setColumnValues(
-            0,
-            Array.from(slice, () => index),
-          )
-          chunk.setColumnValues(1, Array.from(slice))
-          appender.appendDataChunk(chunk)
-        }
+  const appender = await binder.connection.createAppender(table, boundSchema)
+  try {
+    for (const { vector, index } of vectors) {
+      const positions = (await positionsOf(vector)).toArray()
+      for (let at = 0; at < positions.length; at += chunkRows) {
+        const slice = positions.subarray(at, at + chunkRows)
+        const chunk = DuckDBDataChunk.create([UBIGINT, BIGINT], slice.length)
+        chunk.setColumnValues(
+          0,
+          Array.from(slice, () => BigInt(index)),
+        )
+        chunk.setColumnValues(1, Array.from(slice))
+        appender.appendDataChunk(chunk)
       }
-    } finally {
-      appender.closeSync()
     }
+  } finally {
+    appender.closeSync()
   }
 }
