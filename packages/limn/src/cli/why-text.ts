@@ -4,6 +4,7 @@ import { rowsText } from './row-diff-text.ts'
 import { formatCount, formatTable } from './text.ts'
 
 const intervalsShown = 12
+const alsoShown = 4
 
 /** Two numbers and why they part, from the top down. */
 export function apartText(report: ApartReport, width: number): readonly string[] {
@@ -84,6 +85,10 @@ export function findingText(finding: Finding, unit: IntervalUnit | null, width: 
       lines.push(
         `  ${origin.source}, delivery ${origin.ordinal} of ${origin.path}, landed by run ${origin.run}${origin.sha256 === null ? '' : `, sha256 ${origin.sha256.slice(0, 12)}…`}`,
       )
+      for (const one of origin.also.slice(0, alsoShown))
+        lines.push(`  … delivery ${one.ordinal} of ${one.path}, run ${one.run}`)
+      if (origin.also.length > alsoShown)
+        lines.push(`  … and ${formatCount(origin.also.length - alsoShown)} more deliveries`)
       break
     case 'code':
       lines.push(...origin.changes.map((one) => `  ${one.part}: ${one.before ?? '(none)'} → ${one.after ?? '(none)'}`))

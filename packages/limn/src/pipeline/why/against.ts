@@ -61,7 +61,7 @@ export async function apart(context: PipelineContext, request: ApartRequest): Pr
     where: request.where,
   })
   const { measure } = numbers
-  const out: Walk = { steps: [], unknown: [] }
+  const out: Walk = { steps: [], unknown: [], relabelled: new Map() }
   const moved = numbers.intervals.map((one) => one.interval)
   const times = moved.length > 0 ? limited(IntervalSet.of(moved), request.times) : request.times
   const differs = numbersDiffer(numbers)

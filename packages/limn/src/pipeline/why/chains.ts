@@ -10,10 +10,10 @@ import { namesIn, renamedCondition } from './conditions.ts'
 import { deliveriesSeen } from './deliveries.ts'
 import { type Finding, noEvidence, type Origin } from './finding.ts'
 import { multipliedBy } from './joins.ts'
+import { touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 import { hullOf, joinSession, type Multiplicity, multiplicityOf, serialized, type Variant } from './variant.ts'
 import type { Step, Walk } from './walk.ts'
-import { touchesAreLists } from './walk.ts'
 
 /** One model on the way from a table down to what two tables share, with the input that the way goes on by. */
 interface Link {
@@ -327,6 +327,7 @@ async function deliveredBy(
           ordinal: delivery.ordinal,
           sha256: delivery.sha256,
           run: delivery.run,
+          also: [],
         }
       : null
   }

@@ -10,6 +10,8 @@ import type { Interval } from '../../dataset/index.ts'
  * `column-null` lost a column's values · `unit-change` multiplied them by one factor · `rounding` rounded them.
  * Code: `filter-changed` keeps other rows · `fan-out` joins a row to several · `unmatched-rows` joins a row to none ·
  * `code-changed` computes otherwise; `unit-change`, `rounding`, `time-shift` and `column-null` too may come of code.
+ * `renamed-delivery` has the same rows under another name, and `delivered-again` under the same, and the query looks at which
+ * delivery a row came with.
  * Else: `not-rebuilt` is built from an older state · `direct-write` was made by no run · `not-deterministic` came out
  * otherwise of the same · `unexplained`.
  */
@@ -19,6 +21,8 @@ export const findingKinds = [
   'partial-delivery',
   'double-delivery',
   'withdrawn-delivery',
+  'renamed-delivery',
+  'delivered-again',
   'corrected-rows',
   'duplicate-key',
   'value-dropped',
@@ -40,7 +44,7 @@ export type FindingKind = (typeof findingKinds)[number]
 
 /** Where a difference begins. */
 export type Origin =
-  /** A delivery that only one side has; null ordinal: several. */
+  /** A delivery that only one side has. */
   | {
       readonly kind: 'delivery'
       /** The source that landed it. */
@@ -49,6 +53,8 @@ export type Origin =
       readonly ordinal: number
       readonly sha256: string | null
       readonly run: string
+      /** Others of which the same holds, by path; empty: it is this one alone. */
+      readonly also: readonly { readonly path: string; readonly ordinal: number; readonly run: string }[]
     }
   /** Two definitions of the dataset; null: that one is not remembered. */
   | { readonly kind: 'code'; readonly before: string; readonly after: string; readonly changes: readonly CodeChange[] }

@@ -9,8 +9,8 @@ import { type BuiltFrom, type Code, type Point, WhyBook } from './book.ts'
 import { type ColumnStep, columnTrail } from './column-trail.ts'
 import { renamedCondition } from './conditions.ts'
 import { deliveriesSeen, type SeenDelivery } from './deliveries.ts'
+import { touchesAreLists } from './reader.ts'
 import { conditionOf, readsOf, type Scope, sideOf } from './scope.ts'
-import { touchesAreLists } from './walk.ts'
 
 /** One dataset on the way down, at the state that the layer above was built from. */
 export interface TrailStep {

@@ -1,14 +1,14 @@
 import type { TableId } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
-import { columnsHandedThrough } from '../../sql/index.ts'
 import { diffRows, rowsApart } from '../diff/diff-rows.ts'
 import type { Measure, RowDiff } from '../diff/row-diff.ts'
 import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
 import { codeFindings } from './code-change.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
-import { deliveryFindings } from './deliveries.ts'
+import { type DeliveriesApart, deliveryFindings } from './deliveries.ts'
 import { type Finding, noEvidence } from './finding.ts'
+import { deliveryAsk, nothingAsked, relabelled, touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 import { buildsMax, buildsOf, buildVariant, type Variant } from './variant.ts'
 
@@ -26,6 +26,8 @@ export interface Step {
 
 export interface Walk {
   readonly steps: Step[]
+  /** Of sources met on the way: deliveries with the rows they had, which are another delivery or path now. */
+  readonly relabelled: Map<TableId, Omit<DeliveriesApart, 'findings'>>
   /** What could not be known. */
   readonly unknown: string[]
 }
@@ -38,7 +40,6 @@ export interface WalkAsk {
   readonly delivery: Omit<DeliveryAsk, 'where'>
 }
 
-const nothingAsked: WalkAsk['delivery'] = { identity: null, lateness: null }
 export const wholeWalk: WalkAsk = { scope: everything, measure: null, delivery: nothingAsked }
 
 /**
@@ -63,13 +64,26 @@ export async function walk(
   const node = book.context.project.nodes.get(dataset)
   if (node?.producer.kind === 'source') {
     const where = conditionOf(ask.scope, null)
-    const findings = await deliveryFindings(book, before, after, { ...ask.delivery, where })
+    const { findings, renames, again, delivered } = await deliveryFindings(book, before, after, {
+      ...ask.delivery,
+      where,
+    })
     const direct = findings.length === 0 ? await directWrites(book, before, after, ask, out) : null
     if (direct) {
       step(null, [], 'rows were written past the runs')
       return direct
     }
-    step(null, [], findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs')
+    const apart = findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs'
+    step(
+      null,
+      [],
+      [
+        apart,
+        ...renames.slice(0, 3).map((one) => `${one.from} is now ${one.to}`),
+        ...moreRenames(renames.length - 3),
+      ].join('; '),
+    )
+    if (renames.length + again.length > 0) out.relabelled.set(dataset, { renames, again, delivered })
     return findings.length > 0 ? findings : null
   }
   const detail = once(() => compare(book, before, after, ask))
@@ -99,6 +113,10 @@ export async function walk(
     verdict,
   })
   return findings.length > 0 ? merged(findings) : [unexplained(dataset, await detail(), times)]
+}
+
+function moreRenames(count: number): readonly string[] {
+  return count > 0 ? [`${count.toLocaleString('en')} more came under another name`] : []
 }
 
 /** Computed when it is first asked for. */
@@ -288,8 +306,9 @@ async function walkPair(
     const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
     const shape = fresh?.shape ?? after.shape
     const scope = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
-    const delivery = deliveryAsk(book, before, fresh, input, edge.touches, lists)
-    const findings = await walk(book, a, b, { scope, measure: null, delivery }, out)
+    const reader = { before, after, code: fresh, times: pair.times }
+    const delivery = deliveryAsk(book, reader, input, edge.touches, lists)
+    const findings = (await walk(book, a, b, { scope, measure: null, delivery }, out)) ?? relabelled(reader, input, out)
     if (findings !== null) candidates.push({ what: input, findings: async () => findings })
   }
   if (pair.before.fingerprint !== pair.after.fingerprint) {
@@ -371,34 +390,6 @@ async function responsible(
       chosen.push(candidate)
   }
   return chosen.length > 0 ? chosen : candidates
-}
-
-/** What the reader of a source lets one ask of its rows. */
-function deliveryAsk(
-  book: WhyBook,
-  before: Point,
-  code: Code | null,
-  input: TableId,
-  touches: string | null,
-  lists: boolean,
-): WalkAsk['delivery'] {
-  const node = book.context.project.nodes.get(input)
-  if (node?.producer.kind !== 'source' || !code) return nothingAsked
-  const through = columnsHandedThrough(code.tree)
-  const grain = code.contract.grain.map((name) => through.get(name) ?? name)
-  const identity = grain.length > 0 && grain.every((name) => name in node.contract.columns) ? grain : null
-  const { shape } = code
-  const built = IntervalSet.of(before.standing.built.flatMap((one) => (one.interval ? [one.interval] : [])))
-  const lateness =
-    shape.kind === 'interval' && touches !== null && !lists ? { sql: touches, unit: shape.unit, built } : null
-  return { identity, lateness }
-}
-
-export async function touchesAreLists(book: WhyBook, input: TableId, touches: string): Promise<boolean> {
-  const columns = book.context.project.nodes.get(input)?.contract.columns ?? {}
-  const shapes = new Map([[input, Object.entries(columns).map(([name, column]) => ({ name, type: column.type }))]])
-  const [one] = await book.context.engine.describe(`SELECT (${touches}) AS t FROM ${input}`, shapes)
-  return one?.type.endsWith('[]') ?? false
 }
 
 function notDeterministic(dataset: TableId, diff: RowDiff, times: IntervalSet | null): Finding {
