@@ -92,6 +92,7 @@ export function findingText(finding: Finding, unit: IntervalUnit | null, width: 
       break
     case 'code':
       lines.push(...origin.changes.map((one) => `  ${one.part}: ${one.before ?? '(none)'} → ${one.after ?? '(none)'}`))
+      if (origin.built) lines.push(`  built by run ${origin.built.run}, because ${origin.built.because}`)
       break
     case 'state':
       lines.push(`  ${origin.input}: snapshot ${String(origin.before)} and ${String(origin.after)}`)

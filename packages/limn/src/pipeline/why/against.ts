@@ -1,5 +1,7 @@
 import type { TableId } from '../../base/index.ts'
+
 import { IntervalSet } from '../../dataset/index.ts'
+import type { Catalog } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import { schemaOfPin } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
@@ -48,10 +50,15 @@ export interface ApartReport {
 
 /**
  * Compares a number of a table with that of another of its states, or of another table, narrows the difference down to
- * intervals and groups, and walks down the layers to the first thing that sets them apart. Reads only.
+ * intervals and groups, and walks down the layers to the first thing that sets them apart. In an environment, `production` is
+ * the catalog of the lake it was made of. Reads only.
  */
-export async function apart(context: PipelineContext, request: ApartRequest): Promise<ApartReport> {
-  const book = await WhyBook.open(context)
+export async function apart(
+  context: PipelineContext,
+  request: ApartRequest,
+  production: Catalog | null = null,
+): Promise<ApartReport> {
+  const book = await WhyBook.open(context, production)
   const after = request.at ? await request.at(book) : await book.now(request.table)
   const before = await request.against.point(book)
   const by = request.by ?? defaultGroups(book, before, after)

@@ -272,7 +272,7 @@ async function multiplied(book: WhyBook, link: Link, made: Multiplicity): Promis
   return {
     kind: 'fan-out',
     dataset: code.dataset,
-    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [] },
+    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [], built: null },
     column: null,
     sentence: `${code.dataset} joins a row of ${input} to several${by ? ` of ${by.table}` : ''}: ${effect}.`,
     rows: made.multiplied,
@@ -286,7 +286,7 @@ function leftOut(link: Link, made: Multiplicity, kind: 'unmatched-rows' | 'filte
   return {
     kind,
     dataset: code.dataset,
-    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [] },
+    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [], built: null },
     column: null,
     sentence: `${made.unmatched.toLocaleString('en')} rows of ${input} find no partner in the join of ${code.dataset} and are lost.`,
     rows: made.unmatched,

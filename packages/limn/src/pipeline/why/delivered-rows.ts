@@ -29,6 +29,8 @@ export interface DeliveredRows {
   /** What the path, or the paths, are called in a sentence, and whether they are several. */
   readonly label: string
   readonly many: boolean
+  /** Of what is gone: whether it was there. */
+  readonly withdrawn: boolean
   /** Whether every row is known to have been delivered before. */
   readonly doubled: boolean
   /** The other deliveries of the newer side, else of the older. */
@@ -42,10 +44,12 @@ export interface DeliveredRows {
  */
 export async function classifyRows(session: Session, given: DeliveredRows): Promise<readonly Finding[]> {
   const { label, many, state } = given
-  if (state === 'gone')
-    return [
-      await finding(session, given, 'withdrawn-delivery', 'limn_gone', `${label} ${many ? 'were' : 'was'} withdrawn`),
-    ]
+  if (state === 'gone') {
+    const [kind, said] = given.withdrawn
+      ? (['withdrawn-delivery', many ? 'were withdrawn' : 'was withdrawn'] as const)
+      : (['not-landed', many ? 'have not been landed here' : 'has not been landed here'] as const)
+    return [await finding(session, given, kind, 'limn_gone', `${label} ${said}`)]
+  }
   if (state === 'new') return classifyNew(session, given)
   const changed = await pairedColumns(session, given)
   const [gone, come] = [await rowsIn(session, 'limn_gone'), await rowsIn(session, 'limn_come')]

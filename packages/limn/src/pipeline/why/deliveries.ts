@@ -57,10 +57,17 @@ export async function deliveryFindings(
   ask: DeliveryAsk,
 ): Promise<DeliveriesApart> {
   const [seenBefore, seenAfter] = [deliveriesSeen(before), deliveriesSeen(after)]
-  const old = [...seenBefore.values()].filter((one) => !seenAfter.has(one.ordinal))
-  const fresh = [...seenAfter.values()].filter((one) => !seenBefore.has(one.ordinal))
+  // Two environments may give one ordinal to different deliveries.
+  const isOne = (one: SeenDelivery, other: SeenDelivery | undefined) =>
+    other?.sha256 === one.sha256 && other?.path === one.path
+  const old = [...seenBefore.values()].filter((one) => !isOne(one, seenAfter.get(one.ordinal)))
+  const fresh = [...seenAfter.values()].filter((one) => !isOne(one, seenBefore.get(one.ordinal)))
   if (old.length + fresh.length === 0) return { findings: [], renames: [], again: [], delivered: [] }
-  const changes = changesOf(book, before.dataset, old, fresh)
+  const landed = new Map(
+    after.rows.flatMap((row) => row.deliveries.map((one) => [one.ordinal, { ...one, run: row.run }])),
+  )
+  const wasThere = (one: SeenDelivery) => isOne(one, landed.get(one.ordinal))
+  const changes = changesOf(book, before.dataset, old, fresh, wasThere)
   const known = [...seenAfter.values()].filter((one) => !fresh.includes(one))
   // Columns are known by their field ids: one that was renamed since is read under its present name.
   const isOneTable = before.pin.metadata.tableUuid === after.pin.metadata.tableUuid
@@ -158,6 +165,7 @@ async function findingsOf(
     others: otherRows,
     label: labelOf(change),
     many: change.paths.length > 1,
+    withdrawn: change.withdrawn,
     doubled,
     also: (change.fresh.length > 0 ? change.fresh : change.old).filter((one) => one !== delivery),
     ask,

@@ -12,6 +12,8 @@ export interface DeliveryChange {
   readonly fresh: readonly SeenDelivery[]
   /** What it was called, when it came under another name; null: it kept its name. */
   readonly formerly: string | null
+  /** Of one that only the older side has: whether the newer had it too, and has it no more. */
+  readonly withdrawn: boolean
 }
 
 /** A change with how many rows in scope it moved. */
@@ -48,6 +50,7 @@ export function changesOf(
   dataset: TableId,
   old: readonly SeenDelivery[],
   fresh: readonly SeenDelivery[],
+  wasThere: (delivery: SeenDelivery) => boolean,
 ): readonly DeliveryChange[] {
   const producer = book.context.project.nodes.get(dataset)?.producer
   const whole = producer?.kind === 'source' && producer.input.kind === 'iceberg'
@@ -55,7 +58,12 @@ export function changesOf(
   const [left, right] = [Map.groupBy(old, key), Map.groupBy(fresh, key)]
   return [...new Set([...left.keys(), ...right.keys()])].sort().map((name) => {
     const own = { old: left.get(name) ?? [], fresh: right.get(name) ?? [] }
-    return { ...own, paths: [[...own.fresh, ...own.old][0]?.path ?? name], formerly: null }
+    return {
+      ...own,
+      paths: [[...own.fresh, ...own.old][0]?.path ?? name],
+      formerly: null,
+      withdrawn: own.old.some(wasThere),
+    }
   })
 }
 
@@ -163,6 +171,7 @@ export function joined(changes: readonly RankedChange[]): RankedChange {
     old: changes.flatMap((one) => one.old),
     fresh: changes.flatMap((one) => one.fresh),
     formerly: null,
+    withdrawn: changes.every((one) => one.withdrawn),
     gone: sum('gone'),
     come: sum('come'),
   }

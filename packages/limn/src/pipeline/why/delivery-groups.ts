@@ -16,6 +16,7 @@ const oneThing: ReadonlySet<FindingKind> = new Set([
   'unit-change',
   'rounding',
   'withdrawn-delivery',
+  'not-landed',
   'double-delivery',
 ])
 const cameAlong: ReadonlySet<FindingKind> = new Set(['late-rows', 'new-rows'])
@@ -45,7 +46,7 @@ export async function groupedFindings(
   const doubled = await doubledPaths(session, changes, rows)
   const repeated = await repeatedPaths(session, changes, rows)
   const sortOf = (one: RankedChange) => {
-    if (one.fresh.length === 0) return 'gone'
+    if (one.fresh.length === 0) return one.withdrawn ? 'gone' : 'absent'
     if (one.paths.some((path) => doubled.has(path))) return 'doubled'
     if (one.paths.some((path) => repeated.has(path))) return 'repeated'
     if (one.old.length === 0) return 'new'
@@ -72,7 +73,7 @@ export async function groupedFindings(
   // Neighbours by path are more often alike than neighbours by size.
   const byPath = [...changes].sort((a, b) => ((a.paths[0] ?? '') < (b.paths[0] ?? '') ? -1 : 1))
   const groups = Map.groupBy(byPath, sortOf)
-  for (const sort of ['repeated', 'doubled', 'other', 'fewer', 'gone', 'more', 'new'] as const) {
+  for (const sort of ['repeated', 'doubled', 'other', 'fewer', 'gone', 'absent', 'more', 'new'] as const) {
     const group = groups.get(sort)
     if (!group) continue
     if (sort === 'repeated') for (const one of group) await explain([one], false)

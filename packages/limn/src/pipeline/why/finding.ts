@@ -5,7 +5,7 @@ import type { Interval } from '../../dataset/index.ts'
  * What may set two numbers apart. The list is closed: whoever reads findings can answer each.
  *
  * Data: `late-rows` came for intervals that were built already · `new-rows` for those that were not · `partial-delivery`
- * lacks rows it had · `double-delivery` repeats rows · `withdrawn-delivery` is gone · `corrected-rows` have other values ·
+ * lacks rows it had · `double-delivery` repeats rows · `withdrawn-delivery` is gone · `not-landed` never was there · `corrected-rows` have other values ·
  * `duplicate-key` has one key twice · `value-dropped` lost all rows of one value · `time-shift` moved times by one offset ·
  * `column-null` lost a column's values · `unit-change` multiplied them by one factor · `rounding` rounded them.
  * Code: `filter-changed` keeps other rows · `fan-out` joins a row to several · `unmatched-rows` joins a row to none ·
@@ -21,6 +21,7 @@ export const findingKinds = [
   'partial-delivery',
   'double-delivery',
   'withdrawn-delivery',
+  'not-landed',
   'renamed-delivery',
   'delivered-again',
   'corrected-rows',
@@ -57,7 +58,14 @@ export type Origin =
       readonly also: readonly { readonly path: string; readonly ordinal: number; readonly run: string }[]
     }
   /** Two definitions of the dataset; null: that one is not remembered. */
-  | { readonly kind: 'code'; readonly before: string; readonly after: string; readonly changes: readonly CodeChange[] }
+  | {
+      readonly kind: 'code'
+      readonly before: string
+      readonly after: string
+      readonly changes: readonly CodeChange[]
+      /** The run that built the newer rows by it, and why; null: not known. */
+      readonly built: { readonly run: string; readonly because: string } | null
+    }
   /** The state of an input that the dataset was built from. */
   | { readonly kind: 'state'; readonly input: TableId; readonly before: bigint | null; readonly after: bigint | null }
   | { readonly kind: 'unknown' }

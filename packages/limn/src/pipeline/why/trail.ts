@@ -1,7 +1,9 @@
 import { LimnError, nearest, type TableId } from '../../base/index.ts'
 import { addUnits, floorTo, IntervalSet, parseMicros } from '../../dataset/index.ts'
+import { snapshotById } from '../../iceberg/index.ts'
 import { columnItem, columnsHandedThrough, quoteIdentifier, rootOf } from '../../sql/index.ts'
 import { pinSnapshot, readPinned, schemaOfPin } from '../../table/index.ts'
+import { approvalProperty } from '../backfill/publish-backfill.ts'
 import type { PipelineContext } from '../context.ts'
 import type { LedgerRow } from '../ledger/ledger.ts'
 import { shapesOf } from '../project/check.ts'
@@ -25,6 +27,8 @@ export interface TrailStep {
     readonly reason: string
     readonly startedAtMs: number
     readonly limnVersion: string
+    /** Of a backfill: by what it was published, `in-advance`, `as-seen` or `within-tolerance`. */
+    readonly approval: string | null
   } | null
   /** The definition they were made by; `present` null: the lake does not remember it. */
   readonly code: { readonly fingerprint: string; readonly file: string; readonly present: boolean | null } | null
@@ -151,7 +155,7 @@ async function descend(down: Down, point: Point, narrowed: Narrowed, depth: numb
       (row) => deliveries.length === 0 || deliveries.some((one) => one.run === row.run),
     )
     const rows = deliveries.reduce((sum, one) => sum + one.rows, 0)
-    down.steps.push({ ...common, run: runOf(landed), code: null, rows, scope: scopeOf(narrowed), deliveries })
+    down.steps.push({ ...common, run: runOf(point, landed), code: null, rows, scope: scopeOf(narrowed), deliveries })
     if (!landed) down.unknown.push(`No run made ${dataset}: where its rows came from is not in the ledger.`)
     return
   }
@@ -165,7 +169,7 @@ async function descend(down: Down, point: Point, narrowed: Narrowed, depth: numb
     const present = code ? code.present : null
     down.steps.push({
       ...common,
-      run: runOf(madeBy(point, built, own.times)),
+      run: runOf(point, madeBy(point, built, own.times)),
       code: { fingerprint: built.fingerprint, file: code?.file ?? node?.file ?? '', present },
       rows,
       scope: scopeOf(own),
@@ -246,10 +250,18 @@ function timesOfKey(book: WhyBook, point: Point, key: readonly string[] | null):
   return IntervalSet.of([{ start, end: addUnits(shape.unit, start, 1) }])
 }
 
-function runOf(row: LedgerRow | undefined): TrailStep['run'] {
-  return row
-    ? { id: row.run, outcome: row.outcome, reason: row.reason, startedAtMs: row.startedAtMs, limnVersion: row.version }
-    : null
+function runOf(point: Point, row: LedgerRow | undefined): TrailStep['run'] {
+  if (!row) return null
+  const { metadata } = point.pin
+  const made = row.outputSnapshot === null ? undefined : snapshotById(metadata, row.outputSnapshot)
+  return {
+    id: row.run,
+    outcome: row.outcome,
+    reason: row.reason,
+    startedAtMs: row.startedAtMs,
+    limnVersion: row.version,
+    approval: made?.summary[approvalProperty] ?? null,
+  }
 }
 
 /** The ledger row that wrote what some times of a table hold. */

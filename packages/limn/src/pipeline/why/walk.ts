@@ -345,6 +345,16 @@ interface Sides {
   readonly after: ReadonlyMap<TableId, Point>
 }
 
+/** A state with its columns under the names they have in another, which its reader's definition uses. */
+function calledAs(point: Point, other: Point | undefined): Point {
+  const { metadata } = point.pin
+  const schemaId = other?.pin.schemaId
+  if (schemaId === undefined || other?.pin.metadata.tableUuid !== metadata.tableUuid) return point
+  return metadata.schemas.some((one) => one.schemaId === schemaId)
+    ? { ...point, pin: { ...point.pin, schemaId } }
+    : point
+}
+
 /** Tries each candidate alone on the former state: those that change nothing there are not responsible. */
 async function responsible(
   book: WhyBook,
@@ -373,10 +383,16 @@ async function responsible(
   await using scratch = await book.context.store.scratch({ signal: book.context.signal })
   const chosen: Candidate[] = []
   for (const [i, candidate] of candidates.entries()) {
-    const variant: Variant =
-      candidate.what === 'code'
-        ? { code: fresh ?? old, inputs: new Map([...sides.after, ...sides.before]) }
-        : { code: old, inputs: new Map([...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]) }
+    const isCode = candidate.what === 'code'
+    const inputs = isCode
+      ? [...sides.after, ...sides.before]
+      : [...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]
+    const variant: Variant = {
+      code: isCode ? (fresh ?? old) : old,
+      inputs: new Map(
+        inputs.map(([id, point]) => [id, calledAs(point, (isCode ? sides.after : sides.before).get(id))]),
+      ),
+    }
     const side = await buildVariant(book, variant, tried, before, `${scratch.folder}/${i}`)
     const diff = await diffRows(book.context, sideOf(book.viewOf(before), before.shape, scope), side, {
       keys: contract?.keys ?? [],
