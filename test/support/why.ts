@@ -10,6 +10,7 @@ export interface WhyJson {
   }
   readonly findings: readonly FindingJson[]
   readonly unknown: readonly string[]
+  readonly wider: readonly string[]
   readonly steps: readonly { readonly dataset: string; readonly rows: number | null; readonly verdict: string }[]
 }
 

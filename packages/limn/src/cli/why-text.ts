@@ -62,6 +62,7 @@ export function apartText(report: ApartReport, width: number): readonly string[]
   if (findings.length === 0)
     lines.push('', numbers.total.before === numbers.total.after ? 'The numbers are the same.' : 'No cause was found.')
   for (const one of findings) lines.push('', ...findingText(one, unit, width))
+  if (report.wider.length > 0) lines.push('', ...report.wider.map((one) => `Not narrowed: ${one}`))
   if (unknown.length > 0) lines.push('', ...unknown.map((one) => `Not known: ${one}`))
   return lines
 }

@@ -24,6 +24,8 @@ export interface WhyAgainstOptions {
   readonly measure?: string
   readonly measureAgainst?: string
   readonly by?: readonly string[]
+  /** Values of the keys, in their order. */
+  readonly key?: readonly string[]
   readonly where?: string
   readonly range?: Interval | null
 }
@@ -42,6 +44,7 @@ export async function whyAgainst(lake: Lake, table: TableId, options: WhyAgainst
     measure: options.measure ?? null,
     measureAgainst: options.measureAgainst ?? null,
     by: options.by ?? null,
+    key: options.key ?? null,
     where: options.where ?? null,
     times: options.range ? IntervalSet.of([options.range]) : null,
   }

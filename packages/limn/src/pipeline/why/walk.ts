@@ -5,6 +5,7 @@ import { diffRows, rowsApart } from '../diff/diff-rows.ts'
 import type { Measure, RowDiff } from '../diff/row-diff.ts'
 import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
 import { codeFindings } from './code-change.ts'
+import { conditionsFor } from './conditions.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
 import { type DeliveriesApart, deliveryFindings } from './deliveries.ts'
 import { type Finding, noEvidence } from './finding.ts'
@@ -30,6 +31,8 @@ export interface Walk {
   readonly relabelled: Map<TableId, Omit<DeliveriesApart, 'findings'>>
   /** What could not be known. */
   readonly unknown: string[]
+  /** Inputs that were looked at in more rows than were asked for, and why. */
+  readonly wider: string[]
 }
 
 export interface WalkAsk {
@@ -305,7 +308,8 @@ async function walkPair(
     }
     const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
     const shape = fresh?.shape ?? after.shape
-    const scope = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const reads = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const scope = { ...reads, conditions: await narrowed(book, input, [old, fresh], ask.scope.conditions, out) }
     const reader = { before, after, code: fresh, times: pair.times }
     const delivery = deliveryAsk(book, reader, input, edge.touches, lists)
     const findings = (await walk(book, a, b, { scope, measure: null, delivery }, out)) ?? relabelled(reader, input, out)
@@ -336,6 +340,23 @@ async function walkPair(
   if (candidates.length === 0 && out.unknown.length === 0)
     found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
+}
+
+/** What was asked of a dataset's rows, in the words of an input; what cannot be said so is noted. */
+export async function narrowed(
+  book: WhyBook,
+  input: TableId,
+  codes: readonly (Code | null)[],
+  conditions: readonly string[],
+  out: Walk,
+): Promise<readonly string[]> {
+  const known = codes.filter((one) => one !== null)
+  const found = await conditionsFor(book, input, known.length === codes.length ? known : [], conditions)
+  const kept: string[] = []
+  for (const one of found)
+    if (one.to === null) out.wider.push(`${input} by ${one.from.replace(/\s+/g, ' ').trim()}: ${one.why}.`)
+    else kept.push(one.to)
+  return kept
 }
 
 interface Sides {
@@ -378,7 +399,7 @@ async function responsible(
   const tried = builds.slice(0, buildsMax)
   const times = timesOf(tried)
   const contract = book.context.project.nodes.get(before.dataset)?.contract
-  const scope: Scope = { ...everything, times }
+  const scope: Scope = { ...ask.scope, times }
   const where = conditionOf(scope, before.shape)
   await using scratch = await book.context.store.scratch({ signal: book.context.signal })
   const chosen: Candidate[] = []
