@@ -169,6 +169,29 @@ describe('limn why among many deliveries', () => {
     expect(named(await why())).toEqual([['duplicate-key', 'bronze.event', 'id']])
   })
 
+  it('tries deliveries of one day apart, and lets those go whose rows are not used', async () => {
+    saved.restore()
+    writeLake(folder, {
+      'datasets/silver/event.ts': silverEvent.replace('WHERE', 'WHERE amount < 5000 AND'),
+    })
+    deliver(folder, 'large', [
+      ['9001', '2026-01-04 22:00:00', '6000'],
+      ['9002', '2026-01-04 22:10:00', '70'],
+    ])
+    await run()
+    const then = await headOf(folder, 'gold.day')
+    // What is filtered out is corrected; a row of the same day is new; rows of the day come that are too large.
+    deliver(folder, 'large', [
+      ['9001', '2026-01-04 22:00:00', '6001'],
+      ['9002', '2026-01-04 22:10:00', '70'],
+    ])
+    deliver(folder, 'larger', [['9003', '2026-01-04 23:00:00', '8000']])
+    deliver(folder, 'small', [['9004', '2026-01-04 23:00:00', '8']])
+    await run()
+    const found = await whyOf(folder, 'gold.day', then)
+    expect(found.findings.map((one) => [one.kind, ...pathsOf(one)])).toEqual([['late-rows', 'inbox/small.csv']])
+  })
+
   it('is the same state where a run landed nothing new', async () => {
     saved.restore()
     expect((await limn(folder, 'run', '--json')).code).toBe(0)

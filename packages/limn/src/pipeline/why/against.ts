@@ -79,7 +79,7 @@ export async function apart(
     scope: { ...everything, times: given, conditions },
   })
   const { measure } = numbers
-  const out: Walk = { steps: [], unknown: [], relabelled: new Map(), wider: [] }
+  const out: Walk = { steps: [], unknown: [], relabelled: new Map(), changes: new WeakMap(), wider: [] }
   const moved = numbers.intervals.map((one) => one.interval)
   const times = moved.length > 0 ? limited(IntervalSet.of(moved), given) : given
   const differs = numbersDiffer(numbers)

@@ -19,7 +19,7 @@ import {
 import { readLedger } from '../ledger/ledger-read.ts'
 import type { Shape } from '../project/node.ts'
 import type { DatasetView } from '../stage/view.ts'
-import { viewOf } from '../stage/view.ts'
+import { deliveryOf, viewOf } from '../stage/view.ts'
 import { type NamedLedger, renamedDefinition, underPresentNames } from './former-names.ts'
 
 /** A dataset as it was defined: by the lake's memory, or now. */
@@ -51,6 +51,8 @@ export interface Point {
   readonly run: string | null
   /** Snapshots since then that no run made and that did more than rewrite files, latest first. */
   readonly direct: readonly bigint[]
+  /** Of a source, as if it had these deliveries and no others. Default: those its readers see. */
+  readonly only?: ReadonlySet<number>
 }
 
 /** What some intervals of a dataset were built from. */
@@ -210,7 +212,10 @@ export class WhyBook {
 
   /** The rows of a point that its readers see. */
   viewOf(point: Point): DatasetView {
-    return viewOf(this.context.project.nodes.get(point.dataset), point.pin)
+    const { only, pin } = point
+    if (!only) return viewOf(this.context.project.nodes.get(point.dataset), pin)
+    const ordinalOf = deliveryOf(pin)
+    return { pin, keep: (file) => only.has(ordinalOf(file) ?? -1) }
   }
 }
 

@@ -8,7 +8,7 @@ import type { Delivery } from '../ledger/ledger.ts'
 import { deliveryOf, supersededAt } from '../stage/view.ts'
 import type { Point, WhyBook } from './book.ts'
 import { classifyRows, type DeliveredRows, type DeliveryAsk, wholeColumn } from './delivered-rows.ts'
-import { changesOf, type RankedChange, type Rename, sortedChanges } from './delivery-changes.ts'
+import { changesOf, type DeliveryChange, type RankedChange, type Rename, sortedChanges } from './delivery-changes.ts'
 import { groupedFindings } from './delivery-groups.ts'
 import type { Finding } from './finding.ts'
 
@@ -48,13 +48,14 @@ export interface DeliveriesApart {
 
 /**
  * What the deliveries that only one of two states of a source has did to its rows. A delivery that changed no row in scope
- * is left out, and one that came under another name is compared with what it was.
+ * is left out, and one that came under another name is compared with what it was. `changeOf` is told what each finding is of.
  */
 export async function deliveryFindings(
   book: WhyBook,
   before: Point,
   after: Point,
   ask: DeliveryAsk,
+  changeOf: WeakMap<Finding, DeliveryChange>,
 ): Promise<DeliveriesApart> {
   const [seenBefore, seenAfter] = [deliveriesSeen(before), deliveriesSeen(after)]
   // Two environments may give one ordinal to different deliveries.
@@ -94,8 +95,11 @@ export async function deliveryFindings(
   const columns = dataColumnsOf(before.pin, after.pin, isOneTable)
   const given = { before: oldRows, after: freshRows, columns, where: ask.where }
   const sorted = await sortedChanges(session, changes, given)
-  const look = (change: RankedChange, doubled: boolean) =>
-    findingsOf(session, before.dataset, change, doubled, [...known, ...fresh], columns, ask)
+  const look = async (change: RankedChange, doubled: boolean) => {
+    const found = await findingsOf(session, before.dataset, change, doubled, [...known, ...fresh], columns, ask)
+    for (const one of found) changeOf.set(one, change)
+    return found
+  }
   const matter = new Set(sorted.changes.flatMap((one) => one.paths))
   const again = changes.flatMap(({ paths, old: was, fresh: is }) =>
     was.length > 0 && is.length > 0 && !paths.some((path) => matter.has(path)) ? is : [],

@@ -3,15 +3,16 @@ import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
 import { diffRows, rowsApart } from '../diff/diff-rows.ts'
 import type { Measure, RowDiff } from '../diff/row-diff.ts'
-import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
+import { type Code, type Point, timesOf, type WhyBook } from './book.ts'
 import { codeFindings } from './code-change.ts'
 import { conditionsFor } from './conditions.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
 import { type DeliveriesApart, deliveryFindings } from './deliveries.ts'
+import type { DeliveryChange } from './delivery-changes.ts'
 import { type Finding, noEvidence } from './finding.ts'
 import { deliveryAsk, nothingAsked, relabelled, touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
-import { buildsMax, buildsOf, buildVariant, type Variant } from './variant.ts'
+import { type Candidate, type Pair, Trial } from './trial.ts'
 
 /** One dataset that two states were compared at, in the order in which they were come by. */
 export interface Step {
@@ -31,6 +32,8 @@ export interface Walk {
   readonly relabelled: Map<TableId, Omit<DeliveriesApart, 'findings'>>
   /** What could not be known. */
   readonly unknown: string[]
+  /** Of findings of deliveries: what they were found in. */
+  readonly changes: WeakMap<Finding, DeliveryChange>
   /** Inputs that were looked at in more rows than were asked for, and why. */
   readonly wider: string[]
 }
@@ -67,10 +70,8 @@ export async function walk(
   const node = book.context.project.nodes.get(dataset)
   if (node?.producer.kind === 'source') {
     const where = conditionOf(ask.scope, null)
-    const { findings, renames, again, delivered } = await deliveryFindings(book, before, after, {
-      ...ask.delivery,
-      where,
-    })
+    const asked = { ...ask.delivery, where }
+    const { findings, renames, again, delivered } = await deliveryFindings(book, before, after, asked, out.changes)
     const direct = findings.length === 0 ? await directWrites(book, before, after, ask, out) : null
     if (direct) {
       step(null, [], 'rows were written past the runs')
@@ -228,12 +229,6 @@ async function directWrites(
   return [...found, ...(rest ?? [])]
 }
 
-interface Pair {
-  readonly times: IntervalSet | null
-  readonly before: BuiltFrom
-  readonly after: BuiltFrom
-}
-
 /** What the parting intervals were built from on either side, together where it is the same for both. */
 function pairsOf(book: WhyBook, before: Point, after: Point, times: IntervalSet | null): readonly Pair[] {
   const [olds, news] = [book.builtFrom(before, times), book.builtFrom(after, times)]
@@ -269,11 +264,6 @@ function pairsOf(book: WhyBook, before: Point, after: Point, times: IntervalSet 
       })
   }
   return out
-}
-
-interface Candidate {
-  readonly what: 'code' | TableId
-  readonly findings: () => Promise<readonly Finding[]>
 }
 
 async function walkPair(
@@ -323,20 +313,13 @@ async function walkPair(
       findings: async () => codeFindings(book, before, after, sides, await detail(), scope),
     })
   }
-  const chosen =
-    candidates.length > 1
-      ? await responsible(
-          book,
-          before,
-          { old, fresh, before: pointsBefore, after: pointsAfter },
-          pair,
-          candidates,
-          ask,
-          out,
-        )
-      : candidates
+  const trial = new Trial(book, before, { old, fresh, before: pointsBefore, after: pointsAfter }, pair, ask, out)
+  const chosen = candidates.length > 1 ? await trial.responsible(candidates) : candidates
   const found: Finding[] = []
-  for (const one of chosen) found.push(...(await one.findings()))
+  for (const one of chosen) {
+    const own = await one.findings()
+    found.push(...(one.what === 'code' ? own : await trial.deliveriesThatMatter(one.what, own)))
+  }
   if (candidates.length === 0 && out.unknown.length === 0)
     found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
@@ -357,76 +340,6 @@ export async function narrowed(
     if (one.to === null) out.wider.push(`${input} by ${one.from.replace(/\s+/g, ' ').trim()}: ${one.why}.`)
     else kept.push(one.to)
   return kept
-}
-
-interface Sides {
-  readonly old: Code | null
-  readonly fresh: Code | null
-  readonly before: ReadonlyMap<TableId, Point>
-  readonly after: ReadonlyMap<TableId, Point>
-}
-
-/** A state with its columns under the names they have in another, which its reader's definition uses. */
-function calledAs(point: Point, other: Point | undefined): Point {
-  const { metadata } = point.pin
-  const schemaId = other?.pin.schemaId
-  if (schemaId === undefined || other?.pin.metadata.tableUuid !== metadata.tableUuid) return point
-  return metadata.schemas.some((one) => one.schemaId === schemaId)
-    ? { ...point, pin: { ...point.pin, schemaId } }
-    : point
-}
-
-/** Tries each candidate alone on the former state: those that change nothing there are not responsible. */
-async function responsible(
-  book: WhyBook,
-  before: Point,
-  sides: Sides,
-  pair: Pair,
-  candidates: readonly Candidate[],
-  ask: WalkAsk,
-  out: Walk,
-): Promise<readonly Candidate[]> {
-  const { old, fresh } = sides
-  if (!old) {
-    out.unknown.push(
-      `Which of ${candidates.map((one) => one.what).join(', ')} is responsible: the former definition of ${before.dataset} is not remembered.`,
-    )
-    return candidates
-  }
-  const builds = buildsOf(old, pair.times)
-  if (builds.length > buildsMax)
-    out.unknown.push(`Of ${builds.length} builds of ${before.dataset}, ${buildsMax} were tried again.`)
-  const tried = builds.slice(0, buildsMax)
-  const times = timesOf(tried)
-  const contract = book.context.project.nodes.get(before.dataset)?.contract
-  const scope: Scope = { ...ask.scope, times }
-  const where = conditionOf(scope, before.shape)
-  await using scratch = await book.context.store.scratch({ signal: book.context.signal })
-  const chosen: Candidate[] = []
-  for (const [i, candidate] of candidates.entries()) {
-    const isCode = candidate.what === 'code'
-    const inputs = isCode
-      ? [...sides.after, ...sides.before]
-      : [...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]
-    const variant: Variant = {
-      code: isCode ? (fresh ?? old) : old,
-      inputs: new Map(
-        inputs.map(([id, point]) => [id, calledAs(point, (isCode ? sides.after : sides.before).get(id))]),
-      ),
-    }
-    const side = await buildVariant(book, variant, tried, before, `${scratch.folder}/${i}`)
-    const diff = await diffRows(book.context, sideOf(book.viewOf(before), before.shape, scope), side, {
-      keys: contract?.keys ?? [],
-      measures: ask.measure ? [ask.measure] : [],
-      sample: 0,
-      ...(where === null ? {} : { where }),
-    })
-    const rows = diff.total.added + diff.total.removed + diff.total.changed
-    const [measure] = diff.total.measures
-    if (rows > 0 && (measure === undefined || measure.before !== measure.after || candidates.length === 1))
-      chosen.push(candidate)
-  }
-  return chosen.length > 0 ? chosen : candidates
 }
 
 function notDeterministic(dataset: TableId, diff: RowDiff, times: IntervalSet | null): Finding {
