@@ -54,7 +54,7 @@ describe('limn why of some rows', () => {
     )
     expect(kinds(found)).toEqual(['late-rows'])
     const sum = await whyOf(folder, 'silver.order', orders, '--where', 'revenue > 900')
-    expect(sum.wider).toEqual(['bronze.order_line by (revenue > 900 ): revenue is computed of many rows.'])
+    expect(sum.wider).toEqual(['bronze.order_line by (revenue > 900): revenue is computed of many rows.'])
     expect(kinds(sum)).toEqual(['late-rows', 'unit-change'])
   })
 

@@ -337,7 +337,8 @@ export async function narrowed(
   const found = await conditionsFor(book, input, known.length === codes.length ? known : [], conditions)
   const kept: string[] = []
   for (const one of found)
-    if (one.to === null) out.wider.push(`${input} by ${one.from.replace(/\s+/g, ' ').trim()}: ${one.why}.`)
+    if (one.to === null)
+      out.wider.push(`${input} by ${one.from.replace(/\s+/g, ' ').replaceAll(' )', ')')}: ${one.why}.`)
     else kept.push(one.to)
   return kept
 }
