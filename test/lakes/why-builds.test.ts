@@ -178,6 +178,43 @@ describe('why, of a dataset built by increments', () => {
   })
 })
 
+describe('why, of a source with a safety window', () => {
+  it('names the batch that a late row came with, and accuses none of rows that were read again', async () => {
+    using lake = smallLake('why-window')
+    const { folder } = lake
+    const bronze = 'datasets/bronze/event.ts'
+    const read = `source(async function* () {
+      const rows = JSON.parse(readFileSync('feed.json', 'utf8'))
+      yield { rows, cursor: rows.at(-1).happened_at + 'Z' }
+    }, { safetyWindow: '72h', keys: ['id'] })`
+    edit(
+      folder,
+      bronze,
+      'import { files, ingest }',
+      "import { readFileSync } from 'node:fs'\nimport { ingest, source }",
+    )
+    edit(folder, bronze, "files('inbox/*.csv', { format: 'csv' })", read)
+    const feed = (...rows: readonly (readonly [number, string, number])[]) =>
+      writeFileSync(
+        join(folder, 'feed.json'),
+        JSON.stringify(rows.map(([id, happened_at, amount]) => ({ id, happened_at, amount }))),
+      )
+    const first = [1, '2026-01-01T08:00:00', 10] as const
+    const second = [2, '2026-01-02T08:00:00', 20] as const
+    feed(first, second)
+    await runLake(folder)
+    const before = await headOf(folder, 'gold.day')
+    feed(first, [3, '2026-01-01T09:00:00', 5], second, [4, '2026-01-03T08:00:00', 7])
+    await runLake(folder)
+    const found = await whyOf(folder, 'gold.day', before)
+    expect(found.findings.map((one) => [one.kind, one.dataset, one.rows]).sort()).toEqual([
+      ['late-rows', 'bronze.event', 1],
+      ['new-rows', 'bronze.event', 1],
+    ])
+    expect(found.unknown).toEqual([])
+  })
+})
+
 describe('why, in an environment', () => {
   it('compares with production, with what it stands on, and with what production published since', async () => {
     using lake = smallLake('why-env')
