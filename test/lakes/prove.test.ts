@@ -62,6 +62,11 @@ const models = {
   takes_first: ['double', 'first(value)'],
   takes_list: ['string', 'list(grade)::VARCHAR'],
   sums: ['double', 'sum(value)'],
+  joins_texts: ['string', "string_agg(grade::VARCHAR, '')"],
+  takes_best: ['double', 'arg_max(value, grade)'],
+  gives_names: ['uuid', 'max(uuid())'],
+  asks_hours: ['double', "date_diff('hour', max(read_at), localtimestamp)::DOUBLE"],
+  counts_about: ['long', 'approx_count_distinct(id)'],
   clean: ['double', 'max(value)'],
   ordered: ['string', 'list(grade ORDER BY id)::VARCHAR'],
   whole_numbers: ['double', 'avg(grade)'],
@@ -77,12 +82,45 @@ export const numbered = model('gold.numbered', {
   },
   build: whole(() => sql\`SELECT id, row_number() OVER (PARTITION BY sensor) AS place FROM \${reading}\`),
 })
+export const tied = model('gold.tied', {
+  doc: 'Place by a grade that many share.', owner: 'test', grain: ['id'], keys: ['id'],
+  columns: {
+    id: { type: 'long', doc: 'Number.' },
+    place: { type: 'long', doc: 'Place among readings of its sensor.', additivity: 'non-additive' },
+  },
+  build: whole(() => sql\`SELECT id, row_number() OVER (PARTITION BY sensor ORDER BY grade) AS place FROM \${reading}\`),
+})
+export const best = model('gold.best', {
+  doc: 'Readings of the best grade, some of many.', owner: 'test', grain: ['id'], keys: ['id'],
+  columns: { id: { type: 'long', doc: 'Number.' } },
+  build: whole(() => sql\`SELECT id FROM \${reading} ORDER BY grade DESC LIMIT 100\`),
+})
+export const one_each = model('gold.one_each', {
+  doc: 'A reading of each sensor.', owner: 'test', grain: ['sensor'], keys: ['sensor'],
+  columns: { sensor: { type: 'int', doc: 'Which.' }, id: { type: 'long', doc: 'Number.' } },
+  build: whole(() => sql\`SELECT DISTINCT ON (sensor) sensor, id FROM \${reading}\`),
+})
+export const within = model('gold.within', {
+  doc: 'A draw in a common table expression.', owner: 'test', grain: ['id'], keys: ['id'],
+  columns: { id: { type: 'long', doc: 'Number.' }, luck: { type: 'double', doc: 'A draw.', additivity: 'non-additive' } },
+  build: whole(() => sql\`WITH drawn AS (SELECT id, random() AS luck FROM \${reading}) SELECT id, luck FROM drawn\`),
+})
+export const settled = model('gold.settled', {
+  doc: 'Places and limits by what tells all rows apart.', owner: 'test', grain: ['id'], keys: ['id'],
+  columns: {
+    id: { type: 'long', doc: 'Number.' },
+    place: { type: 'long', doc: 'Place.', additivity: 'non-additive' },
+  },
+  build: whole(() => sql\`SELECT id, row_number() OVER (PARTITION BY sensor ORDER BY grade, id) AS place FROM \${reading} ORDER BY grade, id LIMIT 500\`),
+})
 export const limited = model('gold.limited', {
   doc: 'Some readings.', owner: 'test', grain: ['id'], keys: ['id'],
   columns: { id: { type: 'long', doc: 'Number.' } },
   build: whole(() => sql\`SELECT id FROM \${reading} LIMIT 100\`),
 })
 `
+
+const others = ['numbered', 'tied', 'best', 'one_each', 'within', 'settled', 'limited']
 
 describe('limn prove', () => {
   const lake = temporaryFolder('prove')
@@ -123,18 +161,26 @@ describe('limn prove', () => {
       const proof = proofs.get(name)
       return [proof?.verdict, ...(proof?.differs ?? []).map((one) => [one.column, one.kind, one.expression])]
     }
-    expect(
-      Object.fromEntries([...Object.keys(models), 'numbered', 'limited'].map((name) => [name, found(name)])),
-    ).toEqual({
+    expect(Object.fromEntries([...Object.keys(models), ...others].map((name) => [name, found(name)]))).toEqual({
       draws: ['differs', ['it', 'random', 'random()']],
       asks_time: ['differs', ['it', 'clock', 'now()']],
       asks_date: ['differs', ['it', 'clock', 'current_date']],
       takes_first: ['differs', ['it', 'order', '"first"("value")']],
       takes_list: ['differs', ['it', 'order', 'list(grade)']],
       sums: ['differs', ['it', 'sum-order', 'sum("value")']],
+      joins_texts: ['differs', ['it', 'order', "string_agg(CAST(grade AS VARCHAR), '')"]],
+      takes_best: ['differs', ['it', 'ties', 'arg_max("value", grade)']],
+      gives_names: ['differs', ['it', 'random', 'uuid()']],
+      asks_hours: ['differs', ['it', 'clock', 'localtimestamp']],
+      counts_about: ['same'],
       clean: ['same'],
       ordered: ['same'],
       whole_numbers: ['same'],
+      tied: ['differs', ['place', 'ties', 'row_number() OVER (PARTITION BY sensor ORDER BY grade)']],
+      best: ['differs', ['id', 'ties', 'LIMIT']],
+      one_each: ['differs', ['id', 'order', 'DISTINCT ON']],
+      within: ['differs', ['luck', 'random', 'random()']],
+      settled: ['same'],
       numbered: ['differs', ['place', 'order', 'row_number() OVER (PARTITION BY sensor)']],
       limited: ['differs', ['id', 'order', 'LIMIT']],
     })
@@ -161,7 +207,7 @@ describe('limn prove', () => {
     const ended = await limn(folder, 'check', '--deep', '--json')
     expect(ended.code).toBe(3)
     const { problems, proofs: list } = JSON.parse(ended.stdout) as { problems: unknown[]; proofs: readonly ProofJson[] }
-    expect([problems, list.length]).toEqual([[], 11])
+    expect([problems, list.length]).toEqual([[], Object.keys(models).length + others.length])
   })
 
   it('takes an interval, and refuses a selection without a model', async () => {

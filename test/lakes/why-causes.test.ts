@@ -3,32 +3,25 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { airportPath, flightPath, landAirports, landMonth } from '../../examples/flights/land.ts'
+import { draws } from '../support/hostile.ts'
 import { copyFlights, limn, SavedLake, temporaryFolder } from '../support/lake.ts'
 import { writeLake } from '../support/small-lake.ts'
 import { stateDay, stateDayFile } from '../support/state-day.ts'
+import type { WhyJson } from '../support/why.ts'
 
-interface FindingJson {
-  readonly kind: string
-  readonly dataset: string
-  readonly column: string | null
-  readonly sentence: string
-  readonly rows: number
-  readonly origin: {
-    readonly kind: string
-    readonly path?: string
-    readonly changes?: readonly { readonly part: string; readonly before: string; readonly after: string }[]
-  }
-  readonly intervals: readonly { readonly start: string; readonly end: string }[]
-  readonly evidence: { readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[] }
+const seed = Number(process.env.LIMN_SEED ?? 20261126)
+const draw = draws(seed)
+const pick = <T>(list: readonly T[]): T => {
+  const one = list[draw(list.length)]
+  if (one === undefined) throw new Error('There is nothing to choose from.')
+  return one
 }
 
-interface WhyJson {
-  readonly findings: readonly FindingJson[]
-  readonly unknown: readonly string[]
-  readonly steps: readonly { readonly dataset: string; readonly verdict: string }[]
-}
+/** Where each cause is injected: another month, airport, day and amount for each seed. */
+const months = ['2001-01', '2001-02', '2001-03'] as const
+const airports = ['ATL', 'ORD', 'DFW', 'LAX', 'PHX', 'DEN', 'STL', 'MSP'] as const
 
-describe('limn why on the flights lake', () => {
+describe(`limn why on the flights lake, causes placed by seed ${seed}`, () => {
   const lake = temporaryFolder('why')
   const { folder } = lake
   let saved: SavedLake
@@ -72,7 +65,7 @@ describe('limn why on the flights lake', () => {
     writeLake(folder, { [stateDayFile]: stateDay })
     // The dimension promises no key, as where nobody looks: else the gate refuses a second row of one.
     edit('datasets/silver/dim_airport.ts', "keys: ['iata']", 'keys: []')
-    for (const month of ['2001-01', '2001-02', '2001-03']) await landMonth(folder, month, 20)
+    for (const month of months) await landMonth(folder, month, 20)
     landAirports(folder)
     await run()
     const history = JSON.parse(
@@ -99,117 +92,174 @@ describe('limn why on the flights lake', () => {
   const named = ({ findings }: WhyJson) =>
     findings.map((one) => [one.kind, one.dataset, one.origin.path ?? one.origin.kind, one.column])
 
-  const february = 'inbox/flights/2001-02.parquet'
+  const pathOf = (month: string) => `inbox/flights/${month}.parquet`
+  const all = (from: string) => `SELECT ${columns} FROM ${from}`
 
-  it('names a duplicate dimension row', async () => {
-    const found = await caused(() =>
-      appendFileSync(airportPath(folder), 'ORD,Chicago O Hare (old map),Chicago,IL,USA,41.9,-87.9\n'),
-    )
-    expect(named(found)).toEqual([['duplicate-key', 'bronze.airport', 'inbox/airports.csv', 'iata']])
-    expect(found.findings[0]?.evidence.rows.map((row) => row[0])).toEqual(['ORD', 'ORD'])
-    expect(found.unknown).toEqual([])
-  })
+  interface Cause {
+    readonly inject: () => Promise<void> | void
+    /** What must be named, and nothing else. */
+    readonly named: readonly [kind: string, dataset: string, origin: string, column: string | null]
+    /** Stands in the sentence. */
+    readonly says?: string
+    /** The days that must be named. */
+    readonly days?: readonly { readonly start: string; readonly end: string }[]
+    readonly changes?: readonly [part: string, after: string]
+  }
 
-  it('names a value that was dropped', async () => {
-    const found = await caused(() =>
-      again('2001-02', (from) => `SELECT ${columns} FROM ${from} WHERE origin <> 'ATL' ORDER BY file_row_number`),
-    )
-    expect(named(found)).toEqual([['value-dropped', 'bronze.flight_report', february, 'origin']])
-    expect(found.findings[0]?.sentence).toContain('origin = ATL')
-  })
+  const delivery = (month: string, kind: string, column: string | null): Cause['named'] => [
+    kind,
+    'bronze.flight_report',
+    pathOf(month),
+    column,
+  ]
+  const code = (kind: string, column: string | null): Cause['named'] => [kind, 'gold.state_day', 'code', column]
 
-  it('names times that moved by the offset of a zone', async () => {
-    const found = await caused(() =>
-      again(
-        '2001-02',
-        (from) =>
-          `SELECT date + INTERVAL 5 HOUR AS date, delay, distance, origin, destination FROM ${from} ORDER BY file_row_number`,
-      ),
-    )
-    expect(named(found)).toEqual([['time-shift', 'bronze.flight_report', february, 'date']])
-    expect(found.findings[0]?.sentence).toContain('+5 h')
-  })
+  /** The twelve things that go wrong, each somewhere. */
+  const causes: Readonly<Record<string, () => Cause>> = {
+    'a duplicate dimension row': () => {
+      const airport = pick(airports)
+      return {
+        inject: () =>
+          appendFileSync(
+            airportPath(folder),
+            `${airport},Old map,Somewhere,${pick(['IL', 'TX', 'NY'])},USA,41.9,-87.9\n`,
+          ),
+        named: ['duplicate-key', 'bronze.airport', 'inbox/airports.csv', 'iata'],
+        says: airport,
+      }
+    },
+    'a value that was dropped': () => {
+      const [month, airport] = [pick(months), pick(airports)]
+      const column = pick(['origin', 'destination'])
+      return {
+        inject: () => again(month, (from) => `${all(from)} WHERE ${column} <> '${airport}' ORDER BY file_row_number`),
+        named: delivery(month, 'value-dropped', column),
+        says: `${column} = ${airport}`,
+      }
+    },
+    'times that moved by the offset of a zone': () => {
+      const [month, hours] = [pick(months), pick([-8, -5, 1, 2, 5, 9])]
+      const moved = `date + INTERVAL '${hours} hours' AS date, delay, distance, origin, destination`
+      return {
+        inject: () => again(month, (from) => `SELECT ${moved} FROM ${from} ORDER BY file_row_number`),
+        named: delivery(month, 'time-shift', 'date'),
+        says: `${hours > 0 ? '+' : '−'}${Math.abs(hours)} h`,
+      }
+    },
+    'late rows, and the days they are of': () => {
+      const [month, day] = [pick(months), 3 + draw(20)]
+      const text = (n: number) => `${month}-${String(n).padStart(2, '0')}`
+      return {
+        inject: () =>
+          again(
+            month,
+            (from) => `${all(from)} UNION ALL SELECT date, delay + 11, distance + 1, origin, destination FROM ${from}
+              WHERE date >= TIMESTAMP '${text(day)}' AND date < TIMESTAMP '${text(day + 2)}' AND file_row_number % 5 = 0`,
+          ),
+        named: delivery(month, 'late-rows', null),
+        days: [{ start: `${text(day)}T00:00:00`, end: `${text(day + 2)}T00:00:00` }],
+      }
+    },
+    'a filter that drifted': () => {
+      const least = pick([150, 300, 500])
+      return {
+        inject: () => edit(stateDayFile, 'f.distance_mi >= 0', `f.distance_mi >= ${least}`),
+        named: code('filter-changed', null),
+        changes: ['where', `>= ${least}`],
+      }
+    },
+    'a join that fans out': () => {
+      const on = pick(['left(a.iata, 2) = left(f.origin, 2)', 'a.iata IN (f.origin, f.destination)'])
+      return {
+        inject: () => edit(stateDayFile, 'ON a.iata = f.origin', `ON ${on}`),
+        named: code('fan-out', null),
+        says: 'silver.dim_airport',
+      }
+    },
+    'a column that lost its values when it was renamed at the source': () => ({
+      inject: () => {
+        const lines = readFileSync(airportPath(folder), 'utf8').trimEnd().split('\n')
+        const parts = lines.map((line) => /^(\w+,(?:"[^"]*"|[^,"]*),(?:"[^"]*"|[^,"]*)),([^,]*),(.*)$/.exec(line))
+        const text = lines.map((line, i) => (i === 0 || !parts[i] ? line : `${parts[i]?.[1]},NA,${parts[i]?.[3]}`))
+        writeFileSync(airportPath(folder), `${text.join('\n')}\n`)
+      },
+      named: ['column-null', 'bronze.airport', 'inbox/airports.csv', 'state'],
+    }),
+    'a delivery that came in part': () => {
+      const [month, rows] = [pick(months), 4000 + draw(12_000)]
+      return {
+        inject: () => again(month, (from) => `${all(from)} WHERE file_row_number < ${rows} ORDER BY file_row_number`),
+        named: delivery(month, 'partial-delivery', null),
+      }
+    },
+    'changed code': () => {
+      const least = pick([0, -5, 3])
+      return {
+        inject: () => edit(stateDayFile, 'sum(f.delay_min)', `sum(greatest(f.delay_min, ${least}))`),
+        named: code('code-changed', 'delay_sum'),
+        changes: ['column delay_sum', `greatest(f.delay_min, ${least < 0 ? '-5' : least})`],
+      }
+    },
+    'a delivery that came twice': () => {
+      const month = pick(months)
+      return {
+        inject: () => copyFileSync(flightPath(folder, month), flightPath(folder, `${month}-resent`)),
+        named: delivery(`${month}-resent`, 'double-delivery', null),
+        says: pathOf(month),
+      }
+    },
+    'a unit that changed, with its factor': () => {
+      const month = pick(months)
+      const list = columns.replace('distance', 'round(distance * 1.609344)::BIGINT AS distance')
+      return {
+        inject: () => again(month, (from) => `SELECT ${list} FROM ${from} ORDER BY file_row_number`),
+        named: delivery(month, 'unit-change', 'distance'),
+        says: '1.609344',
+      }
+    },
+    'a rounding': () => ({
+      inject: () => edit(stateDayFile, 'avg(f.distance_mi)', `round(avg(f.distance_mi), ${pick([0, 1, 2])})`),
+      named: code('rounding', 'mean_distance'),
+    }),
+  }
 
-  it('names late rows, and the days they are of', async () => {
-    const found = await caused(() =>
-      again(
-        '2001-02',
-        (from) => `SELECT ${columns} FROM ${from} UNION ALL
-          SELECT date, delay + 11, distance + 1, origin, destination FROM ${from}
-          WHERE date >= TIMESTAMP '2001-02-10' AND date < TIMESTAMP '2001-02-12' AND file_row_number % 5 = 0`,
-      ),
-    )
-    expect(named(found)).toEqual([['late-rows', 'bronze.flight_report', february, null]])
-    expect(found.findings[0]?.intervals).toEqual([{ start: '2001-02-10T00:00:00', end: '2001-02-12T00:00:00' }])
-  })
+  function causeOf(name: string): Cause {
+    const make = causes[name]
+    if (!make) throw new Error(name)
+    return make()
+  }
 
-  it('names a filter that drifted, with both conditions', async () => {
-    const found = await caused(() => edit(stateDayFile, 'f.distance_mi >= 0', 'f.distance_mi >= 300'))
-    expect(named(found)).toEqual([['filter-changed', 'gold.state_day', 'code', null]])
-    expect(found.findings[0]?.origin.changes).toMatchObject([
-      { part: 'where', before: expect.stringContaining('>= 0'), after: expect.stringContaining('>= 300') },
-    ])
-  })
-
-  it('names a join that fans out', async () => {
-    const found = await caused(() =>
-      edit(stateDayFile, 'ON a.iata = f.origin', 'ON left(a.iata, 2) = left(f.origin, 2)'),
-    )
-    expect(named(found)).toEqual([['fan-out', 'gold.state_day', 'code', null]])
-    expect(found.findings[0]?.sentence).toContain('silver.dim_airport')
-  })
-
-  it('names a column that lost its values when it was renamed at the source', async () => {
-    const found = await caused(() => {
-      const lines = readFileSync(airportPath(folder), 'utf8').trimEnd().split('\n')
-      const parts = lines.map((line) => /^(\w+,(?:"[^"]*"|[^,"]*),(?:"[^"]*"|[^,"]*)),([^,]*),(.*)$/.exec(line))
-      const text = lines.map((line, i) => (i === 0 || !parts[i] ? line : `${parts[i]?.[1]},NA,${parts[i]?.[3]}`))
-      writeFileSync(airportPath(folder), `${text.join('\n')}\n`)
+  for (const name of Object.keys(causes))
+    it(`names ${name}, and nothing else`, async () => {
+      const cause = causeOf(name)
+      const found = await caused(cause.inject)
+      expect([named(found), found.unknown]).toEqual([[cause.named], []])
+      const [one] = found.findings
+      expect(one?.sentence).toContain(cause.says ?? '')
+      if (cause.days) expect(one?.intervals).toEqual(cause.days)
+      if (cause.changes)
+        expect(one?.origin.changes).toMatchObject([
+          { part: cause.changes[0], after: expect.stringContaining(cause.changes[1]) },
+        ])
     })
-    expect(named(found)).toEqual([['column-null', 'bronze.airport', 'inbox/airports.csv', 'state']])
-  })
 
-  it('names a delivery that came in part', async () => {
-    const found = await caused(() =>
-      again(
-        '2001-02',
-        (from) => `SELECT ${columns} FROM ${from} WHERE file_row_number < 15000 ORDER BY file_row_number`,
-      ),
-    )
-    expect(named(found)).toEqual([['partial-delivery', 'bronze.flight_report', february, null]])
-  })
-
-  it('names changed code, with the expression on both sides', async () => {
-    const found = await caused(() => edit(stateDayFile, 'sum(f.delay_min)', 'sum(greatest(f.delay_min, 0))'))
-    expect(named(found)).toEqual([['code-changed', 'gold.state_day', 'code', 'delay_sum']])
-    expect(found.findings[0]?.origin.changes).toMatchObject([
-      { part: 'column delay_sum', after: expect.stringContaining('greatest(f.delay_min, 0)') },
-    ])
-  })
-
-  it('names a delivery that came twice', async () => {
-    const found = await caused(() => copyFileSync(flightPath(folder, '2001-02'), flightPath(folder, '2001-02-resent')))
-    expect(named(found)).toEqual([
-      ['double-delivery', 'bronze.flight_report', 'inbox/flights/2001-02-resent.parquet', null],
-    ])
-    expect(found.findings[0]?.sentence).toContain(february)
-  })
-
-  it('names a unit that changed, with its factor', async () => {
-    const found = await caused(() =>
-      again(
-        '2001-02',
-        (from) =>
-          `SELECT date, delay, round(distance * 1.609344)::BIGINT AS distance, origin, destination FROM ${from} ORDER BY file_row_number`,
-      ),
-    )
-    expect(named(found)).toEqual([['unit-change', 'bronze.flight_report', february, 'distance']])
-    expect(found.findings[0]?.sentence).toContain('1.609344')
-  })
-
-  it('names a rounding', async () => {
-    const found = await caused(() => edit(stateDayFile, 'avg(f.distance_mi)', 'round(avg(f.distance_mi), 1)'))
-    expect(named(found)).toEqual([['rounding', 'gold.state_day', 'code', 'mean_distance']])
+  it('names both of two causes, wherever they are', async () => {
+    const ofDelivery = [
+      'a value that was dropped',
+      'late rows, and the days they are of',
+      'a delivery that came in part',
+    ]
+    const ofCode = ['a filter that drifted', 'changed code']
+    for (const pair of [
+      [causeOf(pick(ofDelivery)), causeOf(pick(ofCode))],
+      [causeOf('a duplicate dimension row'), causeOf(pick(ofCode))],
+      [causeOf(pick(ofDelivery)), causeOf('a duplicate dimension row')],
+    ]) {
+      const found = await caused(async () => {
+        for (const one of pair) await one.inject()
+      })
+      expect(named(found).sort()).toEqual(pair.map((one) => one.named).sort())
+    }
   })
 
   it('accuses nobody where nothing was injected', async () => {
@@ -224,13 +274,14 @@ describe('limn why on the flights lake', () => {
   })
 
   it('tells new rows of a new month from what went wrong in an old one', async () => {
+    const dropped = causeOf('a value that was dropped')
     const found = await caused(async () => {
       await landMonth(folder, '2001-04', 20)
-      await again('2001-02', (from) => `SELECT ${columns} FROM ${from} WHERE origin <> 'ATL' ORDER BY file_row_number`)
+      await dropped.inject()
     })
     expect(named(found).sort()).toEqual([
       ['new-rows', 'bronze.flight_report', 'inbox/flights/2001-04.parquet', null],
-      ['value-dropped', 'bronze.flight_report', february, 'origin'],
+      dropped.named,
     ])
   })
 

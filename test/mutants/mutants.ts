@@ -329,6 +329,13 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/pipeline/why/pattern.test.ts',
   },
   {
+    name: 'a condition is put to the side of an outer join that may be missing',
+    file: `${source}/sql/push-down.ts`,
+    find: 'return mayBeMissing(root.from_table, table) ?',
+    replace: "return mayBeMissing(root.from_table, table) && root.type === '' ?",
+    suite: 'test/sql/push-down.test.ts',
+  },
+  {
     name: 'an order by something is an order',
     file: `${source}/sql/nondeterminism.ts`,
     find: "return { kind: listOf(node.orders).length === 0 ? 'order' : 'ties', what }",

@@ -8,6 +8,7 @@ import { ledgerRow, projectOf } from '../support/projects.ts'
 
 const id = tableId
 const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => `x.${name}`)
+const noInputs: Record<string, string[]> = Object.fromEntries(names.map((name) => [name, []]))
 const graphs = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 6 }), fc.integer({ min: 0, max: 6 })), { maxLength: 12 })
   .map((pairs) => {
@@ -51,7 +52,24 @@ describe('the critical path', () => {
         const working = (path: readonly string[]) => path.filter((name) => (takes[name] ?? 0) > 0)
         if (longest > 0) expect(paths.map(working)).toContainEqual(found.chain)
       }),
-      { numRuns: 150 },
+      // Of two readers the first takes longer, and of two inputs.
+      {
+        numRuns: 150,
+        examples: [
+          [
+            { ...noInputs, 'x.e': ['x.d'], 'x.f': ['x.d'] },
+            { 'x.d': 0, 'x.e': 1 },
+          ],
+          [
+            { ...noInputs, 'x.e': ['x.d'], 'x.f': ['x.d'] },
+            { 'x.d': 0, 'x.f': 1 },
+          ],
+          [
+            { ...noInputs, 'x.c': ['x.a', 'x.b'] },
+            { 'x.a': 2, 'x.b': 1, 'x.c': 1 },
+          ],
+        ],
+      },
     )
   })
 

@@ -75,7 +75,18 @@ describe('incidents', () => {
           expect(whole.slice(0, i).some((before) => before.on === 'failed' || before.on === 'refused')).toBe(true)
         }
       }),
-      { numRuns: 100 },
+      {
+        numRuns: 100,
+        examples: [
+          [
+            [
+              { outcome: 'refused', dataset: tableId('silver.a'), names: false },
+              { outcome: 'built', dataset: tableId('silver.a'), names: false },
+            ],
+            [1],
+          ],
+        ],
+      },
     )
   })
 

@@ -127,7 +127,14 @@ describe('intervals that are not complete', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      // The first, or the second, looks a day ahead of its own, and only that day is not complete.
+      {
+        numRuns: 150,
+        examples: [
+          [{ before: 0, after: 1 }, { before: 0, after: 0 }, [0], false, 1],
+          [{ before: 0, after: 0 }, { before: 0, after: 1 }, [0], false, 1],
+        ],
+      },
     )
   })
 

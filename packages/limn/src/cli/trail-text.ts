@@ -56,7 +56,10 @@ function stepText(step: TrailStep): readonly string[] {
   lines.push(
     `${pad}  snapshot ${step.snapshotId ?? 'none'}${step.moved ? ' (main has moved on since)' : ''}${run ? `, ${run.outcome} by run ${run.id} at ${momentText(run.startedAtMs)} UTC, limn ${run.limnVersion}` : ', made by no run'}`,
   )
-  if (run && run.reason !== '') lines.push(`${pad}  because ${run.reason}`)
+  if (run && run.reason !== '')
+    lines.push(
+      `${pad}  because ${run.reason}${run.approval === null ? '' : `, approved ${run.approval.replace('-', ' ')}`}`,
+    )
   if (code)
     lines.push(
       `${pad}  definition ${code.fingerprint.slice(0, 8)} of ${code.file}${code.present === true ? ', the present one' : code.present === false ? ', which has changed since' : ', not remembered'}`,

@@ -23,11 +23,14 @@ export function addWhyCommands(program: Command, add: AddCommand): void {
     .option('--key <values>', 'one row: values of its keys in their order, with commas between')
     .option('--column <name>', 'how one column is computed, layer by layer')
     .option('--where <sql>', 'only rows of which this is true')
-    .option('--against <state>', 'a snapshot, run, branch, tag or time of the table, or another table')
+    .option(
+      '--against <state>',
+      'a snapshot, run, branch, tag or time of the table, another table, or in an environment prod',
+    )
     .option('--at <state>', 'the state asked about; default: now')
     .option('--measure <sql>', 'the number to compare: an aggregate; default: the sum of the first additive column')
     .option('--measure-against <sql>', 'the same number of the other table, where its columns are called otherwise')
-    .option('--by <columns>', 'groups to tell apart; default: the keys')
+    .option('--by <columns>', 'groups to tell apart; given, those that differ are followed alone; default: the keys')
 
   add(
     program,

@@ -4,6 +4,7 @@ import { rowsText } from './row-diff-text.ts'
 import { formatCount, formatTable } from './text.ts'
 
 const intervalsShown = 12
+const alsoShown = 4
 
 /** Two numbers and why they part, from the top down. */
 export function apartText(report: ApartReport, width: number): readonly string[] {
@@ -61,6 +62,7 @@ export function apartText(report: ApartReport, width: number): readonly string[]
   if (findings.length === 0)
     lines.push('', numbers.total.before === numbers.total.after ? 'The numbers are the same.' : 'No cause was found.')
   for (const one of findings) lines.push('', ...findingText(one, unit, width))
+  if (report.wider.length > 0) lines.push('', ...report.wider.map((one) => `Not narrowed: ${one}`))
   if (unknown.length > 0) lines.push('', ...unknown.map((one) => `Not known: ${one}`))
   return lines
 }
@@ -84,9 +86,14 @@ export function findingText(finding: Finding, unit: IntervalUnit | null, width: 
       lines.push(
         `  ${origin.source}, delivery ${origin.ordinal} of ${origin.path}, landed by run ${origin.run}${origin.sha256 === null ? '' : `, sha256 ${origin.sha256.slice(0, 12)}…`}`,
       )
+      for (const one of origin.also.slice(0, alsoShown))
+        lines.push(`  … delivery ${one.ordinal} of ${one.path}, run ${one.run}`)
+      if (origin.also.length > alsoShown)
+        lines.push(`  … and ${formatCount(origin.also.length - alsoShown)} more deliveries`)
       break
     case 'code':
       lines.push(...origin.changes.map((one) => `  ${one.part}: ${one.before ?? '(none)'} → ${one.after ?? '(none)'}`))
+      if (origin.built) lines.push(`  built by run ${origin.built.run}, because ${origin.built.because}`)
       break
     case 'state':
       lines.push(`  ${origin.input}: snapshot ${String(origin.before)} and ${String(origin.after)}`)

@@ -133,6 +133,12 @@ export class Lake implements AsyncDisposable {
     return this.parts.base
   }
 
+  /** What production has, whatever environment this lake was opened in. */
+  production(): Catalog {
+    const { base } = this
+    return new ProductionCatalog(base, () => base.environments.list())
+  }
+
   /** The environment this lake was opened in; null: production. */
   get environment(): EnvironmentName | null {
     return this.parts.environment ?? null

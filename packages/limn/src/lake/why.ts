@@ -1,4 +1,5 @@
 import { isTableId, LimnError, runId, type TableId } from '../base/index.ts'
+import { production } from '../catalog/index.ts'
 import { type Interval, IntervalSet } from '../dataset/index.ts'
 import { snapshotAsOf, snapshotById } from '../iceberg/index.ts'
 import {
@@ -17,12 +18,14 @@ import type { Lake } from './lake.ts'
 import { parseAt, runCatalog } from './query.ts'
 
 export interface WhyAgainstOptions {
-  /** A snapshot id, a run, a table, a branch, a tag, or a time. */
+  /** A snapshot id, a run, a table, a branch, a tag, or a time; in an environment also `prod`. */
   readonly against: string
   readonly at?: string
   readonly measure?: string
   readonly measureAgainst?: string
   readonly by?: readonly string[]
+  /** Values of the keys, in their order. */
+  readonly key?: readonly string[]
   readonly where?: string
   readonly range?: Interval | null
 }
@@ -34,16 +37,18 @@ export async function whyAgainst(lake: Lake, table: TableId, options: WhyAgainst
   const staged = against.run !== undefined && context.runs.runs().some((one) => one.id === against.run)
   const seen =
     staged && against.run !== undefined ? withCatalog(context, await runCatalog(lake, runId(against.run))) : context
-  return apart(seen, {
+  const request = {
     table,
     at: options.at === undefined ? null : stateOf(table, options.at).point,
     against,
     measure: options.measure ?? null,
     measureAgainst: options.measureAgainst ?? null,
     by: options.by ?? null,
+    key: options.key ?? null,
     where: options.where ?? null,
     times: options.range ? IntervalSet.of([options.range]) : null,
-  })
+  }
+  return apart(seen, request, lake.environment === null ? null : lake.production())
 }
 
 export interface WhyTrailOptions {
@@ -67,6 +72,7 @@ export async function whyTrail(lake: Lake, table: TableId, options: WhyTrailOpti
 
 /** What a person named: a state of `table`, or another table. */
 function stateOf(table: TableId, text: string): Against & { readonly run?: string } {
+  if (text === production) return { text, point: (book) => book.inProduction(table) }
   if (isTableId(text)) return { text, point: (book) => book.now(text) }
   const run = /^(?:run\/)?(\d{8}T\d{6}-[0-9a-f]{6})$/.exec(text)?.[1]
   if (run !== undefined) return { text, run, point: (book) => pointOfRun(book, table, run) }

@@ -2,6 +2,7 @@
 export * from './lexer.ts'
 export * from './lineage/index.ts'
 export * from './nondeterminism.ts'
+export * from './push-down.ts'
 export * from './query-parts.ts'
 export * from './rename-tables.ts'
 export * from './statement/index.ts'

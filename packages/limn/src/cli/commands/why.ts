@@ -17,8 +17,9 @@ export default async function why(invocation: Invocation): Promise<number> {
   await using lake = await openLake(invocation)
   if (against !== undefined) {
     const [measure, measureAgainst] = [textOption(invocation, 'measure'), textOption(invocation, 'measureAgainst')]
-    const [by, where, at] = [
+    const [by, key, where, at] = [
       textOption(invocation, 'by'),
+      textOption(invocation, 'key'),
       textOption(invocation, 'where'),
       textOption(invocation, 'at'),
     ]
@@ -28,6 +29,7 @@ export default async function why(invocation: Invocation): Promise<number> {
       ...(measure === undefined ? {} : { measure }),
       ...(measureAgainst === undefined ? {} : { measureAgainst }),
       ...(by === undefined ? {} : { by: by.split(',').map((name) => name.trim()) }),
+      ...(key === undefined ? {} : { key: key.split(',').map((value) => value.trim()) }),
       ...(where === undefined ? {} : { where }),
       ...(at === undefined ? {} : { at }),
     })

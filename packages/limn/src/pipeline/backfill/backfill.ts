@@ -12,7 +12,7 @@ import { pinRefName } from '../stage/staged-table.ts'
 import { backfillBranch, requestIn, rowsOfSteps } from './branch.ts'
 import { beyondOf, compareDataset, type DatasetChange } from './compare.ts'
 import { type LookedAt, Pass, type PassResult } from './pass.ts'
-import { backfillReason, publishBackfill } from './publish-backfill.ts'
+import { type Approval, backfillReason, publishBackfill } from './publish-backfill.ts'
 import { type BackfillRecord, type BackfillRequest, BackfillState, parseRequest } from './request.ts'
 import type { StepFailure } from './steps.ts'
 
@@ -110,7 +110,7 @@ async function carryOn(context: PipelineContext, id: RunId, options: CarryOnOpti
         const result = await pass.carryOut()
         // An approval is of what was looked at: not of what was built since, nor of what it replaces since.
         if (result.datasets.some((one) => one.built > 0 || one.displaced)) seen = false
-        const ended = await settle(pass, result, seen, () => publishBackfill(pass, result, recovery))
+        const ended = await settle(pass, result, seen, (by) => publishBackfill(pass, result, recovery, by))
         await noteEnd(own, id, ended.outcome)
         attended.log.write('end', 'backfill', ended.outcome.kind)
         return { id, request: record.request, ...ended, datasets: totalsOf(result), seconds: seconds() }
@@ -140,7 +140,7 @@ async function settle(
   pass: Pass,
   result: PassResult,
   seen: boolean,
-  publish: () => Promise<RunReport>,
+  publish: (by: Approval) => Promise<RunReport>,
 ): Promise<Pick<BackfillReport, 'outcome' | 'changes'>> {
   const { request } = pass.record
   const { failures, skipped, datasets } = result
@@ -166,7 +166,7 @@ async function settle(
         : `${beyondOf(changes)} intervals change more than is tolerated`
     return { outcome: { kind: 'waiting', why }, changes }
   }
-  const report = await publish()
+  const report = await publish(seen ? 'as-seen' : approved ? 'in-advance' : 'within-tolerance')
   return {
     outcome: report.outcome === 'refused' ? { kind: 'refused', report } : { kind: 'published', report },
     changes,

@@ -18,6 +18,12 @@ import { type DatasetPass, type Pass, type PassResult, stepItem } from './pass.t
 import { quarantineBase } from './prepare.ts'
 import { timesOfSteps } from './request.ts'
 
+/** By what a backfill was published, as its snapshots say. */
+export const approvalProperty = 'limn.backfill-approval'
+
+/** `in-advance`: whoever asked for it approved whatever it would change · `as-seen`: somebody looked at the differences first. */
+export type Approval = 'in-advance' | 'as-seen' | 'within-tolerance'
+
 /** What a ledger row of a backfill gives as its reason. */
 export function backfillReason(id: RunId): string {
   return `backfill: ${id}`
@@ -28,7 +34,12 @@ export function backfillReason(id: RunId): string {
  * one commit with its ledger rows and verdicts, by a run of its own. The branches go with that commit. Nothing is built: throws
  * `Overtaken` when anything that the pass read or stands on has changed, having left no trace.
  */
-export async function publishBackfill(pass: Pass, result: PassResult, recovery: Recovery): Promise<RunReport> {
+export async function publishBackfill(
+  pass: Pass,
+  result: PassResult,
+  recovery: Recovery,
+  approval: Approval,
+): Promise<RunReport> {
   const context = pass.registered
   const startedAtMs = context.clock.nowMs()
   const run = newRunId(startedAtMs, Buffer.from(context.randomness.bytes(3)).readUIntBE(0, 3))
@@ -37,7 +48,7 @@ export async function publishBackfill(pass: Pass, result: PassResult, recovery: 
     full: false,
     range: pass.record.request.range,
   }
-  const takeover = new BackfillTakeover(pass, result)
+  const takeover = new BackfillTakeover(pass, result, approval)
   const execution = new Execution({ context, leases: pass.leases, run, startedAtMs, recovery, request, takeover })
   return await execution.execute()
 }
@@ -46,9 +57,11 @@ class BackfillTakeover implements Takeover {
   readonly mayRebuild = false
   private readonly pass: Pass
   private readonly datasets: ReadonlyMap<TableId, DatasetPass>
+  private readonly approval: Approval
 
-  constructor(pass: Pass, result: PassResult) {
+  constructor(pass: Pass, result: PassResult, approval: Approval) {
     this.pass = pass
+    this.approval = approval
     this.datasets = new Map(result.datasets.map((one) => [one.node.id, one]))
   }
 
@@ -99,7 +112,7 @@ class BackfillTakeover implements Takeover {
   }
 
   private stage(run: RunId, target: Target, files: Pick<StagedTable, 'added' | 'removed'>): Promise<StagedTable> {
-    const summary = { 'limn.published-backfill': this.pass.run }
+    const summary = { 'limn.published-backfill': this.pass.run, [approvalProperty]: this.approval }
     const context = withCatalog(this.pass.registered, stagedCatalog(this.pass.registered, run))
     return stageTable(context, run, target, { ...files, summary }, null)
   }

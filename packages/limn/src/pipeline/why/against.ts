@@ -1,12 +1,16 @@
 import type { TableId } from '../../base/index.ts'
+
 import { IntervalSet } from '../../dataset/index.ts'
+import type { Catalog } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
 import { schemaOfPin } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Measure } from '../diff/row-diff.ts'
 import { type Point, WhyBook } from './book.ts'
 import { tablesApart } from './chains.ts'
+import { oneOf } from './conditions.ts'
 import type { Finding } from './finding.ts'
+import { keyConditions, timesOfKey } from './key.ts'
 import { type NumbersApart, numbersApart, numbersDiffer, type TwoMeasures } from './numbers.ts'
 import { everything } from './scope.ts'
 import { type Step, type Walk, walk, wholeWalk } from './walk.ts'
@@ -29,6 +33,8 @@ export interface ApartRequest {
   readonly measureAgainst: string | null
   /** Default: the keys, the time aside. */
   readonly by: readonly string[] | null
+  /** Values of the keys, in their order; null: all rows. */
+  readonly key: readonly string[] | null
   readonly where: string | null
   /** Only these times of the table. */
   readonly times: IntervalSet | null
@@ -44,41 +50,55 @@ export interface ApartReport {
   readonly findings: readonly Finding[]
   /** What could not be known. */
   readonly unknown: readonly string[]
+  /** Inputs that were looked at in more rows than were asked for, and why. */
+  readonly wider: readonly string[]
 }
 
 /**
  * Compares a number of a table with that of another of its states, or of another table, narrows the difference down to
- * intervals and groups, and walks down the layers to the first thing that sets them apart. Reads only.
+ * intervals and groups, and walks down the layers to the first thing that sets them apart. In an environment, `production` is
+ * the catalog of the lake it was made of. Reads only.
  */
-export async function apart(context: PipelineContext, request: ApartRequest): Promise<ApartReport> {
-  const book = await WhyBook.open(context)
+export async function apart(
+  context: PipelineContext,
+  request: ApartRequest,
+  production: Catalog | null = null,
+): Promise<ApartReport> {
+  const book = await WhyBook.open(context, production)
   const after = request.at ? await request.at(book) : await book.now(request.table)
   const before = await request.against.point(book)
+  const conditions = [
+    ...keyConditions(book, request.table, request.key),
+    ...(request.where === null ? [] : [`(${request.where}\n)`]),
+  ]
+  const given = limited(timesOfKey(book, after, request.key), request.times)
   const by = request.by ?? defaultGroups(book, before, after)
   const numbers = await numbersApart(book, before, after, {
     measures: measuresAsked(book, before, after, request),
     by,
-    where: request.where,
+    scope: { ...everything, times: given, conditions },
   })
   const { measure } = numbers
-  const out: Walk = { steps: [], unknown: [] }
+  const out: Walk = { steps: [], unknown: [], relabelled: new Map(), changes: new WeakMap(), wider: [] }
   const moved = numbers.intervals.map((one) => one.interval)
-  const times = moved.length > 0 ? limited(IntervalSet.of(moved), request.times) : request.times
+  const times = moved.length > 0 ? limited(IntervalSet.of(moved), given) : given
   const differs = numbersDiffer(numbers)
   // Of a number that was asked for, only the intervals in which it differs matter; else every row does.
   const asked = differs && request.measure !== null
   const one: Measure = { name: measure, sql: measure }
+  const groups = differs && request.by !== null ? groupsApart(numbers, out) : []
+  const narrow = [...conditions, ...groups]
   let findings: readonly Finding[] = []
   if (before.dataset === after.dataset) {
     const scope = {
       ...everything,
-      where: request.where,
-      times: after.shape?.kind === 'interval' ? (asked ? times : request.times) : null,
+      conditions: narrow,
+      times: after.shape?.kind === 'interval' ? (asked ? times : given) : null,
     }
     findings = (await walk(book, before, after, { ...wholeWalk, scope, measure: asked ? one : null }, out)) ?? []
   } else if (differs) {
     const own = (point: Point) => (point.shape?.kind === 'interval' ? times : null)
-    findings = await tablesApart(book, before, after, { before: own(before), after: own(after) }, out)
+    findings = await tablesApart(book, before, after, { before: own(before), after: own(after) }, narrow, out)
   }
   return {
     table: request.table,
@@ -88,11 +108,27 @@ export async function apart(context: PipelineContext, request: ApartRequest): Pr
     steps: out.steps,
     findings,
     unknown: [...new Set(out.unknown)],
+    wider: [...new Set(out.wider)],
   }
 }
 
-function limited(times: IntervalSet, to: IntervalSet | null): IntervalSet {
-  return to === null ? times : times.intersect(to)
+/** The groups in which a number differs, as a condition; none when there are too many to name. */
+function groupsApart({ by, groups, groupsApart: all }: NumbersApart, out: Walk): readonly string[] {
+  if (groups.length === 0) return []
+  if (groups.length === all)
+    return [
+      oneOf(
+        by,
+        groups.map((one) => one.values),
+      ),
+    ]
+  out.wider.push(`All groups were looked at: ${all.toLocaleString('en')} differ.`)
+  return []
+}
+
+function limited<T extends IntervalSet | null>(times: T, to: IntervalSet | null): T | IntervalSet {
+  if (to === null) return times
+  return times === null ? to : times.intersect(to)
 }
 
 /** The number asked for; else sums of additive columns, of which the first that differs is told. */

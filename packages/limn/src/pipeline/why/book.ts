@@ -1,10 +1,11 @@
 import { LimnError, type TableId } from '../../base/index.ts'
+
 import type { Contract } from '../../contract/index.ts'
 import { type Edge, type Interval, IntervalSet } from '../../dataset/index.ts'
 import { parseJson } from '../../encoding/index.ts'
-import { ancestorsOf, type LoadedTable, snapshotById } from '../../iceberg/index.ts'
+import { ancestorsOf, type Catalog, type LoadedTable, snapshotById } from '../../iceberg/index.ts'
 import { type PinnedTable, pinRef, pinSnapshot } from '../../table/index.ts'
-import type { PipelineContext } from '../context.ts'
+import { type PipelineContext, withCatalog } from '../context.ts'
 import { definitionOfNode } from '../ledger/definition.ts'
 import { definitionOf } from '../ledger/definition-store.ts'
 import {
@@ -18,7 +19,8 @@ import {
 import { readLedger } from '../ledger/ledger-read.ts'
 import type { Shape } from '../project/node.ts'
 import type { DatasetView } from '../stage/view.ts'
-import { viewOf } from '../stage/view.ts'
+import { deliveryOf, viewOf } from '../stage/view.ts'
+import { type NamedLedger, renamedDefinition, underPresentNames } from './former-names.ts'
 
 /** A dataset as it was defined: by the lake's memory, or now. */
 export interface Code {
@@ -49,6 +51,8 @@ export interface Point {
   readonly run: string | null
   /** Snapshots since then that no run made and that did more than rewrite files, latest first. */
   readonly direct: readonly bigint[]
+  /** Of a source, as if it had these deliveries and no others. Default: those its readers see. */
+  readonly only?: ReadonlySet<number>
 }
 
 /** What some intervals of a dataset were built from. */
@@ -63,17 +67,24 @@ export interface BuiltFrom {
 export class WhyBook {
   readonly context: PipelineContext
   readonly ledger: readonly LedgerRow[]
+  /** In an environment: the lake it was made of, for states that it alone has. */
+  private readonly production: WhyBook | null
+  private readonly former: NamedLedger['former']
   private readonly tables = new Map<TableId, Promise<LoadedTable | null>>()
   private readonly codes = new Map<string, Promise<Code | null>>()
 
-  private constructor(context: PipelineContext, ledger: readonly LedgerRow[]) {
+  private constructor(context: PipelineContext, { rows, former }: NamedLedger, production: WhyBook | null) {
     this.context = context
-    this.ledger = ledger
+    this.ledger = rows
+    this.former = former
+    this.production = production
   }
 
-  static async open(context: PipelineContext): Promise<WhyBook> {
+  /** `production`: the catalog of the lake that an environment was made of. */
+  static async open(context: PipelineContext, production: Catalog | null = null): Promise<WhyBook> {
     const loaded = (await context.catalog.loadTables([ledgerTable], { signal: context.signal })).get(ledgerTable)
-    return new WhyBook(context, await readLedger(context, loaded ?? null))
+    const ledger = underPresentNames(await readLedger(context, loaded ?? null))
+    return new WhyBook(context, ledger, production && (await WhyBook.open(withCatalog(context, production))))
   }
 
   loaded(id: TableId): Promise<LoadedTable | null> {
@@ -94,10 +105,22 @@ export class WhyBook {
     return this.pointOf(pin)
   }
 
-  /** A table at a snapshot; null when it is gone, by expiry or with the table. */
+  /** Main of a table in production. Throws `usage/unknown-table`, and `usage/argument` outside of an environment. */
+  async inProduction(id: TableId): Promise<Point> {
+    if (!this.production)
+      throw new LimnError('usage/argument', {
+        message: 'This is production itself: there is no other to compare with.',
+        notDone: 'Nothing was compared.',
+        remedy: 'Work in an environment: --env NAME',
+      })
+    return this.production.now(id)
+  }
+
+  /** A table at a snapshot, in an environment also one that production alone has; null when it is gone, by expiry or with the table. */
   async at(id: TableId, snapshotId: bigint): Promise<Point | null> {
     const loaded = await this.loaded(id)
-    return loaded && snapshotById(loaded.metadata, snapshotId) ? this.pointOf(pinSnapshot(loaded, snapshotId)) : null
+    if (loaded && snapshotById(loaded.metadata, snapshotId)) return this.pointOf(pinSnapshot(loaded, snapshotId))
+    return (await this.production?.at(id, snapshotId)) ?? null
   }
 
   pointOf(pin: PinnedTable): Point {
@@ -151,8 +174,8 @@ export class WhyBook {
   private async findCode(dataset: TableId, fingerprint: string): Promise<Code | null> {
     const node = this.context.project.nodes.get(dataset)
     const present = node?.fingerprint === fingerprint
-    const found = present ? definitionOfNode(node) : await definitionOf(this.context, dataset, fingerprint)
-    if (!found) return null
+    const found = present ? definitionOfNode(node) : await this.remembered(dataset, fingerprint)
+    if (!found) return (await this.production?.code(dataset, fingerprint)) ?? null
     return {
       dataset,
       fingerprint,
@@ -167,6 +190,18 @@ export class WhyBook {
     }
   }
 
+  /** A definition by the lake's memory, under the names that datasets have now. */
+  private async remembered(dataset: TableId, fingerprint: string) {
+    for (const name of [dataset, ...(this.former.get(dataset) ?? [])]) {
+      const found = await definitionOf(this.context, name, fingerprint)
+      if (!found) continue
+      const names = [...this.former].flatMap(([now, before]) => before.map((one) => [one, now] as const))
+      const given = names.filter(([one]) => !this.context.project.nodes.has(one))
+      return renamedDefinition(this.context.engine, found, new Map(given))
+    }
+    return null
+  }
+
   /** The latest definition that a point's rows were made by. */
   async codeOf(point: Point): Promise<Code | null> {
     const fingerprint = point.rows.findLast((row) => row.fingerprint !== '')?.fingerprint
@@ -177,7 +212,10 @@ export class WhyBook {
 
   /** The rows of a point that its readers see. */
   viewOf(point: Point): DatasetView {
-    return viewOf(this.context.project.nodes.get(point.dataset), point.pin)
+    const { only, pin } = point
+    if (!only) return viewOf(this.context.project.nodes.get(point.dataset), pin)
+    const ordinalOf = deliveryOf(pin)
+    return { pin, keep: (file) => only.has(ordinalOf(file) ?? -1) }
   }
 }
 

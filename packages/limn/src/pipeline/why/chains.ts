@@ -10,10 +10,10 @@ import { namesIn, renamedCondition } from './conditions.ts'
 import { deliveriesSeen } from './deliveries.ts'
 import { type Finding, noEvidence, type Origin } from './finding.ts'
 import { multipliedBy } from './joins.ts'
+import { touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 import { hullOf, joinSession, type Multiplicity, multiplicityOf, serialized, type Variant } from './variant.ts'
-import type { Step, Walk } from './walk.ts'
-import { touchesAreLists } from './walk.ts'
+import { narrowed, type Step, type Walk } from './walk.ts'
 
 /** One model on the way from a table down to what two tables share, with the input that the way goes on by. */
 interface Link {
@@ -74,6 +74,7 @@ export async function tablesApart(
   before: Point,
   after: Point,
   times: { readonly before: IntervalSet | null; readonly after: IntervalSet | null },
+  conditions: readonly string[],
   out: Walk,
 ): Promise<readonly Finding[]> {
   const { project } = book.context
@@ -84,8 +85,18 @@ export async function tablesApart(
   }
   const findings: Finding[] = []
   for (const id of shared) {
-    const left = await chainTo(book, before, id, times.before, out)
-    const right = await chainTo(book, after, id, times.after, out)
+    const chains = async (asked: readonly string[]) => [
+      await chainTo(book, before, id, { times: times.before, conditions: asked }, out),
+      await chainTo(book, after, id, { times: times.after, conditions: asked }, out),
+    ]
+    let [left, right] = await chains(conditions)
+    // Rows of one side alone must not be left out: then all are looked at.
+    if (left && right && left.endScope.conditions.join() !== right.endScope.conditions.join()) {
+      out.wider.push(`${id}: the two tables do not read it by the same columns.`)
+      const whole = await chains([])
+      left = whole[0]
+      right = whole[1]
+    }
     if (!left || !right) continue
     const stale = await staleState(book, left, right, before, after, out)
     if (stale) {
@@ -102,14 +113,14 @@ async function chainTo(
   book: WhyBook,
   from: Point,
   to: TableId,
-  times: IntervalSet | null,
+  asked: Pick<Scope, 'times' | 'conditions'>,
   out: Walk,
 ): Promise<Chain | null> {
   const way = wayTo(book.context.project, from.dataset, to)
   if (way === null) return null
   const links: Link[] = []
   let point = from
-  let scope: Scope = { ...everything, times }
+  let scope: Scope = { ...everything, ...asked }
   for (const input of way) {
     const built = book.builtFrom(point, scope.times)
     const last = built.at(-1)
@@ -133,7 +144,8 @@ async function chainTo(
       )
     const edge = code.edges.get(input)
     const lists = edge?.touches ? await touchesAreLists(book, input, edge.touches) : false
-    const below = readsOf(edge, code.shape, next.shape, scope.times, lists)
+    const conditions = await narrowed(book, input, [code], scope.conditions, out)
+    const below = { ...readsOf(edge, code.shape, next.shape, scope.times, lists), conditions }
     links.push({ point, code, input, inputs, scope: below, times: scope.times })
     point = next
     scope = below
@@ -272,7 +284,7 @@ async function multiplied(book: WhyBook, link: Link, made: Multiplicity): Promis
   return {
     kind: 'fan-out',
     dataset: code.dataset,
-    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [] },
+    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [], built: null },
     column: null,
     sentence: `${code.dataset} joins a row of ${input} to several${by ? ` of ${by.table}` : ''}: ${effect}.`,
     rows: made.multiplied,
@@ -286,7 +298,7 @@ function leftOut(link: Link, made: Multiplicity, kind: 'unmatched-rows' | 'filte
   return {
     kind,
     dataset: code.dataset,
-    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [] },
+    origin: { kind: 'code', before: '', after: code.fingerprint, changes: [], built: null },
     column: null,
     sentence: `${made.unmatched.toLocaleString('en')} rows of ${input} find no partner in the join of ${code.dataset} and are lost.`,
     rows: made.unmatched,
@@ -327,6 +339,7 @@ async function deliveredBy(
           ordinal: delivery.ordinal,
           sha256: delivery.sha256,
           run: delivery.run,
+          also: [],
         }
       : null
   }

@@ -41,7 +41,13 @@ export async function codeFindings(
       {
         ...base,
         kind: 'code-changed',
-        origin: { kind: 'code', before: old?.fingerprint ?? '', after: fresh?.fingerprint ?? '', changes: [] },
+        origin: {
+          kind: 'code',
+          before: old?.fingerprint ?? '',
+          after: fresh?.fingerprint ?? '',
+          changes: [],
+          built: builtBy(after, fresh?.fingerprint ?? ''),
+        },
         column: null,
         sentence: `${dataset} was computed by another definition, which this lake does not remember.`,
       },
@@ -49,7 +55,8 @@ export async function codeFindings(
   }
   const parts = partsApart(old.tree, fresh.tree)
   const changes = await changesOf(book, parts)
-  const origin = { kind: 'code', before: old.fingerprint, after: fresh.fingerprint, changes } as const
+  const built = builtBy(after, fresh.fingerprint)
+  const origin = { kind: 'code', before: old.fingerprint, after: fresh.fingerprint, changes, built } as const
   const out: Finding[] = []
   const filters = parts.filter((one) => ['where', 'having', 'qualify'].includes(one.kind))
   const joins = parts.filter((one) => one.kind === 'from')
@@ -86,6 +93,12 @@ export async function codeFindings(
       sentence: `${dataset} is computed otherwise: ${text === '' ? 'its contract or edges changed' : `${text} changed`}.`,
     },
   ]
+}
+
+/** The first run that published rows by a definition. */
+function builtBy(point: Point, fingerprint: string): { readonly run: string; readonly because: string } | null {
+  const row = point.rows.find((one) => one.outcome === 'built' && one.fingerprint === fingerprint)
+  return row ? { run: row.run, because: row.reason } : null
 }
 
 type Base = Pick<Finding, 'dataset' | 'intervals' | 'evidence' | 'rows'>

@@ -11,8 +11,8 @@ import { timeCondition } from './scope.ts'
 export interface DeliveryAsk {
   /** A condition over the source's columns; null: all rows matter. */
   readonly where: string | null
-  /** Columns that tell its rows apart; null: not known. */
-  readonly identity: readonly string[] | null
+  /** Columns that tell its reader's rows apart, and whether that holds less than before; null: not known. */
+  readonly identity: { readonly columns: readonly string[]; readonly isBroken: () => Promise<boolean> } | null
   /** The times of its reader that a row belongs to, and which of them had been built before; null: it has none. */
   readonly lateness: { readonly sql: string; readonly unit: IntervalUnit; readonly built: IntervalSet } | null
 }
@@ -26,6 +26,15 @@ export interface DeliveredRows {
   readonly twin: SeenDelivery | null
   /** The bound rows of deliveries that both states have. */
   readonly others: TableId
+  /** What the path, or the paths, are called in a sentence, and whether they are several. */
+  readonly label: string
+  readonly many: boolean
+  /** Of what is gone: whether it was there. */
+  readonly withdrawn: boolean
+  /** Whether every row is known to have been delivered before. */
+  readonly doubled: boolean
+  /** The other deliveries of the newer side, else of the older. */
+  readonly also: readonly SeenDelivery[]
   readonly ask: DeliveryAsk
 }
 
@@ -34,9 +43,13 @@ export interface DeliveredRows {
  * `limn_come` those that the other side lacks, each with `limn_in` where it is in scope.
  */
 export async function classifyRows(session: Session, given: DeliveredRows): Promise<readonly Finding[]> {
-  const { delivery, state } = given
-  if (state === 'gone')
-    return [await finding(session, given, 'withdrawn-delivery', 'limn_gone', `${delivery.path} was withdrawn`)]
+  const { label, many, state } = given
+  if (state === 'gone') {
+    const [kind, said] = given.withdrawn
+      ? (['withdrawn-delivery', many ? 'were withdrawn' : 'was withdrawn'] as const)
+      : (['not-landed', many ? 'have not been landed here' : 'has not been landed here'] as const)
+    return [await finding(session, given, kind, 'limn_gone', `${label} ${said}`)]
+  }
   if (state === 'new') return classifyNew(session, given)
   const changed = await pairedColumns(session, given)
   const [gone, come] = [await rowsIn(session, 'limn_gone'), await rowsIn(session, 'limn_come')]
@@ -48,7 +61,7 @@ export async function classifyRows(session: Session, given: DeliveredRows): Prom
         given,
         'corrected-rows',
         'limn_come',
-        `${delivery.path} has ${count(come)} in place of ${count(gone)}`,
+        `${label} ${many ? 'have' : 'has'} ${count(come)} in place of ${count(gone)}`,
       ),
     )
   else if (gone > 0) out.push(await lost(session, given, gone))
@@ -57,39 +70,29 @@ export async function classifyRows(session: Session, given: DeliveredRows): Prom
 }
 
 async function classifyNew(session: Session, given: DeliveredRows): Promise<readonly Finding[]> {
-  const { delivery, twin } = given
+  const { label, twin } = given
   if (twin)
     return [
-      await finding(
-        session,
-        given,
-        'double-delivery',
-        'limn_come',
-        `${delivery.path} is ${twin.path} again, byte for byte`,
-      ),
+      await finding(session, given, 'double-delivery', 'limn_come', `${label} is ${twin.path} again, byte for byte`),
     ]
-  if (await allIn(session, given, given.others))
+  if (given.doubled || (await allIn(session, given, given.others)))
     return [
-      await finding(
-        session,
-        given,
-        'double-delivery',
-        'limn_come',
-        `Every row of ${delivery.path} had been delivered before`,
-      ),
+      await finding(session, given, 'double-delivery', 'limn_come', `Every row of ${label} had been delivered before`),
     ]
   return gained(session, given)
 }
 
 /** Rows that only the newer state has. */
 async function gained(session: Session, given: DeliveredRows): Promise<readonly Finding[]> {
-  const { delivery, ask, state } = given
+  const { label, many, ask, state } = given
   const repeated = await repeatedKeys(session, given)
   if (repeated) return [repeated]
   if (state === 'replaced' && (await allIn(session, given, 'limn_old')))
-    return [await finding(session, given, 'double-delivery', 'limn_come', `${delivery.path} has rows twice`)]
+    return [
+      await finding(session, given, 'double-delivery', 'limn_come', `${label} ${many ? 'have' : 'has'} rows twice`),
+    ]
   const { lateness } = ask
-  if (!lateness) return [await finding(session, given, 'new-rows', 'limn_come', `${delivery.path} brought rows`)]
+  if (!lateness) return [await finding(session, given, 'new-rows', 'limn_come', `${label} brought rows`)]
   const late = lateness.built.isEmpty
     ? 'false'
     : timeCondition(`(${lateness.sql})::TIMESTAMP`, 'timestamp', lateness.built)
@@ -103,17 +106,17 @@ async function gained(session: Session, given: DeliveredRows): Promise<readonly 
         given,
         'late-rows',
         'limn_late',
-        `${delivery.path} brought rows for intervals that had been built`,
+        `${label} brought rows for intervals that had been built`,
       ),
     )
   if ((await rowsIn(session, 'limn_new')) > 0)
-    out.push(await finding(session, given, 'new-rows', 'limn_new', `${delivery.path} brought rows for new intervals`))
+    out.push(await finding(session, given, 'new-rows', 'limn_new', `${label} brought rows for new intervals`))
   return out
 }
 
 /** Rows whose key is in the delivered state more than once, and was not before; null when keys are not the matter. */
 async function repeatedKeys(session: Session, given: DeliveredRows): Promise<Finding | null> {
-  const { identity } = given.ask
+  const identity = given.ask.identity?.columns
   if (!identity || identity.length === 0 || identity.length === given.columns.length) return null
   const keys = identity.map(quoteIdentifier).join(', ')
   const twice = (from: string) => `SELECT ${keys} FROM ${from} GROUP BY ${keys} HAVING count(*) > 1`
@@ -131,6 +134,7 @@ async function repeatedKeys(session: Session, given: DeliveredRows): Promise<Fin
     `SELECT count(*) FROM limn_come AS limn_r WHERE limn_in AND NOT EXISTS (SELECT 1 FROM limn_twice AS limn_t WHERE ${same.join(' AND ')})`,
   )
   if (repeated === 0 || Number(foreign.rows[0]?.[0] ?? 0) > 0) return null
+  if (!(await given.ask.identity?.isBroken())) return null
   const values = await session.rows(
     `SELECT DISTINCT ${identity.map((name) => `${quoteIdentifier(name)}::VARCHAR`).join(` || ', ' || `)} AS limn_k FROM limn_twice ORDER BY 1 LIMIT 5`,
   )
@@ -140,7 +144,7 @@ async function repeatedKeys(session: Session, given: DeliveredRows): Promise<Fin
     given,
     'duplicate-key',
     'limn_twice',
-    `${given.delivery.path} has ${identity.join(', ')} more than once: ${shown}`,
+    `${given.label} ${given.many ? 'have' : 'has'} ${identity.join(', ')} more than once: ${shown}`,
     identity.join(', '),
     identity,
   )
@@ -148,7 +152,7 @@ async function repeatedKeys(session: Session, given: DeliveredRows): Promise<Fin
 
 /** Rows that only the older state has. */
 async function lost(session: Session, given: DeliveredRows, gone: number): Promise<Finding> {
-  const { delivery } = given
+  const { label, many } = given
   const dropped = await droppedValue(session, given)
   if (dropped)
     return finding(
@@ -156,7 +160,7 @@ async function lost(session: Session, given: DeliveredRows, gone: number): Promi
       given,
       'value-dropped',
       'limn_gone',
-      `${delivery.path} has no row with ${dropped.column} = ${dropped.values.join(', ')} any more`,
+      `${label} ${many ? 'have' : 'has'} no row with ${dropped.column} = ${dropped.values.join(', ')} any more`,
       dropped.column,
     )
   const { rows } = await session.rows('SELECT (SELECT count(*) FROM limn_old), (SELECT count(*) FROM limn_fresh)')
@@ -166,7 +170,7 @@ async function lost(session: Session, given: DeliveredRows, gone: number): Promi
     given,
     'partial-delivery',
     'limn_gone',
-    `${delivery.path} came again with ${fresh.toLocaleString('en')} of ${count(old)}; ${count(gone)} that mattered here ${gone === 1 ? 'is' : 'are'} missing`,
+    `${label} came again with ${fresh.toLocaleString('en')} of ${count(old)}; ${count(gone)} that mattered here ${gone === 1 ? 'is' : 'are'} missing`,
   )
 }
 
@@ -269,7 +273,7 @@ async function patterned(session: Session, given: DeliveredRows, column: string)
       given,
       kindOf(pattern),
       null,
-      `In ${given.delivery.path} ${patternText(pattern, column)}`,
+      `In ${given.label} ${patternText(pattern, column)}`,
       column,
     )),
     rows: total,
@@ -334,6 +338,7 @@ async function finding(
       ordinal: delivery.ordinal,
       sha256: delivery.sha256,
       run: delivery.run,
+      also: given.also.map(({ path, ordinal, run }) => ({ path, ordinal, run })),
     },
     column,
     sentence: `${sentence}.`,

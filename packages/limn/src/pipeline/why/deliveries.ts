@@ -8,13 +8,15 @@ import type { Delivery } from '../ledger/ledger.ts'
 import { deliveryOf, supersededAt } from '../stage/view.ts'
 import type { Point, WhyBook } from './book.ts'
 import { classifyRows, type DeliveredRows, type DeliveryAsk, wholeColumn } from './delivered-rows.ts'
-import { type Finding, noEvidence } from './finding.ts'
+import { changesOf, type DeliveryChange, type RankedChange, type Rename, sortedChanges } from './delivery-changes.ts'
+import { groupedFindings } from './delivery-groups.ts'
+import type { Finding } from './finding.ts'
 
 const oldRows: TableId = tableId('limn_rows.before')
 const freshRows: TableId = tableId('limn_rows.after')
 const otherRows: TableId = tableId('limn_rows.others')
 
-/** Deliveries looked into row by row; more are only counted. */
+/** Paths looked into one by one; more are looked at in groups. */
 const detailedMax = 24
 
 /** A delivery that readers of a snapshot see, with the run that landed it. */
@@ -33,29 +35,44 @@ export function deliveriesSeen(point: Point): ReadonlyMap<number, SeenDelivery> 
   return out
 }
 
-/** What one path has on either side. */
-interface PathChange {
-  readonly path: string
-  readonly old: readonly SeenDelivery[]
-  readonly fresh: readonly SeenDelivery[]
+export interface DeliveriesApart {
+  /** One for each thing done to rows in scope. */
+  readonly findings: readonly Finding[]
+  /** Paths that came under another name. */
+  readonly renames: readonly Rename[]
+  /** Paths that came again with the same rows, under their name. */
+  readonly again: readonly SeenDelivery[]
+  /** The deliveries of `renames` on the newer side. */
+  readonly delivered: readonly SeenDelivery[]
 }
 
 /**
- * What the deliveries that only one of two states of a source has did to its rows, one finding for each thing done. A
- * delivery that changed no row in scope is left out.
+ * What the deliveries that only one of two states of a source has did to its rows. A delivery that changed no row in scope
+ * is left out, and one that came under another name is compared with what it was. `changeOf` is told what each finding is of.
  */
 export async function deliveryFindings(
   book: WhyBook,
   before: Point,
   after: Point,
   ask: DeliveryAsk,
-): Promise<readonly Finding[]> {
+  changeOf: WeakMap<Finding, DeliveryChange>,
+): Promise<DeliveriesApart> {
   const [seenBefore, seenAfter] = [deliveriesSeen(before), deliveriesSeen(after)]
-  const old = [...seenBefore.values()].filter((one) => !seenAfter.has(one.ordinal))
-  const fresh = [...seenAfter.values()].filter((one) => !seenBefore.has(one.ordinal))
-  if (old.length + fresh.length === 0) return []
-  const changes = changesOf(book, before.dataset, old, fresh)
+  // Two environments may give one ordinal to different deliveries.
+  const isOne = (one: SeenDelivery, other: SeenDelivery | undefined) =>
+    other?.sha256 === one.sha256 && other?.path === one.path
+  const old = [...seenBefore.values()].filter((one) => !isOne(one, seenAfter.get(one.ordinal)))
+  const fresh = [...seenAfter.values()].filter((one) => !isOne(one, seenBefore.get(one.ordinal)))
+  if (old.length + fresh.length === 0) return { findings: [], renames: [], again: [], delivered: [] }
+  const landed = new Map(
+    after.rows.flatMap((row) => row.deliveries.map((one) => [one.ordinal, { ...one, run: row.run }])),
+  )
+  const wasThere = (one: SeenDelivery) => isOne(one, landed.get(one.ordinal))
+  const changes = changesOf(book, before.dataset, old, fresh, wasThere)
   const known = [...seenAfter.values()].filter((one) => !fresh.includes(one))
+  // Columns are known by their field ids: one that was renamed since is read under its present name.
+  const isOneTable = before.pin.metadata.tableUuid === after.pin.metadata.tableUuid
+  const former = isOneTable ? { ...before.pin, schemaId: after.pin.schemaId } : before.pin
   await using resources = new AsyncDisposableStack()
   const bind = async (pin: PinnedTable, id: TableId, ordinals: ReadonlySet<number>) => {
     const ordinalOf = deliveryOf(pin)
@@ -68,56 +85,74 @@ export async function deliveryFindings(
   const session = resources.use(
     await book.context.engine.session(
       [
-        await bind(before.pin, oldRows, ordinals(old)),
+        await bind(former, oldRows, ordinals(old)),
         await bind(after.pin, freshRows, ordinals(fresh)),
         await bind(after.pin, otherRows, ordinals(known)),
       ],
       { signal: book.context.signal },
     ),
   )
-  const columns = dataColumnsOf(before.pin, after.pin)
-  const out: Finding[] = []
-  for (const change of changes.slice(0, detailedMax))
-    out.push(...(await findingsOf(session, before.dataset, change, known, columns, ask)))
-  if (changes.length > detailedMax) out.push(manyDeliveries(before.dataset, changes.slice(detailedMax)))
-  return out
+  const columns = dataColumnsOf(before.pin, after.pin, isOneTable)
+  const given = { before: oldRows, after: freshRows, columns, where: ask.where }
+  const sorted = await sortedChanges(session, changes, given)
+  const look = async (change: RankedChange, doubled: boolean) => {
+    const found = await findingsOf(session, before.dataset, change, doubled, [...known, ...fresh], columns, ask)
+    for (const one of found) changeOf.set(one, change)
+    return found
+  }
+  const matter = new Set(sorted.changes.flatMap((one) => one.paths))
+  const again = changes.flatMap(({ paths, old: was, fresh: is }) =>
+    was.length > 0 && is.length > 0 && !paths.some((path) => matter.has(path)) ? is : [],
+  )
+  const names = new Set(sorted.renames.map((one) => one.to))
+  const rest = { renames: sorted.renames, again, delivered: fresh.filter((one) => names.has(one.path)) }
+  if (sorted.changes.length > detailedMax) {
+    const rows = { after: freshRows, others: otherRows, columns, identity: ask.identity?.columns ?? null }
+    return { ...rest, findings: await groupedFindings(session, sorted.changes, rows, look) }
+  }
+  const findings: Finding[] = []
+  for (const change of sorted.changes) findings.push(...(await look(change, false)))
+  const [only] = changes
+  const silent = findings.length === 0 && changes.length === 1 && only && only.old.length > 0 ? only.fresh : again
+  return { ...rest, findings, again: silent }
 }
 
-/** Columns that both states have, those that limn adds aside. */
-function dataColumnsOf(before: PinnedTable, after: PinnedTable): readonly string[] {
-  const known = new Set(schemaOfPin(before).fields.map((field) => field.name))
+/** Columns that both states have, those that limn adds aside, as they are called in the newer. */
+function dataColumnsOf(before: PinnedTable, after: PinnedTable, isOneTable: boolean): readonly string[] {
+  const known = new Set<string | number>(
+    schemaOfPin(before).fields.map((field) => (isOneTable ? field.id : field.name)),
+  )
   return schemaOfPin(after)
-    .fields.map((field) => field.name)
-    .filter((name) => known.has(name) && !(name in deliveryColumns))
+    .fields.filter((field) => known.has(isOneTable ? field.id : field.name) && !(field.name in deliveryColumns))
+    .map((field) => field.name)
 }
 
-/** By path; the states of a table outside are one thing whatever they are called. */
-function changesOf(
-  book: WhyBook,
-  dataset: TableId,
-  old: readonly SeenDelivery[],
-  fresh: readonly SeenDelivery[],
-): readonly PathChange[] {
-  const producer = book.context.project.nodes.get(dataset)?.producer
-  const whole = producer?.kind === 'source' && producer.input.kind === 'iceberg'
-  const key = (one: SeenDelivery) => (whole ? producer.input.kind : one.path)
-  const paths = new Set([...old, ...fresh].map(key))
-  return [...paths].sort().map((path) => ({
-    path: [...fresh, ...old].find((one) => key(one) === path)?.path ?? path,
-    old: old.filter((one) => key(one) === path),
-    fresh: fresh.filter((one) => key(one) === path),
-  }))
+/** An earlier delivery, under another path, with the very bytes of this one. */
+function twinOf(delivery: SeenDelivery, others: readonly SeenDelivery[]): SeenDelivery | null {
+  if (delivery.sha256 === null) return null
+  const isTwin = (one: SeenDelivery) =>
+    one.sha256 === delivery.sha256 && one.ordinal < delivery.ordinal && one.path !== delivery.path
+  return others.find(isTwin) ?? null
+}
+
+/** One path, with what it was called before; or several, by how many and which. */
+function labelOf({ paths, formerly }: RankedChange): string {
+  const [first = ''] = paths
+  if (paths.length > 1) return `${paths.length.toLocaleString('en')} paths (${first} … ${paths.at(-1)})`
+  return formerly === null ? first : `${first} (formerly ${formerly})`
 }
 
 async function findingsOf(
   session: Session,
   dataset: TableId,
-  change: PathChange,
-  known: readonly SeenDelivery[],
+  change: RankedChange,
+  doubled: boolean,
+  others: readonly SeenDelivery[],
   columns: readonly string[],
   ask: DeliveryAsk,
 ): Promise<readonly Finding[]> {
-  const delivery = change.fresh.at(-1) ?? change.old.at(-1)
+  const delivery =
+    change.paths.length > 1 ? (change.fresh[0] ?? change.old[0]) : (change.fresh.at(-1) ?? change.old.at(-1))
   if (!delivery) return []
   const list = columns.map(quoteIdentifier).join(', ')
   const inScope = `coalesce((${ask.where ?? 'true'}), false) AS limn_in`
@@ -130,8 +165,13 @@ async function findingsOf(
     columns,
     delivery,
     state: change.old.length === 0 ? 'new' : change.fresh.length === 0 ? 'gone' : 'replaced',
-    twin: change.old.length === 0 ? (known.find((one) => one.sha256 === delivery.sha256) ?? null) : null,
+    twin: change.old.length === 0 && change.paths.length === 1 ? twinOf(delivery, others) : null,
     others: otherRows,
+    label: labelOf(change),
+    many: change.paths.length > 1,
+    withdrawn: change.withdrawn,
+    doubled,
+    also: (change.fresh.length > 0 ? change.fresh : change.old).filter((one) => one !== delivery),
     ask,
   }
   const whole = given.state === 'replaced' ? await wholeColumn(session, given) : null
@@ -144,29 +184,4 @@ async function findingsOf(
     'SELECT (SELECT count(*) FROM limn_gone WHERE limn_in) + (SELECT count(*) FROM limn_come WHERE limn_in)',
   )
   return Number(concerned.rows[0]?.[0] ?? 0) === 0 ? [] : classifyRows(session, given)
-}
-
-function manyDeliveries(dataset: TableId, changes: readonly PathChange[]): Finding {
-  const fresh = changes.flatMap((one) => one.fresh)
-  const rows = fresh.reduce((sum, one) => sum + one.kept, 0)
-  const [first] = fresh.length > 0 ? fresh : changes.flatMap((one) => one.old)
-  return {
-    kind: 'new-rows',
-    dataset,
-    origin: first
-      ? {
-          kind: 'delivery',
-          source: dataset,
-          path: first.path,
-          ordinal: first.ordinal,
-          sha256: first.sha256,
-          run: first.run,
-        }
-      : { kind: 'unknown' },
-    column: null,
-    sentence: `${changes.length} more deliveries of ${dataset} differ; they were counted and not looked into.`,
-    rows,
-    intervals: [],
-    evidence: noEvidence,
-  }
 }

@@ -6,6 +6,7 @@ import { bindFiles, leaseFiles, liveTableTasks } from '../../table/index.ts'
 import { afterRows, beforeRows } from '../diff/row-diff.ts'
 import { isNumeric } from '../diff/row-diff-sql.ts'
 import type { Point, WhyBook } from './book.ts'
+import { conditionOf, type Scope } from './scope.ts'
 
 /** One number on two sides. */
 export interface NumberApart {
@@ -40,8 +41,8 @@ export interface NumbersAsk {
   /** The first that differs is told, or the first of all when none does. */
   readonly measures: readonly TwoMeasures[]
   readonly by: readonly string[]
-  /** An SQL condition over the columns of both; null: none. */
-  readonly where: string | null
+  /** Which rows, by columns that both have and by the time of each. */
+  readonly scope: Scope
 }
 
 const groupsShown = 20
@@ -60,8 +61,11 @@ export async function numbersApart(book: WhyBook, before: Point, after: Point, a
       signal: book.context.signal,
     }),
   )
-  const where = ask.where === null ? '' : `WHERE (${ask.where}\n)`
-  const sides = { left: `(SELECT * FROM ${beforeRows} ${where})`, right: `(SELECT * FROM ${afterRows} ${where})` }
+  const rows = (point: Point, from: TableId) => {
+    const where = conditionOf(ask.scope, point.shape)
+    return `(SELECT * FROM ${from}${where === null ? '' : ` WHERE ${where}`})`
+  }
+  const sides = { left: rows(before, beforeRows), right: rows(after, afterRows) }
   const time = timeOf(before, after)
   let first: NumbersApart | null = null
   for (const measure of ask.measures) {

@@ -10,11 +10,13 @@ import { intervalOfFile } from '../stage/view.ts'
 export interface Scope {
   /** Of a dataset built by interval; null: all. */
   readonly times: IntervalSet | null
-  /** An SQL condition over its columns; null: none. */
+  /** What the edge above says of its rows, as an SQL condition over its columns; null: nothing. */
   readonly where: string | null
+  /** What was asked of them, in its words. */
+  readonly conditions: readonly string[]
 }
 
-export const everything: Scope = { times: null, where: null }
+export const everything: Scope = { times: null, where: null, conditions: [] }
 
 /** An SQL condition that a time lies in a set. */
 export function timeCondition(sql: string, type: 'timestamp' | 'timestamptz' | 'date', times: IntervalSet): string {
@@ -30,7 +32,7 @@ export function conditionOf(scope: Scope, shape: Shape | null): string | null {
   const parts: string[] = []
   if (scope.times && shape?.kind === 'interval')
     parts.push(timeCondition(quoteIdentifier(shape.column), shape.columnType, scope.times))
-  if (scope.where !== null) parts.push(`(${scope.where}\n)`)
+  for (const one of [...(scope.where === null ? [] : [scope.where]), ...scope.conditions]) parts.push(`(${one}\n)`)
   return parts.length > 0 ? parts.join(' AND ') : null
 }
 
@@ -47,11 +49,11 @@ export function readsOf(
 ): Scope {
   if (times === null || reader.kind !== 'interval' || !edge) return everything
   const own = input?.kind === 'interval' ? readTimes(edge, times) : null
-  if (edge.touches === null) return { times: own, where: null }
+  if (edge.touches === null) return { times: own, where: null, conditions: [] }
   const hull = touchesAreLists
     ? `len(list_filter(${edge.touches}, lambda limn_x: ${timeCondition('limn_x::TIMESTAMP', 'timestamp', times)})) > 0`
     : timeCondition(`(${edge.touches})::TIMESTAMP`, 'timestamp', times)
-  return { times: own, where: hull }
+  return { times: own, where: hull, conditions: [] }
 }
 
 function readTimes(edge: Edge, times: IntervalSet): IntervalSet | null {

@@ -1,16 +1,18 @@
 import { LimnError, nearest, type TableId } from '../../base/index.ts'
-import { addUnits, floorTo, IntervalSet, parseMicros } from '../../dataset/index.ts'
-import { columnItem, columnsHandedThrough, quoteIdentifier, rootOf } from '../../sql/index.ts'
+import type { IntervalSet } from '../../dataset/index.ts'
+import { snapshotById } from '../../iceberg/index.ts'
+import { columnItem, columnsHandedThrough, quoteIdentifier } from '../../sql/index.ts'
 import { pinSnapshot, readPinned, schemaOfPin } from '../../table/index.ts'
+import { approvalProperty } from '../backfill/publish-backfill.ts'
 import type { PipelineContext } from '../context.ts'
 import type { LedgerRow } from '../ledger/ledger.ts'
-import { shapesOf } from '../project/check.ts'
 import { type BuiltFrom, type Code, type Point, WhyBook } from './book.ts'
 import { type ColumnStep, columnTrail } from './column-trail.ts'
-import { renamedCondition } from './conditions.ts'
+import { columnsAsked, conditionsFor, holds, namesIn, renamedCondition } from './conditions.ts'
 import { deliveriesSeen, type SeenDelivery } from './deliveries.ts'
-import { conditionOf, readsOf, type Scope, sideOf } from './scope.ts'
-import { touchesAreLists } from './walk.ts'
+import { keyConditions, timesOfKey } from './key.ts'
+import { touchesAreLists } from './reader.ts'
+import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 
 /** One dataset on the way down, at the state that the layer above was built from. */
 export interface TrailStep {
@@ -25,6 +27,8 @@ export interface TrailStep {
     readonly reason: string
     readonly startedAtMs: number
     readonly limnVersion: string
+    /** Of a backfill: by what it was published, `in-advance`, `as-seen` or `within-tolerance`. */
+    readonly approval: string | null
   } | null
   /** The definition they were made by; `present` null: the lake does not remember it. */
   readonly code: { readonly fingerprint: string; readonly file: string; readonly present: boolean | null } | null
@@ -82,7 +86,10 @@ export async function trail(context: PipelineContext, request: TrailRequest): Pr
   const point = await book.now(request.table)
   const columns = schemaOfPin(point.pin).fields.map((field) => field.name)
   requireColumn(request, columns)
-  const conditions = [...keyConditions(book, request), ...(request.where === null ? [] : [`(${request.where}\n)`])]
+  const conditions = [
+    ...keyConditions(book, request.table, request.key),
+    ...(request.where === null ? [] : [`(${request.where}\n)`]),
+  ]
   const down: Down = { book, steps: [], unknown: [], seen: new Set() }
   const times = point.shape?.kind === 'interval' ? (request.times ?? timesOfKey(book, point, request.key)) : null
   if (request.times !== null && times === null)
@@ -151,7 +158,7 @@ async function descend(down: Down, point: Point, narrowed: Narrowed, depth: numb
       (row) => deliveries.length === 0 || deliveries.some((one) => one.run === row.run),
     )
     const rows = deliveries.reduce((sum, one) => sum + one.rows, 0)
-    down.steps.push({ ...common, run: runOf(landed), code: null, rows, scope: scopeOf(narrowed), deliveries })
+    down.steps.push({ ...common, run: runOf(point, landed), code: null, rows, scope: scopeOf(narrowed), deliveries })
     if (!landed) down.unknown.push(`No run made ${dataset}: where its rows came from is not in the ledger.`)
     return
   }
@@ -165,7 +172,7 @@ async function descend(down: Down, point: Point, narrowed: Narrowed, depth: numb
     const present = code ? code.present : null
     down.steps.push({
       ...common,
-      run: runOf(madeBy(point, built, own.times)),
+      run: runOf(point, madeBy(point, built, own.times)),
       code: { fingerprint: built.fingerprint, file: code?.file ?? node?.file ?? '', present },
       rows,
       scope: scopeOf(own),
@@ -194,7 +201,7 @@ async function descendInputs(
     }
     const edge = code?.edges.get(input)
     const lists = edge?.touches ? await touchesAreLists(book, input, edge.touches) : false
-    const reads: Scope = code ? readsOf(edge, code.shape, below.shape, own.times, lists) : { times: null, where: null }
+    const reads: Scope = code ? readsOf(edge, code.shape, below.shape, own.times, lists) : everything
     const kept = await handedDown(book, input, code, own.conditions)
     const lost = own.conditions.filter((one) => !kept.some((each) => each.from === one))
     if (lost.length > 0)
@@ -206,50 +213,44 @@ async function descendInputs(
   }
 }
 
-/** Conditions that hold of an input's rows as well: by columns handed through, else by columns of one name. */
+/**
+ * Conditions that hold of an input's rows as well: where its reader's query says so, else by columns of one name that the
+ * query computes nothing of.
+ */
 async function handedDown(book: WhyBook, input: TableId, code: Code | null, conditions: readonly string[]) {
   const through = columnsHandedThrough(code?.tree)
-  const plain = rootOf(code?.tree)?.type === 'SELECT_NODE'
   const out: { readonly from: string; readonly to: string }[] = []
-  for (const from of conditions) {
-    const computed = [...from.matchAll(/"((?:[^"]|"")*)"/g)].some(
-      ([, name = '']) => plain && !through.has(name) && columnItem(code?.tree, name) !== null,
-    )
-    const to = renamedCondition(from, through)
-    if (!computed && (await holds(book, input, to))) out.push({ from, to })
+  for (const one of await conditionsFor(book, input, code ? [code] : [], conditions)) {
+    if (one.to !== null) {
+      out.push(one)
+      continue
+    }
+    const names = await columnsAsked(book, one.from)
+    const computed = names.some((name) => !through.has(name) && columnItem(code?.tree, name) !== null)
+    const quoted = namesIn(one.from)
+    const to = renamedCondition(one.from, through)
+    if (!computed && names.every((name) => quoted.includes(name)) && (await holds(book, input, to)))
+      out.push({ from: one.from, to })
   }
   return out
-}
-
-/** Whether a condition speaks of an input's columns alone. */
-async function holds(book: WhyBook, input: TableId, condition: string): Promise<boolean> {
-  try {
-    await book.context.engine.describe(`SELECT 1 FROM ${input} WHERE ${condition}`, shapesOf(book.context.project))
-    return true
-  } catch (error) {
-    if (error instanceof LimnError) return false
-    throw error
-  }
 }
 
 function scopeOf({ times, conditions }: Narrowed): TrailStep['scope'] {
   return { times, conditions }
 }
 
-/** The interval that a key names by its time. */
-function timesOfKey(book: WhyBook, point: Point, key: readonly string[] | null): IntervalSet | null {
-  const { shape } = point
-  if (key === null || shape?.kind !== 'interval') return null
-  const value = key[keysOf(book, point.dataset).indexOf(shape.column)]
-  if (value === undefined || !/^\d{4}-\d{2}/.test(value)) return null
-  const start = floorTo(shape.unit, parseMicros(value))
-  return IntervalSet.of([{ start, end: addUnits(shape.unit, start, 1) }])
-}
-
-function runOf(row: LedgerRow | undefined): TrailStep['run'] {
-  return row
-    ? { id: row.run, outcome: row.outcome, reason: row.reason, startedAtMs: row.startedAtMs, limnVersion: row.version }
-    : null
+function runOf(point: Point, row: LedgerRow | undefined): TrailStep['run'] {
+  if (!row) return null
+  const { metadata } = point.pin
+  const made = row.outputSnapshot === null ? undefined : snapshotById(metadata, row.outputSnapshot)
+  return {
+    id: row.run,
+    outcome: row.outcome,
+    reason: row.reason,
+    startedAtMs: row.startedAtMs,
+    limnVersion: row.version,
+    approval: made?.summary[approvalProperty] ?? null,
+  }
 }
 
 /** The ledger row that wrote what some times of a table hold. */
@@ -266,7 +267,7 @@ function madeBy(point: Point, built: BuiltFrom, times: IntervalSet | null): Ledg
 async function ask(book: WhyBook, point: Point, narrowed: Narrowed, select: string, tail = '') {
   const { times, conditions, read } = narrowed
   const all = read === null ? conditions : [...conditions, read]
-  const scope: Scope = { times, where: all.length > 0 ? all.join(' AND ') : null }
+  const scope: Scope = { ...everything, times, where: all.length > 0 ? all.join(' AND ') : null }
   const side = sideOf(book.viewOf(point), point.shape, scope)
   const where = conditionOf(scope, point.shape)
   const sql = `SELECT ${select} FROM ${point.dataset} ${where === null ? '' : `WHERE ${where}`} ${tail}`
@@ -317,27 +318,6 @@ async function historyOf(book: WhyBook, point: Point, narrowed: Narrowed): Promi
     out.push(state)
   }
   return out
-}
-
-function keysOf(book: WhyBook, table: TableId): readonly string[] {
-  const contract = book.context.project.nodes.get(table)?.contract
-  return contract?.keys.length ? contract.keys : (contract?.grain ?? [])
-}
-
-function keyConditions(book: WhyBook, { table, key }: TrailRequest): readonly string[] {
-  if (key === null) return []
-  const names = keysOf(book, table)
-  if (names.length !== key.length)
-    throw new LimnError('usage/argument', {
-      message: `${table} has ${names.length === 0 ? 'no keys' : `the keys ${names.join(', ')}`}; ${key.length} ${key.length === 1 ? 'value was' : 'values were'} given.`,
-      notDone: 'Nothing was looked up.',
-      remedy:
-        names.length === 0 ? 'Say which rows with --where.' : `Write --key with ${names.length} values, in that order.`,
-    })
-  const text = (value: string) => `'${value.replaceAll("'", "''")}'`
-  return names.map((name, i) =>
-    key[i] === 'null' ? `${quoteIdentifier(name)} IS NULL` : `${quoteIdentifier(name)} = ${text(key[i] ?? '')}`,
-  )
 }
 
 function requireColumn({ table, column }: TrailRequest, columns: readonly string[]): void {

@@ -1,16 +1,18 @@
 import type { TableId } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
-import { columnsHandedThrough } from '../../sql/index.ts'
 import { diffRows, rowsApart } from '../diff/diff-rows.ts'
 import type { Measure, RowDiff } from '../diff/row-diff.ts'
-import { type BuiltFrom, type Code, type Point, timesOf, type WhyBook } from './book.ts'
+import { type Code, type Point, timesOf, type WhyBook } from './book.ts'
 import { codeFindings } from './code-change.ts'
+import { conditionsFor } from './conditions.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
-import { deliveryFindings } from './deliveries.ts'
+import { type DeliveriesApart, deliveryFindings } from './deliveries.ts'
+import type { DeliveryChange } from './delivery-changes.ts'
 import { type Finding, noEvidence } from './finding.ts'
+import { deliveryAsk, nothingAsked, relabelled, touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
-import { buildsMax, buildsOf, buildVariant, type Variant } from './variant.ts'
+import { type Candidate, type Pair, Trial } from './trial.ts'
 
 /** One dataset that two states were compared at, in the order in which they were come by. */
 export interface Step {
@@ -26,8 +28,14 @@ export interface Step {
 
 export interface Walk {
   readonly steps: Step[]
+  /** Of sources met on the way: deliveries with the rows they had, which are another delivery or path now. */
+  readonly relabelled: Map<TableId, Omit<DeliveriesApart, 'findings'>>
   /** What could not be known. */
   readonly unknown: string[]
+  /** Of findings of deliveries: what they were found in. */
+  readonly changes: WeakMap<Finding, DeliveryChange>
+  /** Inputs that were looked at in more rows than were asked for, and why. */
+  readonly wider: string[]
 }
 
 export interface WalkAsk {
@@ -38,7 +46,6 @@ export interface WalkAsk {
   readonly delivery: Omit<DeliveryAsk, 'where'>
 }
 
-const nothingAsked: WalkAsk['delivery'] = { identity: null, lateness: null }
 export const wholeWalk: WalkAsk = { scope: everything, measure: null, delivery: nothingAsked }
 
 /**
@@ -63,13 +70,24 @@ export async function walk(
   const node = book.context.project.nodes.get(dataset)
   if (node?.producer.kind === 'source') {
     const where = conditionOf(ask.scope, null)
-    const findings = await deliveryFindings(book, before, after, { ...ask.delivery, where })
+    const asked = { ...ask.delivery, where }
+    const { findings, renames, again, delivered } = await deliveryFindings(book, before, after, asked, out.changes)
     const direct = findings.length === 0 ? await directWrites(book, before, after, ask, out) : null
     if (direct) {
       step(null, [], 'rows were written past the runs')
       return direct
     }
-    step(null, [], findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs')
+    const apart = findings.length > 0 ? 'its deliveries differ' : 'no delivery that matters differs'
+    step(
+      null,
+      [],
+      [
+        apart,
+        ...renames.slice(0, 3).map((one) => `${one.from} is now ${one.to}`),
+        ...moreRenames(renames.length - 3),
+      ].join('; '),
+    )
+    if (renames.length + again.length > 0) out.relabelled.set(dataset, { renames, again, delivered })
     return findings.length > 0 ? findings : null
   }
   const detail = once(() => compare(book, before, after, ask))
@@ -99,6 +117,10 @@ export async function walk(
     verdict,
   })
   return findings.length > 0 ? merged(findings) : [unexplained(dataset, await detail(), times)]
+}
+
+function moreRenames(count: number): readonly string[] {
+  return count > 0 ? [`${count.toLocaleString('en')} more came under another name`] : []
 }
 
 /** Computed when it is first asked for. */
@@ -207,12 +229,6 @@ async function directWrites(
   return [...found, ...(rest ?? [])]
 }
 
-interface Pair {
-  readonly times: IntervalSet | null
-  readonly before: BuiltFrom
-  readonly after: BuiltFrom
-}
-
 /** What the parting intervals were built from on either side, together where it is the same for both. */
 function pairsOf(book: WhyBook, before: Point, after: Point, times: IntervalSet | null): readonly Pair[] {
   const [olds, news] = [book.builtFrom(before, times), book.builtFrom(after, times)]
@@ -250,11 +266,6 @@ function pairsOf(book: WhyBook, before: Point, after: Point, times: IntervalSet 
   return out
 }
 
-interface Candidate {
-  readonly what: 'code' | TableId
-  readonly findings: () => Promise<readonly Finding[]>
-}
-
 async function walkPair(
   book: WhyBook,
   before: Point,
@@ -287,9 +298,11 @@ async function walkPair(
     }
     const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
     const shape = fresh?.shape ?? after.shape
-    const scope = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
-    const delivery = deliveryAsk(book, before, fresh, input, edge.touches, lists)
-    const findings = await walk(book, a, b, { scope, measure: null, delivery }, out)
+    const reads = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const scope = { ...reads, conditions: await narrowed(book, input, [old, fresh], ask.scope.conditions, out) }
+    const reader = { before, after, code: fresh, times: pair.times }
+    const delivery = deliveryAsk(book, reader, input, edge.touches, lists)
+    const findings = (await walk(book, a, b, { scope, measure: null, delivery }, out)) ?? relabelled(reader, input, out)
     if (findings !== null) candidates.push({ what: input, findings: async () => findings })
   }
   if (pair.before.fingerprint !== pair.after.fingerprint) {
@@ -300,105 +313,34 @@ async function walkPair(
       findings: async () => codeFindings(book, before, after, sides, await detail(), scope),
     })
   }
-  const chosen =
-    candidates.length > 1
-      ? await responsible(
-          book,
-          before,
-          { old, fresh, before: pointsBefore, after: pointsAfter },
-          pair,
-          candidates,
-          ask,
-          out,
-        )
-      : candidates
+  const trial = new Trial(book, before, { old, fresh, before: pointsBefore, after: pointsAfter }, pair, ask, out)
+  const chosen = candidates.length > 1 ? await trial.responsible(candidates) : candidates
   const found: Finding[] = []
-  for (const one of chosen) found.push(...(await one.findings()))
+  for (const one of chosen) {
+    const own = await one.findings()
+    found.push(...(one.what === 'code' ? own : await trial.deliveriesThatMatter(one.what, own)))
+  }
   if (candidates.length === 0 && out.unknown.length === 0)
     found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
 }
 
-interface Sides {
-  readonly old: Code | null
-  readonly fresh: Code | null
-  readonly before: ReadonlyMap<TableId, Point>
-  readonly after: ReadonlyMap<TableId, Point>
-}
-
-/** Tries each candidate alone on the former state: those that change nothing there are not responsible. */
-async function responsible(
+/** What was asked of a dataset's rows, in the words of an input; what cannot be said so is noted. */
+export async function narrowed(
   book: WhyBook,
-  before: Point,
-  sides: Sides,
-  pair: Pair,
-  candidates: readonly Candidate[],
-  ask: WalkAsk,
-  out: Walk,
-): Promise<readonly Candidate[]> {
-  const { old, fresh } = sides
-  if (!old) {
-    out.unknown.push(
-      `Which of ${candidates.map((one) => one.what).join(', ')} is responsible: the former definition of ${before.dataset} is not remembered.`,
-    )
-    return candidates
-  }
-  const builds = buildsOf(old, pair.times)
-  if (builds.length > buildsMax)
-    out.unknown.push(`Of ${builds.length} builds of ${before.dataset}, ${buildsMax} were tried again.`)
-  const tried = builds.slice(0, buildsMax)
-  const times = timesOf(tried)
-  const contract = book.context.project.nodes.get(before.dataset)?.contract
-  const scope: Scope = { ...everything, times }
-  const where = conditionOf(scope, before.shape)
-  await using scratch = await book.context.store.scratch({ signal: book.context.signal })
-  const chosen: Candidate[] = []
-  for (const [i, candidate] of candidates.entries()) {
-    const variant: Variant =
-      candidate.what === 'code'
-        ? { code: fresh ?? old, inputs: new Map([...sides.after, ...sides.before]) }
-        : { code: old, inputs: new Map([...sides.before, ...[...sides.after].filter(([id]) => id === candidate.what)]) }
-    const side = await buildVariant(book, variant, tried, before, `${scratch.folder}/${i}`)
-    const diff = await diffRows(book.context, sideOf(book.viewOf(before), before.shape, scope), side, {
-      keys: contract?.keys ?? [],
-      measures: ask.measure ? [ask.measure] : [],
-      sample: 0,
-      ...(where === null ? {} : { where }),
-    })
-    const rows = diff.total.added + diff.total.removed + diff.total.changed
-    const [measure] = diff.total.measures
-    if (rows > 0 && (measure === undefined || measure.before !== measure.after || candidates.length === 1))
-      chosen.push(candidate)
-  }
-  return chosen.length > 0 ? chosen : candidates
-}
-
-/** What the reader of a source lets one ask of its rows. */
-function deliveryAsk(
-  book: WhyBook,
-  before: Point,
-  code: Code | null,
   input: TableId,
-  touches: string | null,
-  lists: boolean,
-): WalkAsk['delivery'] {
-  const node = book.context.project.nodes.get(input)
-  if (node?.producer.kind !== 'source' || !code) return nothingAsked
-  const through = columnsHandedThrough(code.tree)
-  const grain = code.contract.grain.map((name) => through.get(name) ?? name)
-  const identity = grain.length > 0 && grain.every((name) => name in node.contract.columns) ? grain : null
-  const { shape } = code
-  const built = IntervalSet.of(before.standing.built.flatMap((one) => (one.interval ? [one.interval] : [])))
-  const lateness =
-    shape.kind === 'interval' && touches !== null && !lists ? { sql: touches, unit: shape.unit, built } : null
-  return { identity, lateness }
-}
-
-export async function touchesAreLists(book: WhyBook, input: TableId, touches: string): Promise<boolean> {
-  const columns = book.context.project.nodes.get(input)?.contract.columns ?? {}
-  const shapes = new Map([[input, Object.entries(columns).map(([name, column]) => ({ name, type: column.type }))]])
-  const [one] = await book.context.engine.describe(`SELECT (${touches}) AS t FROM ${input}`, shapes)
-  return one?.type.endsWith('[]') ?? false
+  codes: readonly (Code | null)[],
+  conditions: readonly string[],
+  out: Walk,
+): Promise<readonly string[]> {
+  const known = codes.filter((one) => one !== null)
+  const found = await conditionsFor(book, input, known.length === codes.length ? known : [], conditions)
+  const kept: string[] = []
+  for (const one of found)
+    if (one.to === null)
+      out.wider.push(`${input} by ${one.from.replace(/\s+/g, ' ').replaceAll(' )', ')')}: ${one.why}.`)
+    else kept.push(one.to)
+  return kept
 }
 
 function notDeterministic(dataset: TableId, diff: RowDiff, times: IntervalSet | null): Finding {
