@@ -272,7 +272,7 @@ export class Execution implements StageInputs {
       )
       const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
       judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
-      if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
+      if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
     }
   }
 
