@@ -199,24 +199,73 @@ describe('a scheduler that dies', () => {
       await due(folder, clock)
       deliver(folder, 'b', [['4', '2026-01-04 08:00:00', '40']])
       clock.set('2026-01-02T06:10Z')
-      const power = (detail: string) =>
-        after.startsWith('published') ? detail.endsWith(' publishing') : detail === 'mark tick bronze.event'
-      await using broken = await Lake.open({
-        cwd: folder,
-        clock,
-        steps: {
-          reach: (name, edge, detail) => {
-            // As when the process is gone: nothing more is written.
-            if (name === 'state.change' && edge === 'before' && power(detail)) throw new Error('power')
-          },
-        },
-      })
-      await expect(runDue(broken, { waitMs: 0 })).rejects.toThrow('power')
+      const driver = join(root, 'test', 'support', 'due-driver.ts')
+      const at = after.startsWith('published') ? ' publishing' : 'mark tick bronze.event'
+      const died = await start(process.execPath, [driver, folder, '2026-01-02T06:10Z', at]).ended
+      expect(died.signal).toBe('SIGKILL')
       expect(await due(folder, clock)).toEqual(['01-02T06:00 bronze.event', after])
       expect(await due(folder, clock)).toEqual([])
       expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(4)
     })
   }
+})
+
+/** Breaks in the code, as a defect would, when a run of this many comes to a change of the state database. */
+function defect(runs: number, at: string) {
+  let seen = 0
+  return {
+    reach: (name: string, edge: string, detail: string) => {
+      if (name === 'state.change' && edge === 'before' && detail.endsWith(at) && ++seen <= runs)
+        throw new TypeError('cannot read properties of undefined')
+    },
+  }
+}
+
+describe('what nobody foresaw', () => {
+  it('fails one run, which is told, and nothing else', async () => {
+    using temporary = smallLake('due')
+    const { folder } = temporary
+    const command = [process.execPath, '-e', "fs.appendFileSync('told', fs.readFileSync(0, 'utf8') + '\\n')"]
+    writeLake(folder, {
+      'limn.config.ts': `import { defineLake } from 'limn'\nexport default defineLake({ name: 'small', schedules: { '*.*': '0 * * * * in UTC' },
+  notify: { '*': [{ on: ['failed'], command: ${JSON.stringify(command)} }] } })\n`,
+      'datasets/bronze/other.ts': bronzeEvent.replace("'bronze.event'", "'bronze.other'"),
+    })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    await using lake = await Lake.open({ cwd: folder, clock, steps: defect(1, ' publishing') })
+    const { events } = await runDue(lake, { waitMs: 0 })
+    expect(events.map(brief)).toEqual(['01-02T06:00 *.*', `failed ${everything}`, 'published bronze.other'])
+    expect(events[1]).toMatchObject({ error: { kind: 'internal', message: expect.stringContaining('of undefined') } })
+    const told = readFileSync(join(folder, 'told'), 'utf8').trim().split('\n')
+    expect(told.map((line) => JSON.parse(line).message)).toEqual([expect.stringContaining('of undefined')])
+    // The tick is done; what it left is stale and comes with the next.
+    clock.set('2026-01-02T07:10Z')
+    expect((await runDue(lake, { waitMs: 0 })).events.map(brief)).toContain(`published ${everything}`)
+    const outcomes = "SELECT string_agg(DISTINCT outcome, ' ' ORDER BY outcome) FROM limn.run WHERE dataset = '*'"
+    expect(await oneValue(folder, outcomes)).toBe('failed')
+  })
+
+  it('between runs is told, and the scheduler goes on', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    writeLake(folder, { 'limn.config.ts': config("{ '*.*': '0 6 * * * in UTC' }") })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const stop = new AbortController()
+    const events: string[] = []
+    let slept = 0
+    await using lake = await Lake.open({ cwd: folder, clock, steps: defect(2, 'lease schedule') })
+    await up(lake, {
+      pollMs: 60_000,
+      stop: stop.signal,
+      onEvent: (event) => events.push(brief(event)),
+      sleep: async (ms) => {
+        clock.now += ms
+        if (++slept === 3) stop.abort()
+      },
+    })
+    const broken = 'limn failed in a way it does not know: cannot read properties of undefined'
+    expect(events).toEqual(['started', broken, broken, '01-02T06:00 *.*', `published ${everything}`, 'stopped'])
+  })
 })
 
 describe('limn up', () => {

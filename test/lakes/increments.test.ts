@@ -122,6 +122,38 @@ describe('a dataset merged by key', () => {
     expect(rangeOf(await run(folder), 'gold.merged')).toMatchObject({ outcome: 'kept', rows: 0 })
   })
 
+  it('follows which delivery a row came with, where its query reads that', async () => {
+    const latest = (name: string, build: string) => `import { mergeByKey, model, sql, whole } from 'limn'
+import { eventReport } from '../bronze/event.ts'
+const query = sql\`SELECT id, arg_max(amount, _delivery)::BIGINT AS amount FROM \${eventReport} GROUP BY ALL\`
+export const latest = model('${name}', {
+  doc: 'One row per event, as delivered last.', owner: 'test', grain: ['id'], keys: ['id'],
+  columns: { id: { type: 'long', doc: 'The event.' }, amount: { type: 'long', doc: 'Its amount.' } },
+  build: ${build},
+})
+`
+    using lake = lakeWith({
+      'datasets/gold/merged.ts': latest('gold.merged', "mergeByKey({ keys: ['id'] }, query)"),
+      'datasets/gold/whole.ts': latest('gold.whole', 'whole(query)'),
+    })
+    const { folder } = lake
+    const all = (table: string) =>
+      oneValue(folder, `SELECT string_agg(id || ':' || amount, ' ' ORDER BY id) FROM ${table}`)
+    await run(folder)
+    deliver(folder, 'b', [['1', '2026-01-01 08:00:00', '99']])
+    await run(folder)
+    expect([await all('gold.merged'), await all('gold.whole')]).toEqual(['1:99 2:20 3:30', '1:99 2:20 3:30'])
+    // The first file again, with its rows as they were and one more: it is the latest to speak of each.
+    deliver(folder, 'a', [
+      ['1', '2026-01-01 08:00:00', '10'],
+      ['2', '2026-01-02 08:00:00', '20'],
+      ['3', '2026-01-03 08:00:00', '30'],
+      ['4', '2026-01-04 08:00:00', '40'],
+    ])
+    expect(rangeOf(await run(folder), 'gold.merged')?.because).toBe('bronze.event, merged by key')
+    expect([await all('gold.merged'), await all('gold.whole')]).toEqual(['1:10 2:20 3:30 4:40', '1:10 2:20 3:30 4:40'])
+  })
+
   it('is built whole when its definition changed, when that is asked for, and when others wrote to its table', async () => {
     using lake = lakeWith({ 'datasets/gold/merged.ts': perGroup('gold.merged', merged) })
     const { folder } = lake
@@ -152,6 +184,16 @@ describe('a dataset merged by key', () => {
     })
     writeLake(folder, { 'datasets/gold/merged.ts': perGroup('gold.merged', "mergeByKey({ keys: ['sort'] }, query)") })
     expect((await run(folder)).error?.message).toContain('is merged by "sort", which is not a column of it')
+    for (const [touches, said] of [
+      ['kin % 7', 'Referenced column "kin" not found'],
+      ['id %', 'syntax error'],
+      ["'kind ' || id", 'the key "kind" that a row of bronze.event affects is VARCHAR, and long in the contract'],
+    ] as const) {
+      const build = `mergeByKey({ keys: ['kind'], touches: { 'bronze.event': ${JSON.stringify(touches)} } }, query)`
+      writeLake(folder, { 'datasets/gold/merged.ts': perGroup('gold.merged', build) })
+      expect((await run(folder)).error?.message).toContain(said)
+      expect((await limn(folder, 'check')).code).toBe(2)
+    }
   })
 })
 
@@ -190,9 +232,25 @@ describe('a dataset that is appended to', () => {
     expect(await ids(folder)).toBe('1 2 3 4 5')
   })
 
+  it('gets of a file that has grown, and is handed over again, what is new in it', async () => {
+    using lake = lakeWith({ 'datasets/gold/log.ts': eventLog('error') })
+    const { folder } = lake
+    const rows = [
+      ['1', '2026-01-01 08:00:00', '10'],
+      ['2', '2026-01-02 08:00:00', '20'],
+      ['2', '2026-01-02 08:00:00', '20'],
+    ]
+    deliver(folder, 'a', rows)
+    await run(folder)
+    expect(await ids(folder)).toBe('1 2 2')
+    deliver(folder, 'a', [...rows, ['2', '2026-01-02 08:00:00', '20'], ['4', '2026-01-04 08:00:00', '40']])
+    expect(rangeOf(await run(folder), 'gold.log')).toMatchObject({ because: 'bronze.event, appended', rows: 2 })
+    expect(await ids(folder)).toBe('1 2 2 2 4')
+  })
+
   for (const [removed, left] of [
     ['rebuild', '1 9'],
-    ['ignore', '1 1 2 3 9'],
+    ['ignore', '1 2 3 9'],
     ['error', '1 2 3'],
   ] as const) {
     it(`says what rows that changed mean: ${removed}`, async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Lake } from 'limn'
 import { afterEach, describe, expect, it } from 'vitest'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root, type temporaryFolder } from '../support/lake.ts'
@@ -176,6 +177,36 @@ describe('a run that is published', () => {
 })
 
 describe('a run or backfill that is at work', () => {
+  it('is cancelled, which is no failure, and can be taken over', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    await using opened = await Lake.open({
+      cwd: folder,
+      steps: {
+        reach: async (name, edge, detail) => {
+          if (name !== 'state.change' || edge !== 'after' || !detail.endsWith(' publishing')) return
+          const id = detail.split(' ')[1] ?? ''
+          expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
+        },
+      },
+    })
+    await expect(opened.run()).rejects.toMatchObject({ kind: 'interrupted' })
+    const [ended] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as {
+      run: string
+      outcome: string
+    }[]
+    expect(ended).toMatchObject({ outcome: 'cancelled', message: expect.stringContaining('was asked to stop by') })
+    const id = ended?.run ?? ''
+    expect(await json(folder, 'runs', 'show', id)).toMatchObject({
+      outcome: 'cancelled',
+      ranges: [{ dataset: '*', outcome: 'cancelled' }],
+    })
+    expect((await limn(folder, 'runs', 'show', id)).stdout).toContain(`run ${id}: cancelled`)
+    expect((await limn(folder, 'runs', 'ls')).stdout).toContain('cancelled')
+    const report = await json(folder, 'runs', 'retry', id)
+    expect((report.datasets as { takenFrom: string | null }[]).map((one) => one.takenFrom)).toEqual([id, id, id])
+  })
+
   it('is asked to stop, ends as interrupted, publishes nothing, and a backfill goes on later', async () => {
     lake = smallLake('runs')
     const { folder } = lake

@@ -47,16 +47,17 @@ function returnedEarly(source: Node): readonly Node[] {
   const visit = (node: Node, guarded: boolean): void => {
     if (isReturnStatement(node) && guarded && node.expression && node.expression.kind !== SyntaxKind.AwaitExpression)
       out.push(node.expression)
-    if (isFunction(node)) return each(node, false)
     if (isTryStatement(node)) {
       visit(node.tryBlock, true)
       if (node.catchClause) visit(node.catchClause, guarded || node.finallyBlock !== undefined)
       if (node.finallyBlock) visit(node.finallyBlock, guarded)
-      return
-    }
-    if (isForOfStatement(node) && isUsing(node.initializer)) return each(node, true)
-    if (!isBlock(node) && !isSourceFile(node) && !isCaseClause(node) && !isDefaultClause(node))
-      return each(node, guarded)
+    } else if (isFunction(node)) each(node, false)
+    else if (isForOfStatement(node) && isUsing(node.initializer)) each(node, true)
+    else if (isBlock(node) || isSourceFile(node) || isCaseClause(node) || isDefaultClause(node)) inOrder(node, guarded)
+    else each(node, guarded)
+  }
+  /** Statements: what one takes is held until the last of them has ended. */
+  const inOrder = (node: Node, guarded: boolean): void => {
     let held = guarded
     node.forEachChild((child) => {
       visit(child, held)

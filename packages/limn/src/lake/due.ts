@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { asLimnError, type LimnError, type TableId } from '../base/index.ts'
 import { formatInterval, formatMicros, wallOf } from '../dataset/index.ts'
 import {
   type DueTick,
@@ -70,7 +70,8 @@ export async function lakeSchedules(lake: Lake): Promise<Schedules> {
  * not begin, was interrupted or died stays due. A missed tick sees intervals as complete as they were at its time.
  *
  * Throws `lease/held` when another scheduler is at work, `interrupted`, and what makes every run impossible
- * (configuration, definitions). What goes wrong in one run is an event, and other datasets are run all the same.
+ * (configuration, definitions). What goes wrong in one run, foreseen or not, is an event, and other datasets are run all
+ * the same.
  */
 export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport> {
   const project = await lake.loadProject()
@@ -203,10 +204,12 @@ class DueRuns {
       return report.outcome === 'refused' ? 'failed' : 'done'
     } catch (error) {
       this.context.signal.throwIfAborted()
-      if (!(error instanceof LimnError)) throw error
-      this.tell({ kind: 'failed', datasets, error })
-      if (!error.retryable) this.failures.push(error)
-      return error.retryable ? 'retry' : 'failed'
+      // What nobody foresaw fails these datasets alone, like any other failure.
+      const failure = asLimnError(error)
+      this.tell({ kind: 'failed', datasets, error: failure })
+      // Whoever stopped it knows that it stopped.
+      if (!failure.retryable && failure.kind !== 'interrupted') this.failures.push(failure)
+      return failure.retryable ? 'retry' : 'failed'
     }
   }
 

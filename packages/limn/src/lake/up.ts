@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { LimnError } from '../base/index.ts'
+import { asLimnError, LimnError } from '../base/index.ts'
 import { formatSchedule, nextTick } from '../dataset/index.ts'
 import type { Outlook, Schedules } from '../pipeline/index.ts'
 import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
@@ -71,9 +71,9 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
       await runDue(lake, { waitMs: 0, onEvent: onDue, stopping: () => stop.aborted })
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof LimnError)) throw error
+      const told = asLimnError(error)
       // Another scheduler, or another run, is at work: what is due stays due.
-      if (error.kind !== 'lease/held') options.onEvent({ kind: 'error', error })
+      if (told.kind !== 'lease/held') options.onEvent({ kind: 'error', error: told })
     } finally {
       rest?.()
     }
@@ -113,8 +113,7 @@ class PromiseWatch {
       }
       if (worse) await notify(this.lake)
     } catch (error) {
-      if (error instanceof LimnError) this.onEvent({ kind: 'error', error })
-      else throw error
+      this.onEvent({ kind: 'error', error: asLimnError(error) })
     } finally {
       this.looking = false
     }

@@ -27,9 +27,7 @@ export default async function runsAct(invocation: Invocation): Promise<number> {
     case 'cancel':
       await cancel(lake, id)
       io.out(
-        io.json
-          ? toJson({ run: id, asked: true })
-          : `Asked ${id} to stop. It ends as interrupted and publishes nothing.`,
+        io.json ? toJson({ run: id, asked: true }) : `Asked ${id} to stop. It ends as cancelled and publishes nothing.`,
       )
       return 0
     default: {

@@ -3,7 +3,7 @@ import type { EnvironmentName } from '../../catalog/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog } from '../context.ts'
-import { ledgerTable } from '../ledger/ledger.ts'
+import { ledgerTable, outcomeOfError } from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { FactBook } from '../plan/fact-book.ts'
@@ -187,7 +187,7 @@ class Promotion {
       }
     } catch (error) {
       if (!(error instanceof LimnError && error.kind === 'run/fenced'))
-        await this.end('failed', error instanceof Error ? error.message : String(error), false)
+        await this.end(outcomeOfError(error), error instanceof Error ? error.message : String(error), false)
       throw error
     }
   }
@@ -255,7 +255,11 @@ class Promotion {
     return this.report('refused', judgements)
   }
 
-  private end(phase: 'published' | 'refused' | 'failed', message: string, recorded: boolean): Promise<void> {
+  private end(
+    phase: 'published' | 'refused' | 'failed' | 'cancelled',
+    message: string,
+    recorded: boolean,
+  ): Promise<void> {
     return this.registered.runs.end(this.run, phase, {
       endedAtMs: this.registered.clock.nowMs(),
       message,

@@ -137,7 +137,7 @@ function verdictCells(one: Judgement, record: RunRecordRows): readonly Cell[] {
 const recordAttemptsMax = 10
 
 /**
- * Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. A run the ledger knows
+ * Commits ledger rows and verdicts alone: how a run is remembered that published nothing. A run the ledger knows
  * already is left as it stands there, and its rows are returned; else null.
  */
 export async function commitRecord(

@@ -2,6 +2,7 @@ import type { RunId, TableId } from '../../base/index.ts'
 import type { HeldLease, Migration, StateDatabase, Tx } from '../../state/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { scheduleMigration } from '../schedule/marks.ts'
+import type { UnpublishedOutcome } from './ledger.ts'
 
 /**
  * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the
@@ -9,12 +10,12 @@ import { scheduleMigration } from '../schedule/marks.ts'
  *
  *   running ─► publishing ─► published
  *      │            └──────► (found dead: settled by asking each main) ─► published | abandoned
- *      ├─► refused | failed
+ *      ├─► refused | failed | cancelled
  *      └─► (found dead) ─► abandoned
  *
  * and nothing leaves an ended phase. Branches and staged pointers of runs that ended unpublished are kept for a week.
  */
-export type Phase = 'running' | 'publishing' | 'published' | 'refused' | 'failed' | 'abandoned' | 'idle'
+export type Phase = 'running' | 'publishing' | 'published' | UnpublishedOutcome | 'idle'
 
 export const livePhases: readonly Phase[] = ['running', 'publishing']
 

@@ -1,9 +1,9 @@
-import { LimnError, type RunId, type TableId } from '../../base/index.ts'
+import { asLimnError, LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import type { Leases } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { DatasetLedger } from '../ledger/ledger.ts'
+import { type DatasetLedger, outcomeOfError } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { acceptedEntries } from '../plan/accepted.ts'
 import { FactBook, type RunRequest } from '../plan/fact-book.ts'
@@ -87,7 +87,7 @@ export class Execution implements StageInputs {
         await this.endOvertaken()
         throw error
       }
-      const cause = this.isFenced() ? fenced(this.run, error) : this.whyAborted(error)
+      const cause = this.isFenced() ? fenced(this.run, error) : asLimnError(this.whyAborted(error))
       await this.endFailed(cause)
       throw this.begun ? ofRun(cause, this.run) : cause
     }
@@ -352,9 +352,10 @@ export class Execution implements StageInputs {
   private async endFailed(error: unknown): Promise<void> {
     if (!this.begun || (error instanceof LimnError && error.kind === 'run/fenced')) return
     const message = error instanceof Error ? error.message : String(error)
+    const outcome = outcomeOfError(error)
     const context = { ...this.registered, signal: new AbortController().signal }
     try {
-      await this.context.runs.end(this.run, 'failed', {
+      await this.context.runs.end(this.run, outcome, {
         endedAtMs: this.context.clock.nowMs(),
         message,
         recorded: false,
@@ -366,7 +367,7 @@ export class Execution implements StageInputs {
           runRow(
             context,
             wholeRun(context, { run: this.run, startedAtMs: this.options.startedAtMs }, message),
-            'failed',
+            outcome,
             this.context.clock.nowMs(),
           ),
         ],

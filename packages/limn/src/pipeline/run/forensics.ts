@@ -175,7 +175,7 @@ export async function discardRun(context: PipelineContext, run: RunId): Promise<
   return [...new Set([...staged, ...dropped.map((one) => one.table)])].sort()
 }
 
-/** Asks a run or backfill that is at work to stop. It ends as interrupted, and publishes nothing. */
+/** Asks a run or backfill that is at work to stop. It ends as cancelled, and publishes nothing. */
 export async function cancelRun(context: PipelineContext, run: RunId): Promise<void> {
   if (!context.runs.isAlive(run)) {
     throw new LimnError('usage/argument', {

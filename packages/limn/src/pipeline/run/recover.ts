@@ -1,7 +1,13 @@
 import type { RunId, TableId } from '../../base/index.ts'
 import type { TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { isPublishedOutcome, type LedgerRow, type Outcome } from '../ledger/ledger.ts'
+import {
+  isUnpublishedOutcome,
+  type LedgerRow,
+  type Outcome,
+  outcomeOfRun,
+  type UnpublishedOutcome,
+} from '../ledger/ledger.ts'
 import { commitRecord } from '../ledger/ledger-store.ts'
 import { livePhases, type RunRecord } from '../ledger/run-state.ts'
 import { pinRefName } from '../stage/staged-table.ts'
@@ -42,7 +48,7 @@ export async function recover(context: PipelineContext): Promise<Recovery> {
   return { published, abandoned }
 }
 
-async function settle(context: PipelineContext, run: RunRecord): Promise<'published' | Unpublished> {
+async function settle(context: PipelineContext, run: RunRecord): Promise<'published' | UnpublishedOutcome> {
   const endedAtMs = context.clock.nowMs()
   const message = 'its process is gone'
   const intended = context.runs.intent(run.id)
@@ -51,33 +57,23 @@ async function settle(context: PipelineContext, run: RunRecord): Promise<'publis
     return 'published'
   }
   const rows = await recordOutcome(context, { ...run, message }, 'abandoned')
-  const phase = rows === null ? 'abandoned' : phaseIn(rows)
+  const phase = rows === null ? 'abandoned' : outcomeOfRun(rows)
   const said = phase === 'abandoned' ? message : phase === 'published' ? 'settled by a later run' : run.message
   await context.runs.end(run.id, phase, { endedAtMs, message: said, recorded: true })
   return phase
-}
-
-type Unpublished = 'abandoned' | 'failed' | 'refused'
-
-/** How a run ended, by its rows in the ledger. */
-function phaseIn(rows: readonly LedgerRow[]): 'published' | Unpublished {
-  for (const { outcome } of rows) {
-    if (isPublishedOutcome(outcome)) return 'published'
-    if (outcome === 'refused' || outcome === 'failed') return outcome
-  }
-  return 'abandoned'
 }
 
 /** Commits the ledger rows of ended runs that have none yet, unless their process is still about to. */
 async function recordEnded(context: PipelineContext): Promise<void> {
   const missing = context.runs
     .runs()
-    .filter((run) => !run.recorded && isUnpublished(run.phase) && !context.runs.isAlive(run.id))
-  for (const run of [...missing].reverse()) await recordOutcome(context, run, run.phase as Unpublished)
+    .filter((run) => !run.recorded && isUnpublishedOutcome(run.phase) && !context.runs.isAlive(run.id))
+  for (const run of [...missing].reverse())
+    if (isUnpublishedOutcome(run.phase)) await recordOutcome(context, run, run.phase)
   if (missing.length > 0) await context.runs.markRecorded(missing.map((run) => run.id))
 }
 
-function recordOutcome(context: PipelineContext, run: RunRecord, outcome: Unpublished) {
+function recordOutcome(context: PipelineContext, run: RunRecord, outcome: UnpublishedOutcome) {
   const judgedAtMs = context.clock.nowMs()
   return commitRecord(context, {
     run: run.id,
@@ -85,10 +81,6 @@ function recordOutcome(context: PipelineContext, run: RunRecord, outcome: Unpubl
     judgedAtMs,
     rows: [runRow(context, run, outcome, judgedAtMs)],
   })
-}
-
-function isUnpublished(phase: string): phase is Unpublished {
-  return phase === 'abandoned' || phase === 'failed' || phase === 'refused'
 }
 
 /** The ledger row of a run as a whole. */
@@ -128,7 +120,7 @@ export function runRow(
 async function sweep(context: PipelineContext): Promise<void> {
   const before = context.clock.nowMs() - keepUnpublishedMs
   for (const run of context.runs.runs()) {
-    if (!isUnpublished(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
+    if (!isUnpublishedOutcome(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
     await dropRefs(context, run.id, () => true)
     await context.runs.dropStaged(run.id)
   }

@@ -8,7 +8,7 @@ import {
   scheduleOf,
   select,
 } from '../../dataset/index.ts'
-import { foldLedger, type LedgerRow } from '../ledger/ledger.ts'
+import { foldLedger, isPublishedOutcome, type LedgerRow } from '../ledger/ledger.ts'
 import type { Project } from '../project/node.ts'
 
 /** A schedule of times and what it runs: a dataset's own, or a group's. */
@@ -123,7 +123,7 @@ export function dueTicks(
 export function lastPublished(rows: readonly LedgerRow[]): ReadonlyMap<string, number> {
   const out = new Map<string, number>()
   for (const row of rows) {
-    if (row.outcome === 'refused' || row.outcome === 'failed' || row.outcome === 'abandoned') continue
+    if (!isPublishedOutcome(row.outcome)) continue
     out.set(row.dataset, Math.max(out.get(row.dataset) ?? 0, row.startedAtMs))
   }
   return out

@@ -76,7 +76,7 @@ export async function stageIncrement(
   const reading = stack.use(await bindViews(context, [...views.values()], query))
   const driving = increment.kind === 'append' ? increment.input : null
   const bound: Bound[] = reading.readings.filter(({ id }) => id !== driving).map((one) => one.reading.bound)
-  bound.push(...(await bindChanged(context, stack, changed, driving)))
+  bound.push(...(await bindChanged(context, stack, node, changed, driving)))
   const oldLease = stack.use(await leaseFiles(context, old))
   bound.push({ ...bindFiles(pin, old, oldLease, { metadataColumns: true }), id: oldRows })
   const session = stack.use(await context.engine.session(bound, { signal: context.signal }))
@@ -171,6 +171,7 @@ async function changedInputs(
 async function bindChanged(
   context: PipelineContext,
   stack: AsyncDisposableStack,
+  node: Node,
   changed: readonly Changed[],
   driving: string | null,
 ): Promise<readonly Bound[]> {
@@ -179,11 +180,12 @@ async function bindChanged(
     const lease = stack.use(await leaseFiles(context, [...one.added, ...one.removed]))
     out.push({ ...bindFiles(one.pin, one.added, lease), id: addedOf(i) })
     out.push({ ...bindFiles(one.pin, one.removed, lease), id: removedOf(i) })
+    if (one.input !== driving) continue
     const came =
       one.removed.length === 0
         ? `SELECT * FROM ${addedOf(i)}`
-        : `SELECT * FROM ${addedOf(i)} EXCEPT ALL SELECT * FROM ${removedOf(i)}`
-    if (one.input === driving) out.push({ id: one.input, schema: schemaOfPin(one.pin), query: came })
+        : exceptAll(one.pin, comparedOf(context, node, one), addedOf(i), removedOf(i))
+    out.push({ id: one.input, schema: schemaOfPin(one.pin), query: came })
   }
   return out
 }
@@ -201,9 +203,9 @@ async function mustRebuild(
   if (!driving) return false
   if (driving.removed.length === 0 || increment.removed === 'ignore') return false
   await using stack = new AsyncDisposableStack()
-  const bound = await bindChanged(context, stack, changed, null)
+  const bound = await bindChanged(context, stack, node, changed, null)
   const session = stack.use(await context.engine.session(bound, { signal: context.signal }))
-  const names = columnList(dataColumns(context.project.nodes.get(driving.input) ?? node))
+  const names = columnList(comparedOf(context, node, driving))
   const gone = `SELECT ${names} FROM ${removedOf(at)} EXCEPT ALL SELECT ${names} FROM ${addedOf(at)}`
   if ((await session.rows(`${gone} LIMIT 1`)).rows.length === 0) return false
   if (increment.removed === 'rebuild') return true
@@ -229,8 +231,7 @@ async function mergeStep(
 ): Promise<Step> {
   const keys = increment.keys.map(quoteIdentifier)
   const affected = changed.map((one, i) => {
-    const inputNode = context.project.nodes.get(one.input)
-    const names = columnList(inputNode ? dataColumns(inputNode) : [])
+    const names = columnList(comparedOf(context, node, one))
     const exprs = (increment.touches[one.input] ?? keys).map((expr, at) => `(${expr}) AS ${keys[at] ?? 'k'}`)
     const side = (a: TableId, b: TableId) => `(SELECT ${names} FROM ${a} EXCEPT ALL SELECT ${names} FROM ${b})`
     const both = `${side(addedOf(i), removedOf(i))} UNION ALL ${side(removedOf(i), addedOf(i))}`
@@ -259,8 +260,30 @@ function columnList(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ')
 }
 
-/** Columns of an input that count as data: those that say how a row was delivered are aside. */
-function dataColumns(node: Node): readonly string[] {
-  if (node.producer.kind === 'source') return sourceColumns(node).map(({ name }) => name)
-  return Object.keys(node.contract.columns)
+/**
+ * The columns by which rows of an input are the same: those that say how a row was delivered are aside, unless the dataset
+ * reads them.
+ */
+function comparedOf(context: PipelineContext, node: Node, { input, pin }: Changed): readonly string[] {
+  const all = schemaOfPin(pin).fields.map((field) => field.name)
+  const inputNode = context.project.nodes.get(input)
+  if (inputNode?.producer.kind !== 'source') return all
+  const read = node.reads.get(input)?.columns ?? 'all'
+  const data = new Set(sourceColumns(inputNode).map(({ name }) => name))
+  return all.filter((name) => data.has(name) || read === 'all' || read.has(name))
+}
+
+/**
+ * SQL for the rows of one table as often as they are there more often than in another, by some of their columns, the other
+ * columns with them. Which of several that are the same stays is decided by the other columns.
+ */
+function exceptAll(pin: PinnedTable, columns: readonly string[], one: TableId, other: TableId): string {
+  const names = columnList(columns)
+  const rest = schemaOfPin(pin).fields.flatMap(({ name }) => (columns.includes(name) ? [] : [quoteIdentifier(name)]))
+  const order = rest.length === 0 ? '' : ` ORDER BY ${rest.join(', ')}`
+  const same = columns.map(quoteIdentifier).map((name) => `a.${name} IS NOT DISTINCT FROM b.${name}`)
+  const numbered = `SELECT *, row_number() OVER (PARTITION BY ${names}${order}) AS __limn_nth FROM ${one}`
+  const counted = `SELECT ${names}, count(*) AS __limn_gone FROM ${other} GROUP BY ALL`
+  return `SELECT a.* EXCLUDE (__limn_nth) FROM (${numbered}) AS a LEFT JOIN (${counted}) AS b ON ${same.join(' AND ')}
+    WHERE a.__limn_nth > coalesce(b.__limn_gone, 0)`
 }
