@@ -44,11 +44,13 @@ export async function publishBackfill(pass: Pass, result: PassResult, recovery: 
 
 class BackfillTakeover implements Takeover {
   readonly mayRebuild = false
+  readonly backfill: RunId
   private readonly pass: Pass
   private readonly datasets: ReadonlyMap<TableId, DatasetPass>
 
   constructor(pass: Pass, result: PassResult) {
     this.pass = pass
+    this.backfill = pass.run
     this.datasets = new Map(result.datasets.map((one) => [one.node.id, one]))
   }
 

@@ -6,6 +6,7 @@ import { type PipelineContext, withCatalog } from '../context.ts'
 import { ledgerTable, outcomeOfError } from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { standingOf as standingIn } from '../ledger/standing.ts'
 import { FactBook } from '../plan/fact-book.ts'
 import { renameDatasets } from '../rename/rename.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
@@ -83,6 +84,8 @@ async function rehearse(
 interface Promotable {
   readonly tables: readonly ChangedTable[]
   readonly rows: readonly EnvironmentRow[]
+  /** The last row of production's ledger before this was found. */
+  readonly lastSeq: number
 }
 
 /** What is to be published, once it is certain that all of it can be. */
@@ -91,6 +94,9 @@ async function promotable(
   there: PipelineContext,
   environment: EnvironmentName,
 ): Promise<Promotable> {
+  // Before what it speaks of is looked at: rows published after are taken for news.
+  const own = (await production.catalog.loadTables([ledgerTable], { signal: production.signal })).get(ledgerTable)
+  const { lastSeq } = await standingIn(production, own ?? null)
   const all = await changedTables(production, there, environment)
   const ledger = (await there.catalog.loadTables([ledgerTable], { signal: there.signal })).get(ledgerTable) ?? null
   const rows = rowsSince(ledger, await readLedger(there, ledger))
@@ -106,7 +112,7 @@ async function promotable(
     })
   }
   const tables = all.filter((one) => one.change.kind === 'changed' || one.change.kind === 'new')
-  return { tables: tables.filter((one) => one.there?.metadata.currentSnapshotId !== null), rows }
+  return { tables: tables.filter((one) => one.there?.metadata.currentSnapshotId !== null), rows, lastSeq }
 }
 
 function standingOf(tables: readonly ChangedTable[], rows: readonly EnvironmentRow[]): readonly TableId[] {
@@ -136,6 +142,7 @@ class Promotion {
   private readonly staged = new Map<TableId, StagedTable>()
   private tables: readonly ChangedTable[] = []
   private rows: readonly EnvironmentRow[] = []
+  private lastSeq = 0
 
   constructor(
     production: PipelineContext,
@@ -193,9 +200,10 @@ class Promotion {
   }
 
   private async gather(): Promise<void> {
-    const { tables, rows } = await promotable(this.registered, this.there, this.environment)
+    const { tables, rows, lastSeq } = await promotable(this.registered, this.there, this.environment)
     this.tables = tables
     this.rows = rows
+    this.lastSeq = lastSeq
   }
 
   private async stage(): Promise<void> {
@@ -243,7 +251,7 @@ class Promotion {
       ...runRow(this.registered, own, refused === '' ? 'checked' : 'refused', judgedAtMs),
       dataset: one.table,
     }))
-    return { run: this.run, verdicts: judgements, judgedAtMs, rows: [...rows, ...more] }
+    return { run: this.run, verdicts: judgements, judgedAtMs, rows: [...rows, ...more], basedOn: this.lastSeq }
   }
 
   private async refuse(judgements: readonly Judgement[]): Promise<PromoteReport> {

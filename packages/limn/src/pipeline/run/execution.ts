@@ -113,7 +113,7 @@ export class Execution implements StageInputs {
   async pinOf(id: TableId): Promise<PinnedTable | null> {
     const book = this.requireBook()
     const pin = book.pinOf(id)
-    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table && !this.pins.has(id)) {
+    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table) {
       await this.begin()
       await this.pins.pin(pin)
     }
@@ -249,14 +249,11 @@ export class Execution implements StageInputs {
         tables: this.tables(),
         pinned: this.pins.tables,
         ...(this.options.takeover?.drops ? { drops: this.options.takeover.drops() } : {}),
+        backfill: this.options.takeover?.backfill,
         record: this.record(judgements),
       })
       if (outcome.kind === 'published') {
-        await this.context.runs.end(this.run, 'published', {
-          endedAtMs: this.context.clock.nowMs(),
-          message: '',
-          recorded: true,
-        })
+        await this.notePublished()
         return this.report('published', planned, judgements, rebases)
       }
       if (rebases > rebasesMax) throw movedTooOften(outcome.table, rebases + 1)
@@ -270,9 +267,25 @@ export class Execution implements StageInputs {
         this.staged,
         this.options.takeover?.mayRebuild ?? true,
       )
-      const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
+      const kept = judgements.filter(
+        (one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset) && !this.checksChanged.has(one.dataset),
+      )
       judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
+    }
+  }
+
+  /** What is published stays so when the state database cannot be told of it: a later run settles it by the ledger. */
+  private async notePublished(): Promise<void> {
+    try {
+      await this.context.runs.end(this.run, 'published', {
+        endedAtMs: this.context.clock.nowMs(),
+        message: '',
+        recorded: true,
+      })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.context.progress.note(`Run ${this.run} is published; the state database could not be told: ${message}`)
     }
   }
 
@@ -343,7 +356,8 @@ export class Execution implements StageInputs {
       .map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`)
       .join(' · ')
     await this.pins.release()
-    await commitRecord(this.registered, this.record(judgements, message))
+    const known = await commitRecord(this.registered, this.record(judgements, message))
+    if (known !== null) throw fenced(this.run)
     await this.context.runs.end(this.run, 'refused', { endedAtMs: this.context.clock.nowMs(), message, recorded: true })
     return this.report('refused', planned, judgements, 0)
   }

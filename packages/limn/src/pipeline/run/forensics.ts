@@ -13,7 +13,7 @@ import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
 import { boundSql } from '../stage/stage-model.ts'
 import { viewOf } from '../stage/view.ts'
-import { dropRefs } from './recover.ts'
+import { dropRefs, requireDropped } from './recover.ts'
 import type { StagedWork } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
 
@@ -170,7 +170,8 @@ export function requireUnpublished(context: PipelineContext, run: RunId): RunRec
 export async function discardRun(context: PipelineContext, run: RunId): Promise<readonly TableId[]> {
   requireUnpublished(context, run)
   const staged = context.runs.pointers(run).map((one) => one.table)
-  const dropped = await dropRefs(context, run, () => true)
+  const { dropped, left } = await dropRefs(context, run, () => true)
+  requireDropped(left)
   await context.runs.dropStaged(run)
   return [...new Set([...staged, ...dropped.map((one) => one.table)])].sort()
 }

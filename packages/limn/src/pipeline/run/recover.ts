@@ -1,4 +1,4 @@
-import type { RunId, TableId } from '../../base/index.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import type { TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import {
@@ -121,20 +121,38 @@ async function sweep(context: PipelineContext): Promise<void> {
   const before = context.clock.nowMs() - keepUnpublishedMs
   for (const run of context.runs.runs()) {
     if (!isUnpublishedOutcome(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
-    await dropRefs(context, run.id, () => true)
-    await context.runs.dropStaged(run.id)
+    const { left } = await dropRefs(context, run.id, () => true)
+    // What could not be dropped now stays noted, for the next to try.
+    if (left.length === 0) await context.runs.dropStaged(run.id)
   }
 }
 
-/** Drops branches and pins that a run noted before it made them. */
+interface NotedRef {
+  readonly table: TableId
+  readonly ref: string
+}
+
+/** Throws `catalog/conflict` when refs could not be dropped. */
+export function requireDropped([first]: readonly NotedRef[]): void {
+  if (!first) return
+  throw new LimnError('catalog/conflict', {
+    message: `The branch ${first.ref} of ${first.table} could not be dropped, because others keep changing the table.`,
+    notDone: 'What was not dropped is still known, and nothing that is published has changed.',
+    remedy: 'Repeat the command.',
+    retryable: true,
+  })
+}
+
+/** Drops branches and pins that a run noted before it made them; `left` are those that others kept it from dropping. */
 export async function dropRefs(
   context: PipelineContext,
   run: RunId,
   which: (ref: string) => boolean,
-): Promise<readonly { readonly table: TableId; readonly ref: string }[]> {
+): Promise<{ readonly dropped: readonly NotedRef[]; readonly left: readonly NotedRef[] }> {
   const noted = context.runs.refs(run).filter((one) => which(one.ref))
   const tables = await context.catalog.loadTables([...new Set(noted.map((one) => one.table))])
-  const dropped: { table: TableId; ref: string }[] = []
+  const dropped: NotedRef[] = []
+  const left: NotedRef[] = []
   for (const one of noted) {
     const loaded = tables.get(one.table)
     if (!loaded?.metadata.refs[one.ref]) continue
@@ -145,8 +163,9 @@ export async function dropRefs(
       ],
       updates: [{ action: 'remove-snapshot-ref', ref: one.ref }],
     }
-    await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })
-    dropped.push({ table: one.table, ref: one.ref })
+    const { kind } = await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })
+    const into = kind === 'committed' ? dropped : left
+    into.push({ table: one.table, ref: one.ref })
   }
-  return dropped
+  return { dropped, left }
 }
