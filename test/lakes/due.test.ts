@@ -143,6 +143,54 @@ describe('what is due', () => {
     expect((await due(folder, clock)).at(-1)).toBe('published silver.event gold.day')
   })
 
+  it('after its inputs is tried again when it failed, later each time, and left in the end until they publish anew', async () => {
+    using lake = smallLake('due')
+    const { folder } = lake
+    writeLake(folder, {
+      'limn.config.ts': config("{ 'bronze.event': '0 0 * * * in UTC', 'silver.event': onUpstream() }"),
+    })
+    const clock = new HandClock('2026-01-02T06:00Z')
+    let broken = true
+    const steps = {
+      reach: (name: string, edge: string, detail: string) => {
+        if (broken && name === 'metadata.write' && edge === 'before' && detail.includes('silver'))
+          throw new Error('no such host')
+      },
+    }
+    const look = async () => {
+      await using opened = await Lake.open({ cwd: folder, clock, steps })
+      return (await runDue(opened, { waitMs: 0 })).events.map(brief).filter((line) => line.includes('silver'))
+    }
+    const failed = ['trigger silver.event', 'failed silver.event']
+    const published = ['trigger silver.event', 'published silver.event']
+    expect(await look()).toEqual(failed)
+    clock.set('2026-01-02T06:00:59Z')
+    expect(await look()).toEqual([])
+    clock.set('2026-01-02T06:01Z')
+    expect(await look()).toEqual(failed)
+    clock.set('2026-01-02T06:02:59Z')
+    expect(await look()).toEqual([])
+    clock.set('2026-01-02T06:03Z')
+    broken = false
+    expect(await look()).toEqual(published)
+    expect(await look()).toEqual([])
+    // It fails until it is left alone, and begins anew with the next publication of its input.
+    broken = true
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    clock.set('2026-01-03T06:00Z')
+    let tries = 0
+    for (let minutes = 0; minutes < 600; minutes += 15) {
+      clock.now += 15 * 60_000
+      tries += (await look()).length / 2
+    }
+    expect(tries).toBe(8)
+    broken = false
+    expect(await look()).toEqual([])
+    deliver(folder, 'c', [['9', '2026-01-02 09:00:00', '7']])
+    clock.set('2026-01-04T06:00Z')
+    expect(await look()).toEqual(published)
+  })
+
   it('of datasets that have nothing to do with each other is run apart, and one failure does not stop the others', async () => {
     using lake = smallLake('due')
     const { folder } = lake

@@ -148,8 +148,8 @@ export interface Triggered {
 
 /**
  * Datasets to run after their inputs: one of these has published rows that they were not built from, later than what
- * they were last run for. Progress is the ledger's; `lastSeq` only keeps a build that was refused from being tried over
- * and over. Pure.
+ * they were last run for. Progress is the ledger's; `lastSeq` only keeps a build that was refused, or failed too often, from
+ * being tried over and over. Pure.
  */
 export function triggeredBy(
   triggered: readonly TableId[],
@@ -173,6 +173,16 @@ export function triggeredBy(
     const seq = Math.max(0, ...unread.map((input) => changedAt.get(input) ?? 0))
     return unread.length > 0 && seq > lastSeq(id) ? [{ dataset: id, seq }] : []
   })
+}
+
+/** A triggered dataset that fails is tried so often before it is left until an input publishes anew. */
+export const triesMax = 8
+
+const [retryFirstMs, retryMostMs] = [60_000, 3_600_000]
+
+/** When a triggered dataset is tried again that has failed so often, the last time then: a minute later, and twice as long each time. */
+export function triedAgainMs(failures: number, lastMs: number): number {
+  return lastMs + Math.min(retryFirstMs * 2 ** (failures - 1), retryMostMs)
 }
 
 /**
