@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
-import { type DueEvent, Health, runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
+import { type DueEvent, Health, outlookOn, runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root } from '../support/lake.ts'
 import { start } from '../support/process.ts'
@@ -189,6 +189,46 @@ describe('what is due', () => {
     deliver(folder, 'c', [['9', '2026-01-02 09:00:00', '7']])
     clock.set('2026-01-04T06:00Z')
     expect(await look()).toEqual(published)
+  })
+
+  it('after its inputs, and promised by a time, is foreseen by the ticks of what it reads', async () => {
+    using lake = smallLake('due')
+    const { folder } = lake
+    writeLake(folder, {
+      'limn.config.ts': config("{ 'bronze.event': '0 6 * * * in UTC', 'silver.event': onUpstream() }"),
+      'datasets/silver/event.ts': silverEvent.replace("doc: 'One", "deadline: '07:00 in UTC',\n  doc: 'One"),
+    })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const seen = async (at: string) => {
+      clock.set(at)
+      await using opened = await Lake.open({ cwd: folder, clock })
+      return (await outlookOn(opened)).map((one) => [
+        one.dataset,
+        one.schedule,
+        new Date(one.byMs).toISOString().slice(8, 16),
+        one.expectedMs === null ? null : new Date(one.expectedMs).toISOString().slice(8, 16),
+        one.verdict,
+      ])
+    }
+    const land = async () => {
+      await using opened = await Lake.open({ cwd: folder, clock })
+      await opened.run({ select: ['bronze.event'] })
+    }
+    const after = ['silver.event', 'after bronze.event']
+    expect(await due(folder, clock)).toContain('published silver.event')
+    expect(await seen('2026-01-02T06:20Z')).toEqual([[...after, '03T07:00', '03T06:00', 'on-time']])
+    expect(await seen('2026-01-03T06:30Z')).toEqual([[...after, '03T07:00', '03T06:30', 'on-time']])
+    expect(await seen('2026-01-03T07:01Z')).toEqual([[...after, '03T07:00', '03T07:01', 'late']])
+    // Its input has published and it has not: late, until it does.
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    await land()
+    expect(await seen('2026-01-03T07:02Z')).toEqual([[...after, '03T07:00', '03T07:02', 'late']])
+    expect(await due(folder, clock)).toContain('published silver.event')
+    expect(await seen('2026-01-03T07:03Z')).toEqual([[...after, '04T07:00', '04T06:00', 'on-time']])
+    // What somebody publishes between ticks is no delay of any.
+    deliver(folder, 'c', [['9', '2026-01-02 09:00:00', '7']])
+    await land()
+    expect(await seen('2026-01-03T15:00Z')).toEqual([[...after, '04T07:00', '04T06:00', 'on-time']])
   })
 
   it('of datasets that have nothing to do with each other is run apart, and one failure does not stop the others', async () => {

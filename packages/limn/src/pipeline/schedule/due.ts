@@ -175,6 +175,25 @@ export function triggeredBy(
   })
 }
 
+/**
+ * The triggered datasets that run when some others have published, at whatever distance, in groups that are run together: in
+ * graph order. Pure.
+ */
+export function followersOf(
+  project: Project,
+  triggered: readonly TableId[],
+  after: readonly TableId[],
+): readonly (readonly TableId[])[] {
+  const published = new Set(after)
+  const follow = project.order.filter((id) => {
+    const inputs = [...(project.nodes.get(id)?.edges.keys() ?? [])]
+    if (!triggered.includes(id) || published.has(id) || !inputs.some((input) => published.has(input))) return false
+    published.add(id)
+    return true
+  })
+  return independent(project, follow)
+}
+
 /** A triggered dataset that fails is tried so often before it is left until an input publishes anew. */
 export const triesMax = 8
 
