@@ -44,6 +44,15 @@ function paste(folder: string, command: string): string {
   return execFileSync('sh', ['-c', `${script} --json`], { cwd: folder, encoding: 'utf8' })
 }
 
+interface Version {
+  readonly fingerprint: string
+  readonly limn: string | null
+}
+interface Change {
+  readonly dataset: string
+  readonly code: { readonly before: readonly Version[]; readonly after: Version; readonly changes: readonly object[] }
+}
+
 const json = async (folder: string, ...args: readonly string[]) =>
   JSON.parse((await limn(folder, ...args, '--json')).stdout) as Record<string, unknown>
 
@@ -153,6 +162,38 @@ describe('a run that is published', () => {
       (changes as { dataset: string; diff: { total: object } }[]).find((one) => one.dataset === 'gold.day')?.diff.total,
     ).toMatchObject({ added: 0, removed: 0, changed: 1 })
     expect((await limn(folder, 'runs', 'discard', String(run))).code).toBe(2)
+  })
+
+  it('tells by which code the rows were made on both sides, and how it differs', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const first = await json(folder, 'run')
+    const codes = async (run: unknown) => {
+      const { changes } = (await json(folder, 'runs', 'diff', String(run))) as { changes: readonly Change[] }
+      return new Map(changes.map((one) => [one.dataset, one.code]))
+    }
+    const built = (await codes(first.run)).get('silver.event')
+    expect(built).toMatchObject({ before: [], after: { limn: expect.stringMatching(/^\d/) }, changes: [] })
+    deliver(folder, 'b', [['9', '2026-01-03 09:00:00', '20']])
+    const same = (await codes((await json(folder, 'run')).run)).get('silver.event')
+    expect(same).toMatchObject({ before: [built?.after], after: built?.after, changes: [] })
+    // A range is built by another definition, then all by a third: both stood before that.
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', amount * 2 AS amount FROM')
+    const second = await json(folder, 'run', 'silver.event', '--date', '2026-01-03')
+    const changed = (await codes(second.run)).get('silver.event')
+    expect(changed?.before).toEqual([built?.after])
+    expect(changed?.changes).toContainEqual(
+      expect.objectContaining({ kind: 'column-changed', subject: 'amount', before: 'amount' }),
+    )
+    replaceIn(folder, 'datasets/silver/event.ts', 'amount * 2 AS', 'amount * 3 AS')
+    replaceIn(folder, gold, 'checks: (check) => [', "checks: (check) => [check.between('amount', 0, 25), ")
+    const refused = await json(folder, 'run')
+    expect(refused.outcome).toBe('refused')
+    const third = (await codes(refused.run)).get('silver.event')
+    expect(third?.before).toEqual([built?.after, changed?.after])
+    const text = (await limn(folder, 'runs', 'diff', String(second.run))).stdout
+    expect(text).toContain(`code ${built?.after.fingerprint} (limn`)
+    expect(text).toContain('~ column amount: amount → ')
   })
 
   it('keeps what it told in a log', async () => {
