@@ -150,6 +150,67 @@ describe('a run that failed', () => {
   })
 })
 
+describe('a run that failed in one interval', () => {
+  const days = (wrong: string) =>
+    [4, 5, 6, 7, 8].map((day) => [String(day), `2026-01-0${day} 08:00:00`, day === 6 ? wrong : String(day * 10)])
+  /** What a retry told of what it took over. */
+  async function taken(folder: string, run: unknown): Promise<readonly string[]> {
+    const lines = (await json(folder, 'runs', 'logs', String(run))) as unknown as { text: string }[]
+    return lines.map((line) => line.text).filter((text) => text.includes('taken over'))
+  }
+  async function failedRun(): Promise<{ readonly folder: string; readonly id: string }> {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const checked = ", CASE WHEN amount = 666 THEN error('no such amount') ELSE amount END AS amount FROM"
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', checked)
+    expect((await limn(folder, 'run')).code).toBe(0)
+    deliver(folder, 'b', days('666'))
+    expect((await limn(folder, 'run')).code).toBe(1)
+    const [last] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as { run: string; outcome: string }[]
+    expect(last?.outcome).toBe('failed')
+    return { folder, id: last?.run ?? '' }
+  }
+
+  it('is retried from the intervals that were built and hold still, and builds the others', async () => {
+    const { folder, id } = await failedRun()
+    deliver(folder, 'b', days('60'))
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((report.datasets as { dataset: string; takenFrom: string | null }[])[1]).toMatchObject({
+      dataset: 'silver.event',
+      takenFrom: id,
+    })
+    // The 4th and 5th were built before the 6th failed; the 7th may have been at work beside it.
+    expect(await taken(folder, report.run)).toEqual([
+      expect.stringMatching(`^silver.event: [23] of 5 intervals taken over from run ${id}`),
+    ])
+    const rows = await oneValue(folder, "SELECT string_agg(id || ':' || amount, ' ' ORDER BY id) FROM silver.event")
+    expect(rows).toBe('1:10 2:20 3:30 4:40 5:50 6:60 7:70 8:80')
+    expect(await oneValue(folder, 'SELECT sum(events)::INTEGER FROM gold.day')).toBe(8)
+    expect(await json(folder, 'run')).toMatchObject({ outcome: 'idle' })
+  })
+
+  it('is not taken over where rows of what was built have come or gone since, or the definition is another', async () => {
+    const { folder, id } = await failedRun()
+    deliver(folder, 'b', [...days('60'), ['40', '2026-01-04 09:00:00', '4'], ['50', '2026-01-05 09:00:00', '5']])
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((await taken(folder, report.run)).join()).not.toMatch(/[2345] of 5/)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(369)
+    deliver(
+      folder,
+      'c',
+      days('666').map(([day = '', at = '', amount = '']) => [`9${day}`, at, amount]),
+    )
+    expect((await limn(folder, 'run')).code).toBe(1)
+    const [last] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as { run: string }[]
+    replaceIn(folder, 'datasets/silver/event.ts', "error('no such amount')", '0')
+    const again = await json(folder, 'runs', 'retry', last?.run ?? '')
+    expect(again).toMatchObject({ outcome: 'published' })
+    expect((await taken(folder, again.run)).join()).not.toContain('silver')
+  })
+})
+
 describe('a run that is published', () => {
   it('tells what it changed', async () => {
     lake = smallLake('runs')

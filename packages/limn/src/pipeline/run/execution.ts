@@ -124,6 +124,16 @@ export class Execution implements StageInputs {
     return this.requireBook().ledger.get(id)
   }
 
+  keepPart(part: StagedDataset): void {
+    this.rememberWork(part)
+  }
+
+  private rememberWork(staged: StagedDataset): void {
+    const { id } = staged.node
+    const base = this.requireBook().mains.get(id)?.metadata.currentSnapshotId ?? null
+    this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
+  }
+
   private rank(id: TableId): number {
     return this.context.project.order.indexOf(id)
   }
@@ -201,8 +211,7 @@ export class Execution implements StageInputs {
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
-      const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
+      this.rememberWork(staged)
       this.carriedOut.push(...items)
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
