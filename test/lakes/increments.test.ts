@@ -122,38 +122,6 @@ describe('a dataset merged by key', () => {
     expect(rangeOf(await run(folder), 'gold.merged')).toMatchObject({ outcome: 'kept', rows: 0 })
   })
 
-  it('follows which delivery a row came with, where its query reads that', async () => {
-    const latest = (name: string, build: string) => `import { mergeByKey, model, sql, whole } from 'limn'
-import { eventReport } from '../bronze/event.ts'
-const query = sql\`SELECT id, arg_max(amount, _delivery)::BIGINT AS amount FROM \${eventReport} GROUP BY ALL\`
-export const latest = model('${name}', {
-  doc: 'One row per event, as delivered last.', owner: 'test', grain: ['id'], keys: ['id'],
-  columns: { id: { type: 'long', doc: 'The event.' }, amount: { type: 'long', doc: 'Its amount.' } },
-  build: ${build},
-})
-`
-    using lake = lakeWith({
-      'datasets/gold/merged.ts': latest('gold.merged', "mergeByKey({ keys: ['id'] }, query)"),
-      'datasets/gold/whole.ts': latest('gold.whole', 'whole(query)'),
-    })
-    const { folder } = lake
-    const all = (table: string) =>
-      oneValue(folder, `SELECT string_agg(id || ':' || amount, ' ' ORDER BY id) FROM ${table}`)
-    await run(folder)
-    deliver(folder, 'b', [['1', '2026-01-01 08:00:00', '99']])
-    await run(folder)
-    expect([await all('gold.merged'), await all('gold.whole')]).toEqual(['1:99 2:20 3:30', '1:99 2:20 3:30'])
-    // The first file again, with its rows as they were and one more: it is the latest to speak of each.
-    deliver(folder, 'a', [
-      ['1', '2026-01-01 08:00:00', '10'],
-      ['2', '2026-01-02 08:00:00', '20'],
-      ['3', '2026-01-03 08:00:00', '30'],
-      ['4', '2026-01-04 08:00:00', '40'],
-    ])
-    expect(rangeOf(await run(folder), 'gold.merged')?.because).toBe('bronze.event, merged by key')
-    expect([await all('gold.merged'), await all('gold.whole')]).toEqual(['1:10 2:20 3:30 4:40', '1:10 2:20 3:30 4:40'])
-  })
-
   it('is built whole when its definition changed, when that is asked for, and when others wrote to its table', async () => {
     using lake = lakeWith({ 'datasets/gold/merged.ts': perGroup('gold.merged', merged) })
     const { folder } = lake

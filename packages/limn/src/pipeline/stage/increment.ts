@@ -18,6 +18,8 @@ import type { PlanItem } from '../plan/plan.ts'
 import { incrementOf } from '../project/increment.ts'
 import type { Node } from '../project/node.ts'
 import { sourceColumns } from './landing.ts'
+import { quarantineWriter } from './quarantine.ts'
+import { Rejecting } from './reject-increment.ts'
 import { bindViews, inputSnapshots, type RangeResult, type StagedDataset, type StageInputs } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
 import { type DatasetView, tasksOfView, viewOf } from './view.ts'
@@ -43,6 +45,8 @@ interface Step {
   readonly removed: readonly ScanTask[]
   /** Nothing of the table changes. */
   readonly nothing: boolean
+  /** Rows that reject rules took out of these. */
+  readonly quarantined: number
 }
 
 /**
@@ -79,14 +83,26 @@ export async function stageIncrement(
   bound.push(...(await bindChanged(context, stack, node, changed, driving)))
   const oldLease = stack.use(await leaseFiles(context, old))
   bound.push({ ...bindFiles(pin, old, oldLease, { metadataColumns: true }), id: oldRows })
+  const rejects = new Rejecting(node, await quarantineWriter(context, inputs.run, node), scratch.folder)
+  bound.push(...(await rejects.bind(increment, stack)))
   const session = stack.use(await context.engine.session(bound, { signal: context.signal }))
   const step =
     increment.kind === 'merge'
-      ? await mergeStep(context, session, node, increment, changed, old)
-      : { rows: query, removed: [], nothing: !changed.some((one) => one.input === driving) }
+      ? await mergeStep(context, session, node, increment, changed, old, rejects)
+      : await appendStep(
+          session,
+          query,
+          changed.some((one) => one.input === driving),
+          rejects,
+        )
   const written = step.nothing ? [] : await writeLocal(session, step.rows, target.layout, scratch.folder)
   const added = await putFiles(context, target.layout, written)
   const removed = step.removed.map((one) => one.file)
+  if (increment.kind === 'append')
+    rejects.requireTolerated(
+      step.quarantined,
+      written.reduce((total, file) => total + Number(file.recordCount), 0),
+    )
   const table: StagedTable | null =
     added.length + removed.length === 0
       ? null
@@ -100,7 +116,7 @@ export async function stageIncrement(
     rows: added.reduce((total, file) => total + Number(file.recordCount), 0),
     files: added.length,
     bytes: added.reduce((total, file) => total + Number(file.fileSizeInBytes), 0),
-    quarantined: 0,
+    quarantined: step.quarantined,
     deliveries: [],
     startedAtMs,
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
@@ -113,7 +129,8 @@ export async function stageIncrement(
     input: id,
     scan: one.scan,
   }))
-  return { node, items, table, quarantine: null, ranges: [range], inputs: read, scans }
+  const quarantine = await rejects.writer.stage(replaces?.quarantine ?? null)
+  return { node, items, table, quarantine, ranges: [range], inputs: read, scans }
 }
 
 /** The last build, if what is published is still it, and only its inputs have moved. */
@@ -228,6 +245,7 @@ async function mergeStep(
   increment: Extract<Increment, { readonly kind: 'merge' }>,
   changed: readonly Changed[],
   old: readonly ScanTask[],
+  rejects: Rejecting,
 ): Promise<Step> {
   const keys = increment.keys.map(quoteIdentifier)
   const affected = changed.map((one, i) => {
@@ -242,18 +260,27 @@ async function mergeStep(
   const columns = columnList(Object.keys(node.contract.columns))
   const on = (a: string) => keys.map((key) => `${a}.${key} IS NOT DISTINCT FROM k.${key}`).join(' AND ')
   await session.exec(
-    `CREATE TABLE limn_fresh AS SELECT ${columns} FROM (${node.query?.text ?? ''}\n) AS q SEMI JOIN limn_keys AS k ON ${on('q')}`,
+    `CREATE TABLE limn_given AS SELECT ${columns} FROM (${node.query?.text ?? ''}\n) AS q SEMI JOIN limn_keys AS k ON ${on('q')}`,
   )
+  const { kept, quarantined } = await rejects.merge(session, 'SELECT * FROM limn_given', increment.keys)
+  await session.exec(`CREATE TABLE limn_fresh AS ${kept}`)
   const stale = `SELECT ${columns} FROM ${oldRows} AS o SEMI JOIN limn_keys AS k ON ${on('o')}`
   const differs = await session.rows(
     `SELECT 1 FROM ((SELECT * FROM limn_fresh EXCEPT ALL ${stale}) UNION ALL (${stale} EXCEPT ALL SELECT * FROM limn_fresh)) LIMIT 1`,
   )
-  if (differs.rows.length === 0) return { rows: '', removed: [], nothing: true }
+  if (differs.rows.length === 0) return { rows: '', removed: [], nothing: true, quarantined }
   const hit = await session.rows(`SELECT DISTINCT _file FROM ${oldRows} AS o SEMI JOIN limn_keys AS k ON ${on('o')}`)
   const paths = new Set(hit.rows.map((row) => String(row[0])))
   const removed = old.filter((task) => paths.has(task.file.path))
   const others = `SELECT ${columns} FROM ${oldRows} AS o ANTI JOIN limn_keys AS k ON ${on('o')} WHERE o._file IN (SELECT _file FROM ${oldRows} AS h SEMI JOIN limn_keys AS k ON ${on('h')})`
-  return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false }
+  return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false, quarantined }
+}
+
+/** What the query gives of the rows that came. */
+async function appendStep(session: Session, query: string, came: boolean, rejects: Rejecting): Promise<Step> {
+  if (!came) return { rows: '', removed: [], nothing: true, quarantined: 0 }
+  const { kept, quarantined } = await rejects.append(session, query)
+  return { rows: kept, removed: [], nothing: false, quarantined }
 }
 
 function columnList(names: readonly string[]): string {
