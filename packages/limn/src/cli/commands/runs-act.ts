@@ -66,7 +66,8 @@ function printLog(lake: Lake, io: Io, id: string): void {
 
 /** By what the rows were made, in a line, and how that differs. */
 function codeLines({ before, after, changes }: RunCode): readonly string[] {
-  const text = ({ fingerprint, limn }: RunCode['after']) => `${fingerprint}${limn === null ? '' : ` (limn ${limn})`}`
+  const text = ({ fingerprint, limn }: RunCode['after']) =>
+    `${fingerprint.slice(0, 12)}${limn === null ? '' : ` (limn ${limn})`}`
   const same = before.length === 1 && before[0]?.fingerprint === after.fingerprint && before[0].limn === after.limn
   if (same) return [`code ${text(after)}, as before`]
   const from = before.length === 0 ? 'first build' : before.map(text).join(' and ')
