@@ -402,6 +402,31 @@ describe('limn up', () => {
     expect(JSON.parse(readFileSync(file, 'utf8')).state).toBe('stopped')
   })
 
+  it('goes on where it cannot say that it is alive', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    writeLake(folder, { 'limn.config.ts': config("{ 'bronze.event': '0 6 * * * in UTC' }") })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const file = join(folder, 'health', 'up.json')
+    const health = new Health(file, { pid: 1, host: 'h', version: '0' }, () => clock.nowMs())
+    // A folder in its place: nothing can be written there.
+    writeLake(folder, { 'health/up.json.tmp/in-the-way': '' })
+    const stop = new AbortController()
+    const events: (DueEvent | UpEvent)[] = []
+    await using lake = await Lake.open({ cwd: folder, clock })
+    const sleep = async () => stop.abort()
+    await up(lake, { pollMs: 60_000, stop: stop.signal, health, onEvent: (event) => events.push(event), sleep })
+    expect(events.map((event) => event.kind)).toEqual([
+      'started',
+      'error',
+      'tick',
+      'published',
+      'error',
+      'error',
+      'stopped',
+    ])
+  })
+
   /** Starts `limn up` on a lake whose source hands over its rows when a file is there, and waits until it asks for them. */
   async function upOnSlowSource(folder: string) {
     writeLake(folder, {

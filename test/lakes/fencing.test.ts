@@ -1,8 +1,17 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { Lake, type OpenLakeOptions } from 'limn'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runId, tableId } from '../../packages/limn/dist/base/index.js'
-import { approve, backfill, cancel, discardRunOf, resume } from '../../packages/limn/dist/lake/index.js'
+import {
+  approve,
+  backfill,
+  cancel,
+  createEnvironment,
+  discardRunOf,
+  promoteEnvironment,
+  resume,
+} from '../../packages/limn/dist/lake/index.js'
 import { discardRun } from '../../packages/limn/dist/pipeline/index.js'
 import { oneValue } from '../support/hooked.ts'
 import { limn, type temporaryFolder } from '../support/lake.ts'
@@ -75,6 +84,26 @@ describe('a backfill', () => {
     })
     expect(await count(folder)).toBe(3)
     expect((await resume(opened, id)).outcome.kind).toBe('published')
+    expect(await count(folder)).toBe(4)
+  })
+})
+
+describe('the promotion of an environment', () => {
+  it('publishes nothing when it was taken for dead there, where others may have run since', async () => {
+    const folder = await published()
+    await using opened = await Lake.open({ cwd: folder })
+    await createEnvironment(opened, 'dev')
+    deliver(folder, 'b', [['9', '2026-01-03 09:00:00', '5']])
+    expect((await limn(folder, 'run', '--env', 'dev')).code).toBe(0)
+    const steps = once(' running', 'after', async () => {
+      // As whoever takes over the leases of a process that is paused.
+      using database = new DatabaseSync(join(folder, '.limn', 'state.dev.db'))
+      database.exec('UPDATE lease SET epoch = epoch + 1, holder = NULL WHERE holder IS NOT NULL')
+    })
+    await using promoting = await Lake.open({ cwd: folder, ...(steps ? { steps } : {}) })
+    await expect(promoteEnvironment(promoting, 'dev')).rejects.toMatchObject({ kind: 'lease/lost' })
+    expect(await count(folder)).toBe(3)
+    expect((await promoteEnvironment(opened, 'dev')).outcome).toBe('published')
     expect(await count(folder)).toBe(4)
   })
 })

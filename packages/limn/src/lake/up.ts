@@ -55,6 +55,14 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
   const { clock, signal } = await lake.context()
   const next = () => nextTicks(schedules, clock.nowMs())
   options.onEvent({ kind: 'started', next: next(), triggered: schedules.triggered })
+  const sign = (...said: Parameters<Health['write']>) => {
+    try {
+      health?.write(...said)
+    } catch (error) {
+      // A full disk is no reason to stop: whoever watches the file sees that it is not written.
+      options.onEvent({ kind: 'error', error: asLimnError(error) })
+    }
+  }
   const watch = new PromiseWatch(lake, options.onEvent)
   const waiting = new Set<string>()
   const onDue = (event: DueEvent) => {
@@ -65,7 +73,7 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
     options.onEvent(event)
   }
   while (!stop.aborted) {
-    health?.write('running', next())
+    sign('running', next())
     const rest = options.every?.(options.pollMs, () => watch.look())
     try {
       await runDue(lake, { waitMs: 0, onEvent: onDue, stopping: () => stop.aborted })
@@ -79,11 +87,11 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
     }
     if (stop.aborted) break
     await watch.look()
-    health?.write('idle', next())
+    sign('idle', next())
     const soonest = Math.min(...next().map((one) => one.atMs)) - clock.nowMs()
     await options.sleep(Math.max(0, Math.min(soonest, options.pollMs)), stop)
   }
-  health?.write('stopped', [])
+  sign('stopped', [])
   options.onEvent({ kind: 'stopped' })
 }
 

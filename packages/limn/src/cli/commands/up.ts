@@ -35,7 +35,13 @@ export default async function upCommand(invocation: Invocation): Promise<number>
     const at = new Date(clock.nowMs()).toISOString()
     io.out(io.json ? JSON.stringify({ at, ...upValue(event) }) : `${at.slice(0, 19)}Z ${upText(event)}`)
   }
-  const beat = setInterval(() => health.beat(), heartbeatMs)
+  const beat = setInterval(() => {
+    try {
+      health.beat()
+    } catch {
+      // The scheduler tells of it when it writes itself; a file that grows old tells whoever watches it.
+    }
+  }, heartbeatMs)
   let drain: NodeJS.Timeout | undefined
   const fatal = (error: unknown) => interrupt.abort(error)
   const now = () => interrupt.abort(interrupted())

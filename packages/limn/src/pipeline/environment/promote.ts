@@ -51,7 +51,12 @@ export async function promote(
   production: PipelineContext,
   there: PipelineContext,
   environment: EnvironmentName,
-  options: { readonly waitMs?: number; readonly dryRun?: boolean } = {},
+  options: {
+    readonly waitMs?: number
+    readonly dryRun?: boolean
+    /** Throws when the environment may have changed since it was looked at. Asked right before publishing. */
+    readonly requireHeld?: () => void
+  } = {},
 ): Promise<PromoteReport> {
   const startedAtMs = production.clock.nowMs()
   const holder = `limn env promote (process ${production.pid} on ${production.host})`
@@ -65,7 +70,8 @@ export async function promote(
     await recover(production)
     await renameDatasets(production)
     const run = newRunId(startedAtMs, Buffer.from(production.randomness.bytes(3)).readUIntBE(0, 3))
-    return await new Promotion(production, there, environment, lease, run, startedAtMs).execute()
+    const promotion = new Promotion(production, there, environment, lease, run, startedAtMs)
+    return await promotion.execute(options.requireHeld ?? (() => undefined))
   } finally {
     await lease.release()
   }
@@ -161,7 +167,7 @@ class Promotion {
     this.startedAtMs = startedAtMs
   }
 
-  async execute(): Promise<PromoteReport> {
+  async execute(requireHeld: () => void): Promise<PromoteReport> {
     await this.gather()
     if (this.tables.length === 0 && this.rows.length === 0) return this.report('idle', [])
     const { host, pid } = this.registered
@@ -178,6 +184,7 @@ class Promotion {
         await this.stage()
         const judgements = await this.judge()
         if (refusals(judgements).length > 0) return await this.refuse(judgements)
+        requireHeld()
         const outcome = await publish(this.registered, this.lease, {
           run: this.run,
           tables: [...this.staged.values()],

@@ -352,8 +352,9 @@ export class Execution implements StageInputs {
   private async endOvertaken(): Promise<void> {
     await this.pins.release()
     if (!this.begun) return
-    await dropRefs(this.registered, this.run, () => true)
-    await this.context.runs.end(this.run, 'idle', {
+    const { left } = await dropRefs(this.registered, this.run, () => true)
+    // What could not be dropped now is noted as long as the run is, and swept with it.
+    await this.context.runs.end(this.run, left.length === 0 ? 'idle' : 'cancelled', {
       endedAtMs: this.context.clock.nowMs(),
       message: '',
       recorded: true,
