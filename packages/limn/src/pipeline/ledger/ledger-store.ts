@@ -80,7 +80,7 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
  * nothing of them any more once somebody has published them anew, nor that the dataset passes checks which it did not judge
  * those rows by. What it wrote needs no such care: main must be where it was for that to be published.
  */
-function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
+export function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
   const newer = basedOn === undefined ? [] : later.filter((row) => isPublishedOutcome(row.outcome))
   if (newer.length === 0) return rows
   return rows.flatMap((row) => {
