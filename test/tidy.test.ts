@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { earlyReturns } from './support/early-returns.ts'
 import { root } from './support/lake.ts'
 
 /** The layers: a room imports lower rows only. */
@@ -136,6 +137,19 @@ describe('the repository', () => {
     for (const file of [...sources, ...tests.filter((one) => !one.endsWith('tidy.test.ts'))]) {
       expect([relative(root, file), marks.exec(read(file))?.[0]]).toEqual([relative(root, file), undefined])
     }
+  })
+
+  it('awaits promises before what they need is given back', () => {
+    const cases = join(root, 'test', 'support', 'early-returns.cases.ts')
+    const lines = read(cases).split('\n')
+    const [told, found] = [earlyReturns([cases]), earlyReturns(sources)]
+    const functions = told.map((one) => {
+      const before = lines.slice(0, Number(/:(\d+) /.exec(one)?.[1])).join('\n')
+      return [...before.matchAll(/function (\w+)/g)].at(-1)?.[1]
+    })
+    const early = [...lines.join('\n').matchAll(/function (early\w+)/g)].map(([, name]) => name)
+    expect(functions).toEqual(early)
+    expect(found).toEqual([])
   })
 
   it('pins every dependency exactly', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
-import { type DueEvent, Health, runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
+import { type DueEvent, Health, outlookOn, runDue, type UpEvent, up } from '../../packages/limn/dist/lake/index.js'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root } from '../support/lake.ts'
 import { start } from '../support/process.ts'
@@ -143,6 +143,94 @@ describe('what is due', () => {
     expect((await due(folder, clock)).at(-1)).toBe('published silver.event gold.day')
   })
 
+  it('after its inputs is tried again when it failed, later each time, and left in the end until they publish anew', async () => {
+    using lake = smallLake('due')
+    const { folder } = lake
+    writeLake(folder, {
+      'limn.config.ts': config("{ 'bronze.event': '0 0 * * * in UTC', 'silver.event': onUpstream() }"),
+    })
+    const clock = new HandClock('2026-01-02T06:00Z')
+    let broken = true
+    const steps = {
+      reach: (name: string, edge: string, detail: string) => {
+        if (broken && name === 'metadata.write' && edge === 'before' && detail.includes('silver'))
+          throw new Error('no such host')
+      },
+    }
+    const look = async () => {
+      await using opened = await Lake.open({ cwd: folder, clock, steps })
+      return (await runDue(opened, { waitMs: 0 })).events.map(brief).filter((line) => line.includes('silver'))
+    }
+    const failed = ['trigger silver.event', 'failed silver.event']
+    const published = ['trigger silver.event', 'published silver.event']
+    expect(await look()).toEqual(failed)
+    clock.set('2026-01-02T06:00:59Z')
+    expect(await look()).toEqual([])
+    clock.set('2026-01-02T06:01Z')
+    expect(await look()).toEqual(failed)
+    clock.set('2026-01-02T06:02:59Z')
+    expect(await look()).toEqual([])
+    clock.set('2026-01-02T06:03Z')
+    broken = false
+    expect(await look()).toEqual(published)
+    expect(await look()).toEqual([])
+    // It fails until it is left alone, and begins anew with the next publication of its input.
+    broken = true
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    clock.set('2026-01-03T06:00Z')
+    let tries = 0
+    for (let minutes = 0; minutes < 600; minutes += 15) {
+      clock.now += 15 * 60_000
+      tries += (await look()).length / 2
+    }
+    expect(tries).toBe(8)
+    broken = false
+    expect(await look()).toEqual([])
+    deliver(folder, 'c', [['9', '2026-01-02 09:00:00', '7']])
+    clock.set('2026-01-04T06:00Z')
+    expect(await look()).toEqual(published)
+  })
+
+  it('after its inputs, and promised by a time, is foreseen by the ticks of what it reads', async () => {
+    using lake = smallLake('due')
+    const { folder } = lake
+    writeLake(folder, {
+      'limn.config.ts': config("{ 'bronze.event': '0 6 * * * in UTC', 'silver.event': onUpstream() }"),
+      'datasets/silver/event.ts': silverEvent.replace("doc: 'One", "deadline: '07:00 in UTC',\n  doc: 'One"),
+    })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const seen = async (at: string) => {
+      clock.set(at)
+      await using opened = await Lake.open({ cwd: folder, clock })
+      return (await outlookOn(opened)).map((one) => [
+        one.dataset,
+        one.schedule,
+        new Date(one.byMs).toISOString().slice(8, 16),
+        one.expectedMs === null ? null : new Date(one.expectedMs).toISOString().slice(8, 16),
+        one.verdict,
+      ])
+    }
+    const land = async () => {
+      await using opened = await Lake.open({ cwd: folder, clock })
+      await opened.run({ select: ['bronze.event'] })
+    }
+    const after = ['silver.event', 'after bronze.event']
+    expect(await due(folder, clock)).toContain('published silver.event')
+    expect(await seen('2026-01-02T06:20Z')).toEqual([[...after, '03T07:00', '03T06:00', 'on-time']])
+    expect(await seen('2026-01-03T06:30Z')).toEqual([[...after, '03T07:00', '03T06:30', 'on-time']])
+    expect(await seen('2026-01-03T07:01Z')).toEqual([[...after, '03T07:00', '03T07:01', 'late']])
+    // Its input has published and it has not: late, until it does.
+    deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
+    await land()
+    expect(await seen('2026-01-03T07:02Z')).toEqual([[...after, '03T07:00', '03T07:02', 'late']])
+    expect(await due(folder, clock)).toContain('published silver.event')
+    expect(await seen('2026-01-03T07:03Z')).toEqual([[...after, '04T07:00', '04T06:00', 'on-time']])
+    // What somebody publishes between ticks is no delay of any.
+    deliver(folder, 'c', [['9', '2026-01-02 09:00:00', '7']])
+    await land()
+    expect(await seen('2026-01-03T15:00Z')).toEqual([[...after, '04T07:00', '04T06:00', 'on-time']])
+  })
+
   it('of datasets that have nothing to do with each other is run apart, and one failure does not stop the others', async () => {
     using lake = smallLake('due')
     const { folder } = lake
@@ -199,24 +287,73 @@ describe('a scheduler that dies', () => {
       await due(folder, clock)
       deliver(folder, 'b', [['4', '2026-01-04 08:00:00', '40']])
       clock.set('2026-01-02T06:10Z')
-      const power = (detail: string) =>
-        after.startsWith('published') ? detail.endsWith(' publishing') : detail === 'mark tick bronze.event'
-      await using broken = await Lake.open({
-        cwd: folder,
-        clock,
-        steps: {
-          reach: (name, edge, detail) => {
-            // As when the process is gone: nothing more is written.
-            if (name === 'state.change' && edge === 'before' && power(detail)) throw new Error('power')
-          },
-        },
-      })
-      await expect(runDue(broken, { waitMs: 0 })).rejects.toThrow('power')
+      const driver = join(root, 'test', 'support', 'due-driver.ts')
+      const at = after.startsWith('published') ? ' publishing' : 'mark tick bronze.event'
+      const died = await start(process.execPath, [driver, folder, '2026-01-02T06:10Z', at]).ended
+      expect(died.signal).toBe('SIGKILL')
       expect(await due(folder, clock)).toEqual(['01-02T06:00 bronze.event', after])
       expect(await due(folder, clock)).toEqual([])
       expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(4)
     })
   }
+})
+
+/** Breaks in the code, as a defect would, when a run of this many comes to a change of the state database. */
+function defect(runs: number, at: string) {
+  let seen = 0
+  return {
+    reach: (name: string, edge: string, detail: string) => {
+      if (name === 'state.change' && edge === 'before' && detail.endsWith(at) && ++seen <= runs)
+        throw new TypeError('cannot read properties of undefined')
+    },
+  }
+}
+
+describe('what nobody foresaw', () => {
+  it('fails one run, which is told, and nothing else', async () => {
+    using temporary = smallLake('due')
+    const { folder } = temporary
+    const command = [process.execPath, '-e', "fs.appendFileSync('told', fs.readFileSync(0, 'utf8') + '\\n')"]
+    writeLake(folder, {
+      'limn.config.ts': `import { defineLake } from 'limn'\nexport default defineLake({ name: 'small', schedules: { '*.*': '0 * * * * in UTC' },
+  notify: { '*': [{ on: ['failed'], command: ${JSON.stringify(command)} }] } })\n`,
+      'datasets/bronze/other.ts': bronzeEvent.replace("'bronze.event'", "'bronze.other'"),
+    })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    await using lake = await Lake.open({ cwd: folder, clock, steps: defect(1, ' publishing') })
+    const { events } = await runDue(lake, { waitMs: 0 })
+    expect(events.map(brief)).toEqual(['01-02T06:00 *.*', `failed ${everything}`, 'published bronze.other'])
+    expect(events[1]).toMatchObject({ error: { kind: 'internal', message: expect.stringContaining('of undefined') } })
+    const told = readFileSync(join(folder, 'told'), 'utf8').trim().split('\n')
+    expect(told.map((line) => JSON.parse(line).message)).toEqual([expect.stringContaining('of undefined')])
+    // The tick is done; what it left is stale and comes with the next.
+    clock.set('2026-01-02T07:10Z')
+    expect((await runDue(lake, { waitMs: 0 })).events.map(brief)).toContain(`published ${everything}`)
+    const outcomes = "SELECT string_agg(DISTINCT outcome, ' ' ORDER BY outcome) FROM limn.run WHERE dataset = '*'"
+    expect(await oneValue(folder, outcomes)).toBe('failed')
+  })
+
+  it('between runs is told, and the scheduler goes on', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    writeLake(folder, { 'limn.config.ts': config("{ '*.*': '0 6 * * * in UTC' }") })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const stop = new AbortController()
+    const events: string[] = []
+    let slept = 0
+    await using lake = await Lake.open({ cwd: folder, clock, steps: defect(2, 'lease schedule') })
+    await up(lake, {
+      pollMs: 60_000,
+      stop: stop.signal,
+      onEvent: (event) => events.push(brief(event)),
+      sleep: async (ms) => {
+        clock.now += ms
+        if (++slept === 3) stop.abort()
+      },
+    })
+    const broken = 'limn failed in a way it does not know: cannot read properties of undefined'
+    expect(events).toEqual(['started', broken, broken, '01-02T06:00 *.*', `published ${everything}`, 'stopped'])
+  })
 })
 
 describe('limn up', () => {
@@ -263,6 +400,31 @@ describe('limn up', () => {
     expect(slept).toEqual([360, 360, 90, 360])
     expect(beats[0]).toBe('idle 03-28T12:00 → 03-29T01:30')
     expect(JSON.parse(readFileSync(file, 'utf8')).state).toBe('stopped')
+  })
+
+  it('goes on where it cannot say that it is alive', async () => {
+    using temporary = smallLake('up')
+    const { folder } = temporary
+    writeLake(folder, { 'limn.config.ts': config("{ 'bronze.event': '0 6 * * * in UTC' }") })
+    const clock = new HandClock('2026-01-02T06:10Z')
+    const file = join(folder, 'health', 'up.json')
+    const health = new Health(file, { pid: 1, host: 'h', version: '0' }, () => clock.nowMs())
+    // A folder in its place: nothing can be written there.
+    writeLake(folder, { 'health/up.json.tmp/in-the-way': '' })
+    const stop = new AbortController()
+    const events: (DueEvent | UpEvent)[] = []
+    await using lake = await Lake.open({ cwd: folder, clock })
+    const sleep = async () => stop.abort()
+    await up(lake, { pollMs: 60_000, stop: stop.signal, health, onEvent: (event) => events.push(event), sleep })
+    expect(events.map((event) => event.kind)).toEqual([
+      'started',
+      'error',
+      'tick',
+      'published',
+      'error',
+      'error',
+      'stopped',
+    ])
   })
 
   /** Starts `limn up` on a lake whose source hands over its rows when a file is there, and waits until it asks for them. */

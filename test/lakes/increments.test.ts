@@ -152,6 +152,16 @@ describe('a dataset merged by key', () => {
     })
     writeLake(folder, { 'datasets/gold/merged.ts': perGroup('gold.merged', "mergeByKey({ keys: ['sort'] }, query)") })
     expect((await run(folder)).error?.message).toContain('is merged by "sort", which is not a column of it')
+    for (const [touches, said] of [
+      ['kin % 7', 'Referenced column "kin" not found'],
+      ['id %', 'syntax error'],
+      ["'kind ' || id", 'the key "kind" that a row of bronze.event affects is VARCHAR, and long in the contract'],
+    ] as const) {
+      const build = `mergeByKey({ keys: ['kind'], touches: { 'bronze.event': ${JSON.stringify(touches)} } }, query)`
+      writeLake(folder, { 'datasets/gold/merged.ts': perGroup('gold.merged', build) })
+      expect((await run(folder)).error?.message).toContain(said)
+      expect((await limn(folder, 'check')).code).toBe(2)
+    }
   })
 })
 
@@ -190,9 +200,25 @@ describe('a dataset that is appended to', () => {
     expect(await ids(folder)).toBe('1 2 3 4 5')
   })
 
+  it('gets of a file that has grown, and is handed over again, what is new in it', async () => {
+    using lake = lakeWith({ 'datasets/gold/log.ts': eventLog('error') })
+    const { folder } = lake
+    const rows = [
+      ['1', '2026-01-01 08:00:00', '10'],
+      ['2', '2026-01-02 08:00:00', '20'],
+      ['2', '2026-01-02 08:00:00', '20'],
+    ]
+    deliver(folder, 'a', rows)
+    await run(folder)
+    expect(await ids(folder)).toBe('1 2 2')
+    deliver(folder, 'a', [...rows, ['2', '2026-01-02 08:00:00', '20'], ['4', '2026-01-04 08:00:00', '40']])
+    expect(rangeOf(await run(folder), 'gold.log')).toMatchObject({ because: 'bronze.event, appended', rows: 2 })
+    expect(await ids(folder)).toBe('1 2 2 2 4')
+  })
+
   for (const [removed, left] of [
     ['rebuild', '1 9'],
-    ['ignore', '1 1 2 3 9'],
+    ['ignore', '1 2 3 9'],
     ['error', '1 2 3'],
   ] as const) {
     it(`says what rows that changed mean: ${removed}`, async () => {

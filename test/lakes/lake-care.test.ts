@@ -313,6 +313,17 @@ describe('a state database that is lost', () => {
     expect(refs).toEqual([])
   })
 
+  it('is not filled while a run or a backfill is at work', async () => {
+    await using lake = await open(folder)
+    const { state, signal } = await lake.context()
+    for (const name of ['run gold.day', 'backfill silver.event']) {
+      const lease = await state.acquire(name, 'another', { waitMs: 0, signal })
+      await expect(rebuildLakeState({ cwd: folder })).rejects.toMatchObject({ kind: 'lease/held' })
+      await lease.release()
+    }
+    expect((await rebuildLakeState({ cwd: folder })).recorded).toBeGreaterThan(0)
+  })
+
   it('is put aside when it is damaged', async () => {
     writeFileSync(join(folder, '.limn/state.db'), 'this is no database, and it is long enough to be told from one')
     await expect(planIn(folder)).rejects.toMatchObject({ kind: 'storage/corrupt' })

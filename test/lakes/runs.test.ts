@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Lake } from 'limn'
 import { afterEach, describe, expect, it } from 'vitest'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root, type temporaryFolder } from '../support/lake.ts'
@@ -41,6 +42,15 @@ async function refusedRun(): Promise<{
 function paste(folder: string, command: string): string {
   const script = command.replace(/^limn/, `"${process.execPath}" "${launcher}"`)
   return execFileSync('sh', ['-c', `${script} --json`], { cwd: folder, encoding: 'utf8' })
+}
+
+interface Version {
+  readonly fingerprint: string
+  readonly limn: string | null
+}
+interface Change {
+  readonly dataset: string
+  readonly code: { readonly before: readonly Version[]; readonly after: Version; readonly changes: readonly object[] }
 }
 
 const json = async (folder: string, ...args: readonly string[]) =>
@@ -140,6 +150,67 @@ describe('a run that failed', () => {
   })
 })
 
+describe('a run that failed in one interval', () => {
+  const days = (wrong: string) =>
+    [4, 5, 6, 7, 8].map((day) => [String(day), `2026-01-0${day} 08:00:00`, day === 6 ? wrong : String(day * 10)])
+  /** What a retry told of what it took over. */
+  async function taken(folder: string, run: unknown): Promise<readonly string[]> {
+    const lines = (await json(folder, 'runs', 'logs', String(run))) as unknown as { text: string }[]
+    return lines.map((line) => line.text).filter((text) => text.includes('taken over'))
+  }
+  async function failedRun(): Promise<{ readonly folder: string; readonly id: string }> {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const checked = ", CASE WHEN amount = 666 THEN error('no such amount') ELSE amount END AS amount FROM"
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', checked)
+    expect((await limn(folder, 'run')).code).toBe(0)
+    deliver(folder, 'b', days('666'))
+    expect((await limn(folder, 'run')).code).toBe(1)
+    const [last] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as { run: string; outcome: string }[]
+    expect(last?.outcome).toBe('failed')
+    return { folder, id: last?.run ?? '' }
+  }
+
+  it('is retried from the intervals that were built and hold still, and builds the others', async () => {
+    const { folder, id } = await failedRun()
+    deliver(folder, 'b', days('60'))
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((report.datasets as { dataset: string; takenFrom: string | null }[])[1]).toMatchObject({
+      dataset: 'silver.event',
+      takenFrom: id,
+    })
+    // The 4th and 5th were built before the 6th failed; the 7th may have been at work beside it.
+    expect(await taken(folder, report.run)).toEqual([
+      expect.stringMatching(`^silver.event: [23] of 5 intervals taken over from run ${id}`),
+    ])
+    const rows = await oneValue(folder, "SELECT string_agg(id || ':' || amount, ' ' ORDER BY id) FROM silver.event")
+    expect(rows).toBe('1:10 2:20 3:30 4:40 5:50 6:60 7:70 8:80')
+    expect(await oneValue(folder, 'SELECT sum(events)::INTEGER FROM gold.day')).toBe(8)
+    expect(await json(folder, 'run')).toMatchObject({ outcome: 'idle' })
+  })
+
+  it('is not taken over where rows of what was built have come or gone since, or the definition is another', async () => {
+    const { folder, id } = await failedRun()
+    deliver(folder, 'b', [...days('60'), ['40', '2026-01-04 09:00:00', '4'], ['50', '2026-01-05 09:00:00', '5']])
+    const report = await json(folder, 'runs', 'retry', id)
+    expect(report).toMatchObject({ outcome: 'published' })
+    expect((await taken(folder, report.run)).join()).not.toMatch(/[2345] of 5/)
+    expect(await oneValue(folder, 'SELECT sum(amount)::INTEGER FROM silver.event')).toBe(369)
+    deliver(
+      folder,
+      'c',
+      days('666').map(([day = '', at = '', amount = '']) => [`9${day}`, at, amount]),
+    )
+    expect((await limn(folder, 'run')).code).toBe(1)
+    const [last] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as { run: string }[]
+    replaceIn(folder, 'datasets/silver/event.ts', "error('no such amount')", '0')
+    const again = await json(folder, 'runs', 'retry', last?.run ?? '')
+    expect(again).toMatchObject({ outcome: 'published' })
+    expect((await taken(folder, again.run)).join()).not.toContain('silver')
+  })
+})
+
 describe('a run that is published', () => {
   it('tells what it changed', async () => {
     lake = smallLake('runs')
@@ -152,6 +223,38 @@ describe('a run that is published', () => {
       (changes as { dataset: string; diff: { total: object } }[]).find((one) => one.dataset === 'gold.day')?.diff.total,
     ).toMatchObject({ added: 0, removed: 0, changed: 1 })
     expect((await limn(folder, 'runs', 'discard', String(run))).code).toBe(2)
+  })
+
+  it('tells by which code the rows were made on both sides, and how it differs', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const first = await json(folder, 'run')
+    const codes = async (run: unknown) => {
+      const { changes } = (await json(folder, 'runs', 'diff', String(run))) as { changes: readonly Change[] }
+      return new Map(changes.map((one) => [one.dataset, one.code]))
+    }
+    const built = (await codes(first.run)).get('silver.event')
+    expect(built).toMatchObject({ before: [], after: { limn: expect.stringMatching(/^\d/) }, changes: [] })
+    deliver(folder, 'b', [['9', '2026-01-03 09:00:00', '20']])
+    const same = (await codes((await json(folder, 'run')).run)).get('silver.event')
+    expect(same).toMatchObject({ before: [built?.after], after: built?.after, changes: [] })
+    // A range is built by another definition, then all by a third: both stood before that.
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', amount * 2 AS amount FROM')
+    const second = await json(folder, 'run', 'silver.event', '--date', '2026-01-03')
+    const changed = (await codes(second.run)).get('silver.event')
+    expect(changed?.before).toEqual([built?.after])
+    expect(changed?.changes).toContainEqual(
+      expect.objectContaining({ kind: 'column-changed', subject: 'amount', before: 'amount' }),
+    )
+    replaceIn(folder, 'datasets/silver/event.ts', 'amount * 2 AS', 'amount * 3 AS')
+    replaceIn(folder, gold, 'checks: (check) => [', "checks: (check) => [check.between('amount', 0, 25), ")
+    const refused = await json(folder, 'run')
+    expect(refused.outcome).toBe('refused')
+    const third = (await codes(refused.run)).get('silver.event')
+    expect(third?.before).toEqual([built?.after, changed?.after])
+    const text = (await limn(folder, 'runs', 'diff', String(second.run))).stdout
+    expect(text).toContain(`code ${built?.after.fingerprint.slice(0, 12)} (limn`)
+    expect(text).toContain('~ column amount: amount → ')
   })
 
   it('keeps what it told in a log', async () => {
@@ -176,6 +279,36 @@ describe('a run that is published', () => {
 })
 
 describe('a run or backfill that is at work', () => {
+  it('is cancelled, which is no failure, and can be taken over', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    await using opened = await Lake.open({
+      cwd: folder,
+      steps: {
+        reach: async (name, edge, detail) => {
+          if (name !== 'state.change' || edge !== 'after' || !detail.endsWith(' publishing')) return
+          const id = detail.split(' ')[1] ?? ''
+          expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
+        },
+      },
+    })
+    await expect(opened.run()).rejects.toMatchObject({ kind: 'interrupted' })
+    const [ended] = JSON.parse((await limn(folder, 'runs', 'ls', '--json')).stdout) as {
+      run: string
+      outcome: string
+    }[]
+    expect(ended).toMatchObject({ outcome: 'cancelled', message: expect.stringContaining('was asked to stop by') })
+    const id = ended?.run ?? ''
+    expect(await json(folder, 'runs', 'show', id)).toMatchObject({
+      outcome: 'cancelled',
+      ranges: [{ dataset: '*', outcome: 'cancelled' }],
+    })
+    expect((await limn(folder, 'runs', 'show', id)).stdout).toContain(`run ${id}: cancelled`)
+    expect((await limn(folder, 'runs', 'ls')).stdout).toContain('cancelled')
+    const report = await json(folder, 'runs', 'retry', id)
+    expect((report.datasets as { takenFrom: string | null }[]).map((one) => one.takenFrom)).toEqual([id, id, id])
+  })
+
   it('is asked to stop, ends as interrupted, publishes nothing, and a backfill goes on later', async () => {
     lake = smallLake('runs')
     const { folder } = lake

@@ -23,6 +23,7 @@ const lineage = 'test/sql/lineage.test.ts'
 
 const environments = 'test/lakes/environments.test.ts'
 const renames = 'test/lakes/rename-drop.test.ts'
+const increments = 'test/lakes/increment-rows.test.ts'
 const care = 'test/lakes/lake-care.test.ts'
 
 /** Each is a mistake somebody could make; each property and fault suite has to catch five or more. */
@@ -643,5 +644,54 @@ export const mutants: readonly Mutant[] = [
     find: 'new Set(judged.map((node) => node.id))',
     replace: 'new Set()',
     suite: 'test/lakes/break-glass.test.ts',
+  },
+  {
+    name: 'rows that are handed over again are appended again',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: 'WHERE a.__limn_nth > coalesce(b.__limn_gone, 0)',
+    replace: 'WHERE a.__limn_nth > 0',
+    suite: increments,
+  },
+  {
+    name: 'keys of rows that only went are not merged',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: 'UNION ALL ${side(removedOf(i), addedOf(i))}',
+    replace: '',
+    suite: increments,
+  },
+  {
+    name: 'null is no key of a merge',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: '`${a}.${key} IS NOT DISTINCT FROM k.${key}`',
+    replace: '`${a}.${key} = k.${key}`',
+    suite: increments,
+  },
+  {
+    name: 'a merge loses the other rows of the files it writes again',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: '`SELECT * FROM limn_fresh UNION ALL ${others}`',
+    replace: "'SELECT * FROM limn_fresh'",
+    suite: increments,
+  },
+  {
+    name: 'rows that left the input of an append stay in it',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: "if (increment.removed === 'rebuild') return true",
+    replace: "if (increment.removed === 'rebuild') return false",
+    suite: increments,
+  },
+  {
+    name: 'an increment does not see that a row came with another delivery',
+    file: `${source}/pipeline/stage/increment.ts`,
+    find: "data.has(name) || read === 'all' || read.has(name)",
+    replace: 'data.has(name)',
+    suite: increments,
+  },
+  {
+    name: 'rows in quarantine outlive a merge of their key',
+    file: `${source}/pipeline/stage/quarantine.ts`,
+    find: 'AND (${gone}) IS NOT TRUE',
+    replace: '',
+    suite: increments,
   },
 ]

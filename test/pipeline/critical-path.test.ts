@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
-import { cron, timingOf } from '../../packages/limn/src/dataset/index.ts'
+import { timingOf } from '../../packages/limn/src/dataset/index.ts'
 import { criticalPath, pathOfRun } from '../../packages/limn/src/pipeline/schedule/critical-path.ts'
 import { freshnessOf, historyOf, outlookOf } from '../../packages/limn/src/pipeline/schedule/outlook.ts'
 import { ledgerRow, projectOf } from '../support/projects.ts'
@@ -105,7 +105,7 @@ describe('the outlook', () => {
   }
   const tick = Date.parse('2026-01-10T06:00Z')
   const hour = 3_600_000
-  const entry = { name: 'x.*', datasets: bare.order, schedule: cron('0 6 * * *', { zone: 'UTC' }) }
+  const awaited = { schedule: 'x.*', promising: bare.order, runs: [bare.order] }
   /** Ten runs, one of them slow: `x.a` and `x.b` after each other, and a minute of judging. */
   const rows = Array.from({ length: 10 }, (_, i) => i).flatMap((i) => {
     const began = tick - (10 - i) * 24 * hour
@@ -121,7 +121,7 @@ describe('the outlook', () => {
     outlookOf(
       project,
       history,
-      [{ entry, tickMs: tick, staged: new Set(staged.map(id)) }],
+      [{ ...awaited, tickMs: tick, staged: new Set(staged.map(id)) }],
       new Map([['x.b', tick - 24 * hour]]),
       nowMs,
     ).map((one) => [one.promise, one.verdict])
@@ -157,11 +157,35 @@ describe('the outlook', () => {
     expect(freshnessOf(project, project.order, new Map(), tick)).toEqual([])
   })
 
+  it('of a dataset that runs after its inputs begins when these are published, by the last tick that leads to it', () => {
+    const told = (nowMs: number, ...awaited: readonly [runs: readonly string[], tickMs: number][]) =>
+      outlookOf(
+        project,
+        history,
+        awaited.map(([runs, tickMs]) => ({
+          schedule: `after ${runs[0]}`,
+          promising: [id('x.b')],
+          runs: runs.map((one) => [id(one)]),
+          tickMs,
+          staged: new Set<never>(),
+        })),
+        new Map(),
+        nowMs,
+      ).map((one) => [one.schedule, one.verdict, ((one.expectedMs ?? 0) - tick) / 60_000, one.chain.join(' ')])
+    // Half an hour and a minute of judging, then fifty minutes and a minute.
+    expect(told(tick, [['x.a', 'x.b'], tick])).toEqual([['after x.a', 'on-time', 82, 'x.a x.b']])
+    expect(told(tick + 30 * 60_000, [['x.a', 'x.b'], tick])).toEqual([['after x.a', 'at-risk', 112, 'x.a x.b']])
+    expect(told(tick + 30 * 60_000, [['x.b'], tick])).toEqual([['after x.b', 'on-time', 81, 'x.b']])
+    expect(told(tick, [['x.b'], tick], [['x.a', 'x.b'], tick + 40 * 60_000])).toEqual([
+      ['after x.a', 'will-be-late', 122, 'x.a x.b'],
+    ])
+  })
+
   it('promises nothing where nothing is known', () => {
     const [first] = outlookOf(
       project,
       historyOf(project, []),
-      [{ entry, tickMs: tick, staged: new Set() }],
+      [{ ...awaited, tickMs: tick, staged: new Set() }],
       new Map(),
       tick,
     )

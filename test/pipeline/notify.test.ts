@@ -26,12 +26,14 @@ describe('incidents', () => {
     expect(brief(refused(1, 'r1', 'silver.ab: unique(id): 3 groups'))).toEqual([['refused', 'r1', 'silver.ab']])
     expect(brief(refused(1, 'r1', 'no name'))).toEqual([['refused', 'r1', 'silver.a', 'gold.c']])
     expect(brief([ledgerRow({ run: 'r1', dataset: '*', outcome: 'abandoned' })])).toEqual([['failed', 'r1']])
+    expect(brief([ledgerRow({ run: 'r1', dataset: '*', outcome: 'cancelled', message: 'asked to stop' })])).toEqual([])
   })
 
   it('end when what failed is published again, and only then', () => {
     const rows = [
       ...refused(1, 'r1', 'silver.a: unique(id)'),
       ledgerRow({ seq: 3, run: 'r2', dataset: 'gold.c' }),
+      ledgerRow({ seq: 3, run: 'r2b', dataset: 'silver.a', outcome: 'cancelled' }),
       ledgerRow({ seq: 4, run: 'r3', dataset: 'silver.a', outcome: 'kept' }),
       ledgerRow({ seq: 5, run: 'r4', dataset: 'silver.a' }),
     ]

@@ -132,6 +132,19 @@ export class LimnError extends Error {
   }
 }
 
+/** An error as one of the family: what nobody foresaw is `internal`, with the error as its cause. */
+export function asLimnError(error: unknown): LimnError {
+  if (error instanceof LimnError) return error
+  if (error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR')))
+    return new LimnError('interrupted', { message: 'Interrupted.', notDone: 'Nothing was published.', cause: error })
+  return new LimnError('internal', {
+    message: `limn failed in a way it does not know: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+    notDone: 'Nothing was published unless limn runs ls says so.',
+    remedy: 'This is a defect in limn; please report it with what it was about.',
+    cause: error,
+  })
+}
+
 /** Throws `internal` when a fact the code relies on does not hold: a defect of limn, never of the input. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) {

@@ -1,13 +1,13 @@
 import { appendFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ExitCode, LimnError, type SourceLocation } from '../base/index.ts'
+import { asLimnError, type ExitCode, LimnError, type SourceLocation } from '../base/index.ts'
 import type { Io } from './io.ts'
 import { toJson } from './text.ts'
 
 /** Shows an error and gives the exit code. Never a bare stack trace: an unexpected error's goes to a log file. */
 export function reportError(error: unknown, io: Io): ExitCode {
-  const known = asLimnError(error)
+  const known = explained(error)
   if (io.json) {
     io.out(toJson({ error: errorValue(known) }))
   } else {
@@ -35,19 +35,20 @@ export function formatLocation(location: SourceLocation): string {
   return `${location.file}${line}`
 }
 
-function asLimnError(error: unknown): LimnError {
-  if (error instanceof LimnError) return error
-  if (error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'))) {
-    return new LimnError('interrupted', { message: 'Interrupted.', notDone: 'Nothing was published.', cause: error })
-  }
+function explained(error: unknown): LimnError {
+  const known = asLimnError(error)
+  // An invariant that does not hold says all there is to say of it.
+  if (known.kind !== 'internal' || known.cause === undefined) return known
+  const { kind, message, notDone, context, cause } = known
+  const remedy = `Please report it with ${logUnforeseen(cause)}.`
+  return new LimnError(kind, { message, ...(notDone === undefined ? {} : { notDone }), remedy, context, cause })
+}
+
+/** Keeps the stack of an error that nobody foresaw, and says where. */
+export function logUnforeseen(error: unknown): string {
   const log = join(tmpdir(), `limn-${process.pid}.log`)
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   if (process.env.LIMN_DEBUG === '1') process.stderr.write(`${text}\n`)
   else appendFileSync(log, `${text}\n`)
-  return new LimnError('internal', {
-    message: `limn failed in a way it does not know: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
-    notDone: 'Nothing was published unless limn runs ls says so.',
-    remedy: `Please report it with ${log}.`,
-    cause: error,
-  })
+  return log
 }

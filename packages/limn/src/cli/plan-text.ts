@@ -126,7 +126,8 @@ const verbs: Readonly<Record<PrintedChange['kind'], string>> = {
   unknown: '?',
 }
 
-function changeLine({ kind, subject, before, after }: PrintedChange): string {
+/** One difference between two definitions, in a line. */
+export function changeLine({ kind, subject, before, after }: PrintedChange): string {
   const head = `${verbs[kind]} ${subject}`
   if (before === null && after === null) return head
   if (before === after) return `${head}: ${before}, of other rows`

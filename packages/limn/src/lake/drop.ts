@@ -54,7 +54,7 @@ export async function dropFromLake(
 export async function undoDropInLake(lake: Lake, name: string): Promise<readonly DroppedTable[]> {
   const table = tableId(name)
   await using _held = await lake.hold(`limn drop --undo ${table}`)
-  return undoDrop(await lake.context(), table)
+  return await undoDrop(await lake.context(), table)
 }
 
 /** What can still be had back, latest first. */

@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { asLimnError, type LimnError, type TableId } from '../base/index.ts'
 import { formatInterval, formatMicros, wallOf } from '../dataset/index.ts'
 import {
   type DueTick,
@@ -16,7 +16,11 @@ import {
   ScheduleMarks,
   type Schedules,
   schedulesOf,
+  type Triggered,
   tickMark,
+  triedAgainMs,
+  triesMark,
+  triesMax,
   triggeredBy,
   triggerMark,
   unsealedText,
@@ -70,7 +74,8 @@ export async function lakeSchedules(lake: Lake): Promise<Schedules> {
  * not begin, was interrupted or died stays due. A missed tick sees intervals as complete as they were at its time.
  *
  * Throws `lease/held` when another scheduler is at work, `interrupted`, and what makes every run impossible
- * (configuration, definitions). What goes wrong in one run is an event, and other datasets are run all the same.
+ * (configuration, definitions). What goes wrong in one run, foreseen or not, is an event, and other datasets are run all
+ * the same.
  */
 export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport> {
   const project = await lake.loadProject()
@@ -100,6 +105,9 @@ export async function runDue(lake: Lake, options: DueOptions): Promise<DueReport
     await lease.release()
   }
 }
+
+/** How one run ended, for who decides whether it is run again. */
+type Ended = 'done' | 'refused' | 'failed' | 'cancelled' | 'retry'
 
 /** The runs of one call of `runDue`. */
 class DueRuns {
@@ -155,7 +163,8 @@ class DueRuns {
     if (schedules.triggered.length === 0 || this.stopping()) return
     const { project, clock } = this.context
     const rows = await ledgerOf(this.lake)
-    const found = triggeredBy(schedules.triggered, project, rows, (id) => this.marks.get(triggerMark(id)) ?? 0)
+    const last = (id: TableId) => this.marks.get(triggerMark(id)) ?? 0
+    const found = triggeredBy(schedules.triggered, project, rows, last).filter((one) => !this.rests(one))
     if (found.length === 0) return
     const chosen = new Set(found.map((one) => one.dataset))
     for (const id of schedules.triggered)
@@ -166,9 +175,26 @@ class DueRuns {
       if (this.stopping()) return
       const outcome = await this.runGroup(group, null)
       if (outcome === 'retry') continue
-      for (const one of found)
-        if (group.includes(one.dataset)) await this.marks.advance(triggerMark(one.dataset), one.seq, clock.nowMs())
+      for (const one of found) {
+        if (!group.includes(one.dataset)) continue
+        if (outcome === 'failed' && (await this.failedAgain(one)) < triesMax) continue
+        await this.marks.advance(triggerMark(one.dataset), one.seq, clock.nowMs())
+      }
     }
+  }
+
+  /** Whether it has failed lately for what triggered it, and is not tried again yet. */
+  private rests({ dataset, seq }: Triggered): boolean {
+    const name = triesMark(dataset, seq)
+    const lastMs = this.marks.setAtMs(name)
+    return lastMs !== null && this.context.clock.nowMs() < triedAgainMs(this.marks.get(name) ?? 1, lastMs)
+  }
+
+  private async failedAgain({ dataset, seq }: Triggered): Promise<number> {
+    const name = triesMark(dataset, seq)
+    const failures = (this.marks.get(name) ?? 0) + 1
+    await this.marks.advance(name, failures, this.context.clock.nowMs())
+    return failures
   }
 
   private async filesReady(entry: ScheduleEntry, tickMs: number): Promise<boolean> {
@@ -189,7 +215,7 @@ class DueRuns {
   }
 
   /** One run. `retry`: it could not begin, or said that the same may succeed when simply repeated. */
-  private async runGroup(datasets: readonly TableId[], asOfMs: number | null): Promise<'done' | 'failed' | 'retry'> {
+  private async runGroup(datasets: readonly TableId[], asOfMs: number | null): Promise<Ended> {
     try {
       const report = await this.lake.run({
         select: datasets,
@@ -200,13 +226,16 @@ class DueRuns {
       if (items.length > 0) this.tell({ kind: 'held', items })
       if (report.outcome === 'idle') this.tell({ kind: 'idle', datasets })
       else this.tell({ kind: report.outcome, datasets, report })
-      return report.outcome === 'refused' ? 'failed' : 'done'
+      return report.outcome === 'refused' ? 'refused' : 'done'
     } catch (error) {
       this.context.signal.throwIfAborted()
-      if (!(error instanceof LimnError)) throw error
-      this.tell({ kind: 'failed', datasets, error })
-      if (!error.retryable) this.failures.push(error)
-      return error.retryable ? 'retry' : 'failed'
+      // What nobody foresaw fails these datasets alone, like any other failure.
+      const failure = asLimnError(error)
+      this.tell({ kind: 'failed', datasets, error: failure })
+      // Whoever stopped it knows that it stopped.
+      if (!failure.retryable && failure.kind !== 'interrupted') this.failures.push(failure)
+      if (failure.kind === 'interrupted') return 'cancelled'
+      return failure.retryable ? 'retry' : 'failed'
     }
   }
 

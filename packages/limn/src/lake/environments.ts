@@ -150,11 +150,13 @@ export async function promoteEnvironment(
   const context = await lake.context(await lake.loadProject())
   const path = statePath(lake.folder, lake.config, environment)
   // From what is looked at to what is made anew nothing may be published there: it would go with the old environment.
-  return withRunsHeld(lake, path, 'limn env promote', async () => {
+  return withRunsHeld(lake, environment, path, 'limn env promote', async (requireHeld) => {
     const report = await inEnvironment(lake, environment, async (there) =>
-      promote(context, await there.context(await there.loadProject()), environment, options),
+      promote(context, await there.context(await there.loadProject()), environment, { ...options, requireHeld }),
     )
     if (report.outcome !== 'published') return report
+    // Runs there that began when this process was taken for dead would lose what they published.
+    requireHeld()
     await dropEnvironment(context, lake.base.environments, environment)
     await forkEnvironment(context, lake.base.environments, environment)
     return report
@@ -178,24 +180,30 @@ export async function dropEnvironmentOf(
   const environment = environmentName(name)
   const context = await lake.context()
   const path = statePath(lake.folder, lake.config, environment)
-  const dropped = await withRunsHeld(lake, path, 'limn env drop', () =>
+  const dropped = await withRunsHeld(lake, environment, path, 'limn env drop', () =>
     dropEnvironment(context, lake.base.environments, environment, options),
   )
   if (!options.dryRun) for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
   return dropped
 }
 
-/** Nobody begins a run in the environment meanwhile. */
-async function withRunsHeld<T>(lake: Lake, path: string, what: string, body: () => Promise<T>): Promise<T> {
-  // Nobody has ever run anything there.
-  if (!existsSync(path)) return await body()
+/** Nobody begins a run in the environment meanwhile, its first included; `requireHeld` throws `lease/lost` when somebody could. */
+async function withRunsHeld<T>(
+  lake: Lake,
+  environment: EnvironmentName,
+  path: string,
+  what: string,
+  body: (requireHeld: () => void) => Promise<T>,
+): Promise<T> {
+  const isThere = lake.base.environments.list().some((one) => one.name === environment)
+  if (!isThere && !existsSync(path)) return await body(() => undefined)
   const { pid, host, signal } = await lake.context()
   const state = new StateDatabase({ path, migrations: pipelineMigrations })
   try {
     const holder = `${what} (process ${pid} on ${host})`
     const lease = await state.acquireAll(['run', 'backfill'], holder, { waitMs: 0, signal })
     try {
-      return await body()
+      return await body(() => lease.assertHeld())
     } finally {
       await lease.release()
     }

@@ -87,12 +87,13 @@ async function maintainTable(
   const common = { dryRun, progress: context.progress }
   try {
     await loadTable(lake, table)
-    const live = await liveRunsOf(lake, table)
     if (policy.compact !== false && namespaceOf(table) !== 'limn') {
       done = { ...done, ...(await rewrite(context, table, policy, common, await remediesOf(context, table, policy))) }
     }
     if (policy.expireAfterDays !== false) {
       const days = policy.expireAfterDays
+      // Asked as late as can be: rewriting takes a while, and a run that began meanwhile has pinned what it reads.
+      const live = await liveRunsOf(lake, table)
       const { plan, files } = await expireSnapshots(context, table, {
         ...common,
         live,
@@ -105,6 +106,7 @@ async function maintainTable(
     const loaded = await loadTable(lake, table)
     const owns = ownsItsFiles(loaded)
     if (policy.orphansAfterDays !== false && owns) {
+      const live = await liveRunsOf(lake, table)
       const ageMs = Math.max((policy.orphansAfterDays ?? 3) * dayMs, live.longestMs ?? 0)
       const { plan } = await removeOrphans(context, table, { ...common, live, ageMs })
       if (plan.orphans.length > 0) done = { ...done, orphans: { files: plan.orphans.length, bytes: plan.bytes } }

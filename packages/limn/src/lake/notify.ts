@@ -32,9 +32,8 @@ const nothing: Notified = { delivered: [], failed: [] }
 
 /** An error that nobody has to be told of by night: the person who typed the command reads it. */
 function isOwn(error: unknown): boolean {
-  return (
-    !(error instanceof LimnError) || error.kind === 'interrupted' || error.kind === 'lease/held' || error.exitCode === 2
-  )
+  if (!(error instanceof LimnError)) return error instanceof Error && error.name === 'AbortError'
+  return error.kind === 'interrupted' || error.kind === 'lease/held' || error.exitCode === 2
 }
 
 /**

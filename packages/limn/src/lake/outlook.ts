@@ -2,6 +2,7 @@ import type { TableId } from '../base/index.ts'
 import { latestTicks, nextTick } from '../dataset/index.ts'
 import {
   type AwaitedTick,
+  followersOf,
   freshnessOf,
   historyOf,
   lastOfLedger,
@@ -13,6 +14,7 @@ import {
   runBranch,
   type ScheduleEntry,
   ScheduleMarks,
+  triggeredBy,
 } from '../pipeline/index.ts'
 import { lakeSchedules } from './due.ts'
 import type { Lake } from './lake.ts'
@@ -23,36 +25,51 @@ const ticksSinceMs = 9 * 366 * 86_400_000
 
 /**
  * What will become of the datasets that promise to be published by a time: for the latest tick of their schedule while it
- * is not met, else for the next. A run under way counts with what it has staged. Of datasets without such a schedule, whether
- * they are as fresh as they promise.
+ * is not met, else for the next; of those that run after their inputs, for the ticks that lead to them. A run under way counts
+ * with what it has staged. Of datasets that nothing runs by itself, whether they are as fresh as they promise.
  */
 export async function outlookOn(lake: Lake): Promise<readonly Outlook[]> {
   const project = await lake.loadProject()
-  const { entries } = await lakeSchedules(lake)
+  const { entries, triggered } = await lakeSchedules(lake)
   const { state, runs, clock } = await lake.context(project)
-  const promising = entries.filter((entry) =>
-    entry.datasets.some((id) => {
-      const timing = project.nodes.get(id)?.timing
-      return timing?.deadline || timing?.freshnessMs
-    }),
-  )
-  const scheduled = new Set(entries.flatMap((entry) => entry.datasets))
-  const others = project.order.filter(
-    (id) => !scheduled.has(id) && (project.nodes.get(id)?.timing.freshnessMs ?? null) !== null,
-  )
-  if (promising.length + others.length === 0) return []
+  const promises = (id: TableId) => {
+    const timing = project.nodes.get(id)?.timing
+    return timing !== undefined && (timing.deadline !== null || timing.freshnessMs !== null)
+  }
+  const followers = new Map(entries.map((entry) => [entry, followersOf(project, triggered, entry.datasets)]))
+  const scheduled = new Set([...followers].flatMap(([entry, groups]) => [...entry.datasets, ...groups.flat()]))
+  const others = project.order.filter((id) => !scheduled.has(id) && promises(id))
+  if (![...scheduled].some(promises) && others.length === 0) return []
   const rows = await ledgerOf(lake)
   const published = lastPublished(rows)
   const marks = new ScheduleMarks(state)
   const nowMs = clock.nowMs()
   const live = runs.runs().filter((run) => livePhases.includes(run.phase))
-  const awaited = promising.map((entry): AwaitedTick => {
-    const open = openTick(entry, marks.get(metMark(entry.name)) ?? lastOfLedger(published, entry), nowMs)
-    const tickMs = open ?? nextTick(entry.schedule, nowMs)
-    const staged = new Set<TableId>()
-    for (const run of open === null ? [] : live.filter((one) => one.startedAtMs >= open))
-      for (const { table, ref } of runs.refs(run.id)) if (ref === runBranch(run.id)) staged.add(table)
-    return { entry, tickMs, staged }
+  const stagedSince = (tickMs: number | null): ReadonlySet<TableId> => {
+    const since = tickMs === null ? [] : live.filter((one) => one.startedAtMs >= tickMs)
+    const refs = since.flatMap((run) => runs.refs(run.id).filter((one) => one.ref === runBranch(run.id)))
+    return new Set(refs.map((one) => one.table))
+  }
+  const unread = new Set(triggeredBy(triggered, project, rows, () => 0).map((one) => one.dataset))
+  const awaited = [...followers].flatMap(([entry, groups]): AwaitedTick[] => {
+    const { schedule, datasets, name } = entry
+    const open = openTick(entry, marks.get(metMark(name)) ?? lastOfLedger(published, entry), nowMs)
+    const next = nextTick(schedule, nowMs)
+    const [latest] = latestTicks(schedule, nowMs - ticksSinceMs, nowMs + 1, 1)
+    const own = { schedule: name, promising: datasets, runs: [datasets], tickMs: open ?? next }
+    return [
+      { ...own, staged: stagedSince(open) },
+      ...groups.flatMap((group) =>
+        group.filter(promises).map((dataset): AwaitedTick => {
+          // What its inputs published since the tick is still to be built, or they have yet to publish.
+          const waits = open ?? (unread.has(dataset) && latest !== undefined ? latest : null)
+          const tickMs = waits === null || (published.get(dataset) ?? 0) >= waits ? null : waits
+          const before = tickMs === null || open !== null ? [datasets] : []
+          const after = { schedule: `after ${name}`, promising: [dataset], runs: [...before, group] }
+          return { ...after, tickMs: tickMs ?? next, staged: stagedSince(tickMs) }
+        }),
+      ),
+    ]
   })
   return [
     ...outlookOf(project, historyOf(project, rows), awaited, published, nowMs),

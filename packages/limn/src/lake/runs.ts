@@ -92,11 +92,8 @@ export function logOf(lake: Lake, id: string): readonly LogLine[] {
 /** What a run changed, or would have changed. Throws `usage/unknown-run`. */
 export async function diffOf(lake: Lake, id: string) {
   const context = await contextOf(lake)
-  const rows = await ledgerRowsOf(lake, id)
-  const known = new Set([
-    ...context.runs.runs().map((one) => one.id as string),
-    ...(await ledgerOf(lake)).map((row) => row.run),
-  ])
+  const ledger = await ledgerOf(lake)
+  const known = new Set([...context.runs.runs().map((one) => one.id as string), ...ledger.map((row) => row.run)])
   if (!known.has(id)) {
     const close = nearest(id, known)
     throw new LimnError('usage/unknown-run', {
@@ -104,7 +101,7 @@ export async function diffOf(lake: Lake, id: string) {
       remedy: close ? `Did you mean ${close}?` : 'List the runs with: limn runs ls',
     })
   }
-  return diffRun(context, runId(id), rows)
+  return diffRun(context, runId(id), ledger)
 }
 
 /**

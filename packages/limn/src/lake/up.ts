@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { LimnError } from '../base/index.ts'
+import { asLimnError, LimnError } from '../base/index.ts'
 import { formatSchedule, nextTick } from '../dataset/index.ts'
 import type { Outlook, Schedules } from '../pipeline/index.ts'
 import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
@@ -55,6 +55,14 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
   const { clock, signal } = await lake.context()
   const next = () => nextTicks(schedules, clock.nowMs())
   options.onEvent({ kind: 'started', next: next(), triggered: schedules.triggered })
+  const sign = (...said: Parameters<Health['write']>) => {
+    try {
+      health?.write(...said)
+    } catch (error) {
+      // A full disk is no reason to stop: whoever watches the file sees that it is not written.
+      options.onEvent({ kind: 'error', error: asLimnError(error) })
+    }
+  }
   const watch = new PromiseWatch(lake, options.onEvent)
   const waiting = new Set<string>()
   const onDue = (event: DueEvent) => {
@@ -65,25 +73,25 @@ export async function up(lake: Lake, options: UpOptions): Promise<void> {
     options.onEvent(event)
   }
   while (!stop.aborted) {
-    health?.write('running', next())
+    sign('running', next())
     const rest = options.every?.(options.pollMs, () => watch.look())
     try {
       await runDue(lake, { waitMs: 0, onEvent: onDue, stopping: () => stop.aborted })
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof LimnError)) throw error
+      const told = asLimnError(error)
       // Another scheduler, or another run, is at work: what is due stays due.
-      if (error.kind !== 'lease/held') options.onEvent({ kind: 'error', error })
+      if (told.kind !== 'lease/held') options.onEvent({ kind: 'error', error: told })
     } finally {
       rest?.()
     }
     if (stop.aborted) break
     await watch.look()
-    health?.write('idle', next())
+    sign('idle', next())
     const soonest = Math.min(...next().map((one) => one.atMs)) - clock.nowMs()
     await options.sleep(Math.max(0, Math.min(soonest, options.pollMs)), stop)
   }
-  health?.write('stopped', [])
+  sign('stopped', [])
   options.onEvent({ kind: 'stopped' })
 }
 
@@ -113,8 +121,7 @@ class PromiseWatch {
       }
       if (worse) await notify(this.lake)
     } catch (error) {
-      if (error instanceof LimnError) this.onEvent({ kind: 'error', error })
-      else throw error
+      this.onEvent({ kind: 'error', error: asLimnError(error) })
     } finally {
       this.looking = false
     }

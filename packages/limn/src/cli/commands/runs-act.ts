@@ -1,9 +1,11 @@
 import { runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
 import { cancel, diffOf, discardRunOf, type Lake, logOf, looksOfReport, retry } from '../../lake/index.ts'
+import type { CodeVersions as RunCode } from '../../pipeline/index.ts'
 import { parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
+import { changeLine } from '../plan-text.ts'
 import { rowDiffText, rowDiffValue } from '../row-diff-text.ts'
 import { toJson } from '../text.ts'
 import { openLake, textOption } from './open.ts'
@@ -27,9 +29,7 @@ export default async function runsAct(invocation: Invocation): Promise<number> {
     case 'cancel':
       await cancel(lake, id)
       io.out(
-        io.json
-          ? toJson({ run: id, asked: true })
-          : `Asked ${id} to stop. It ends as interrupted and publishes nothing.`,
+        io.json ? toJson({ run: id, asked: true }) : `Asked ${id} to stop. It ends as cancelled and publishes nothing.`,
       )
       return 0
     default: {
@@ -64,15 +64,26 @@ function printLog(lake: Lake, io: Io, id: string): void {
     }
 }
 
+/** By what the rows were made, in a line, and how that differs. */
+function codeLines({ before, after, changes }: RunCode): readonly string[] {
+  const text = ({ fingerprint, limn }: RunCode['after']) =>
+    `${fingerprint.slice(0, 12)}${limn === null ? '' : ` (limn ${limn})`}`
+  const same = before.length === 1 && before[0]?.fingerprint === after.fingerprint && before[0].limn === after.limn
+  if (same) return [`code ${text(after)}, as before`]
+  const from = before.length === 0 ? 'first build' : before.map(text).join(' and ')
+  return [`code ${from} → ${text(after)}`, ...changes.map((change) => `  ${changeLine(change)}`)]
+}
+
 async function printDiff(lake: Lake, io: Io, id: string): Promise<void> {
   const { changes, gone } = await diffOf(lake, id)
   if (io.json) {
     io.out(
       toJson({
         run: id,
-        changes: changes.map(({ dataset, fingerprint, diff }) => ({
+        changes: changes.map(({ dataset, fingerprint, code, diff }) => ({
           dataset,
           fingerprint,
+          code,
           diff: rowDiffValue(diff, formatMicros),
         })),
         gone,
@@ -81,8 +92,9 @@ async function printDiff(lake: Lake, io: Io, id: string): Promise<void> {
     return
   }
   if (changes.length === 0 && gone.length === 0) io.out('It changed no rows.')
-  for (const { dataset, diff } of changes) {
+  for (const { dataset, code, diff } of changes) {
     io.out(io.paint.bold(dataset))
+    for (const line of codeLines(code)) io.out(line)
     for (const line of rowDiffText(diff, io.width)) io.out(line)
     io.out('')
   }

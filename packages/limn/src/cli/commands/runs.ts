@@ -1,7 +1,7 @@
 import { LimnError, nearest, runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
 import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
-import type { LedgerRow } from '../../pipeline/index.ts'
+import { type LedgerRow, outcomeOfRun } from '../../pipeline/index.ts'
 import type { Io } from '../io.ts'
 import { commandsOf, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
@@ -16,14 +16,6 @@ export default async function runs(invocation: Invocation): Promise<number> {
   if (verb === 'ls') list(io, rows, await unendedRuns(lake))
   else await show(lake, io, rows, id)
   return 0
-}
-
-/** How a run ended: its unpublished outcomes are the run's own. */
-function outcomeOf(rows: readonly LedgerRow[]): string {
-  return (
-    rows.find((row) => row.outcome === 'refused' || row.outcome === 'failed' || row.outcome === 'abandoned')?.outcome ??
-    'published'
-  )
 }
 
 function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]): void {
@@ -43,7 +35,7 @@ function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]
   const ended = [...Map.groupBy(rows, (row) => row.run)].reverse().map(([run, own]) => ({
     run,
     started: new Date(Math.min(...own.map((row) => row.startedAtMs))).toISOString(),
-    outcome: outcomeOf(own),
+    outcome: outcomeOfRun(own),
     datasets: new Set(own.filter((row) => row.dataset !== '*').map((row) => row.dataset)).size,
     rows: own.reduce((sum, row) => sum + row.rows, 0),
     message: own.find((row) => row.message !== '')?.message ?? '',
@@ -97,7 +89,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     io.out(
       toJson({
         run: id,
-        outcome: outcomeOf(own),
+        outcome: outcomeOfRun(own),
         host: own[0]?.host,
         version: own[0]?.version,
         ranges,
@@ -107,7 +99,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     )
     return
   }
-  io.out(`run ${id}: ${outcomeOf(own)}`)
+  io.out(`run ${id}: ${outcomeOfRun(own)}`)
   const message = own.find((row) => row.message !== '')?.message
   if (message) io.out(message)
   io.out('')

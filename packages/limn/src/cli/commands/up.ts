@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LimnError, silentProgress } from '../../base/index.ts'
 import { Health, Lake, up, upText, upValue } from '../../lake/index.ts'
 import { parseWait, usage } from '../arguments.ts'
+import { logUnforeseen } from '../errors.ts'
 import type { Invocation } from '../main.ts'
 import { environmentOption, textOption } from './open.ts'
 
@@ -29,10 +30,18 @@ export default async function upCommand(invocation: Invocation): Promise<number>
   )
   const health = new Health(path, { pid, host, version }, () => clock.nowMs())
   const say = (event: Parameters<typeof upText>[0]) => {
+    if ((event.kind === 'failed' || event.kind === 'error') && event.error.kind === 'internal')
+      io.err(`Not foreseen; please report it with ${logUnforeseen(event.error.cause ?? event.error)}.`)
     const at = new Date(clock.nowMs()).toISOString()
     io.out(io.json ? JSON.stringify({ at, ...upValue(event) }) : `${at.slice(0, 19)}Z ${upText(event)}`)
   }
-  const beat = setInterval(() => health.beat(), heartbeatMs)
+  const beat = setInterval(() => {
+    try {
+      health.beat()
+    } catch {
+      // The scheduler tells of it when it writes itself; a file that grows old tells whoever watches it.
+    }
+  }, heartbeatMs)
   let drain: NodeJS.Timeout | undefined
   const fatal = (error: unknown) => interrupt.abort(error)
   const now = () => interrupt.abort(interrupted())

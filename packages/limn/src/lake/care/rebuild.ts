@@ -13,7 +13,7 @@ export interface RebuiltLake extends RebuiltState {
 
 /**
  * Makes the state database of a lake anew from the lake, or fills one that is there. A damaged file is put aside, never
- * deleted. Throws `config/newer-lake` for one that a newer limn wrote.
+ * deleted. Throws `config/newer-lake` for one that a newer limn wrote, and `lease/held` while a run or backfill is at work.
  */
 export async function rebuildLakeState(options: OpenLakeOptions): Promise<RebuiltLake> {
   const folder = findLake(options.cwd ?? process.cwd())
@@ -22,6 +22,7 @@ export async function rebuildLakeState(options: OpenLakeOptions): Promise<Rebuil
   const path = statePath(folder, config, wanted === production ? null : environmentName(wanted))
   const aside = putAside(path)
   await using lake = await Lake.open(options)
+  await using _held = await lake.hold('limn lake rebuild-state')
   return { ...(await rebuildState(await lake.context(await lake.loadProject()))), aside }
 }
 

@@ -4,7 +4,7 @@ import type { PipelineContext } from '../context.ts'
 import { isPublishedOutcome, ledgerTable } from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import { attend } from '../run/attend.ts'
-import { dropRefs, recover } from '../run/recover.ts'
+import { dropRefs, recover, requireDropped } from '../run/recover.ts'
 import type { RunReport } from '../run/report.ts'
 import { datasetLease, waitingFor } from '../run/run.ts'
 import { Overtaken } from '../run/takeover.ts'
@@ -79,19 +79,23 @@ export async function resumeBackfill(
   tuning: BackfillTuning,
   options: CarryOnOptions,
 ): Promise<BackfillReport> {
-  const state = new BackfillState(context.state)
-  const record = await requireBackfill(context, id)
-  await state.change(id, { ...record.request, ...tuning })
-  return carryOn(context, id, options)
+  return carryOn(context, id, options, tuning)
 }
 
-async function carryOn(context: PipelineContext, id: RunId, options: CarryOnOptions): Promise<BackfillReport> {
+async function carryOn(
+  context: PipelineContext,
+  id: RunId,
+  options: CarryOnOptions,
+  tuning: BackfillTuning = {},
+): Promise<BackfillReport> {
   const state = new BackfillState(context.state)
   const startedAtMs = context.clock.nowMs()
   const { request } = await requireOpen(context, id)
   await using leases = await holdLeases(context, id, request, options.waitMs)
-  // Read again: whoever held the leases may have changed or ended it.
-  const record = await requireOpen(context, id)
+  // Read again: whoever held the leases may have changed or ended it. Who does not get them changes nothing, and approves nothing.
+  const found = await requireOpen(context, id)
+  const record = { ...found, request: { ...found.request, ...tuning } }
+  if (Object.keys(tuning).length > 0) await state.change(id, record.request)
   using attended = attend(context, id)
   const own = attended.context
   const seconds = () => (context.clock.nowMs() - startedAtMs) / 1000
@@ -202,7 +206,7 @@ function totalsOf(result: PassResult): BackfillReport['datasets'] {
 
 /** Ends a backfill: its branches and staged tables go, where the publish has not dropped them. */
 async function forget(context: PipelineContext, id: RunId, end: 'published' | 'discarded', message: string) {
-  await dropRefs(context, id, () => true)
+  requireDropped((await dropRefs(context, id, () => true)).left)
   await context.runs.dropStaged(id)
   await new BackfillState(context.state).end(id, end, context.clock.nowMs(), message)
 }
@@ -232,7 +236,12 @@ async function holdLeases(
     signal: context.signal,
     onWait: (holders) => context.progress.note(waitingFor(holders)),
   })
-  await context.runs.noteLeases(id, leases.held)
+  try {
+    await context.runs.noteLeases(id, leases.held)
+  } catch (error) {
+    await leases.release()
+    throw error
+  }
   return { leases, [Symbol.asyncDispose]: () => leases.release() }
 }
 

@@ -55,6 +55,7 @@ export async function publishBackfill(
 
 class BackfillTakeover implements Takeover {
   readonly mayRebuild = false
+  readonly backfill: RunId
   private readonly pass: Pass
   private readonly datasets: ReadonlyMap<TableId, DatasetPass>
   private readonly approval: Approval
@@ -62,6 +63,7 @@ class BackfillTakeover implements Takeover {
   constructor(pass: Pass, result: PassResult, approval: Approval) {
     this.pass = pass
     this.approval = approval
+    this.backfill = pass.run
     this.datasets = new Map(result.datasets.map((one) => [one.node.id, one]))
   }
 

@@ -3,7 +3,7 @@ import { type LoadedTable, schemaById, specById } from '../../iceberg/index.ts'
 import type { Lease } from '../../state/index.ts'
 import { type PinnedTable, pinSnapshot } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { editPrefix, type LedgerRow } from '../ledger/ledger.ts'
+import { editPrefix, type LedgerRow, outcomeOfError } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { FactBook } from '../plan/fact-book.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
@@ -109,7 +109,7 @@ class Edit {
       return { outcome: 'published', run, judgements, result }
     } catch (error) {
       if (!(error instanceof LimnError && error.kind === 'run/fenced'))
-        await this.end('failed', error instanceof Error ? error.message : String(error), false)
+        await this.end(outcomeOfError(error), error instanceof Error ? error.message : String(error), false)
       throw error
     }
   }
@@ -219,7 +219,11 @@ class Edit {
     return { run, rows: [row], verdicts: judgements, judgedAtMs }
   }
 
-  private end(phase: 'published' | 'refused' | 'failed' | 'idle', message: string, recorded: boolean): Promise<void> {
+  private end(
+    phase: 'published' | 'refused' | 'failed' | 'cancelled' | 'idle',
+    message: string,
+    recorded: boolean,
+  ): Promise<void> {
     return this.context.runs.end(this.run, phase, {
       endedAtMs: this.context.clock.nowMs(),
       message,

@@ -3,9 +3,10 @@ import type { EnvironmentName } from '../../catalog/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog } from '../context.ts'
-import { ledgerTable } from '../ledger/ledger.ts'
+import { ledgerTable, outcomeOfError } from '../ledger/ledger.ts'
 import { readLedger } from '../ledger/ledger-read.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
+import { standingOf as standingIn } from '../ledger/standing.ts'
 import { FactBook } from '../plan/fact-book.ts'
 import { renameDatasets } from '../rename/rename.ts'
 import { type Judgement, judge, refusals } from '../run/gate.ts'
@@ -50,7 +51,12 @@ export async function promote(
   production: PipelineContext,
   there: PipelineContext,
   environment: EnvironmentName,
-  options: { readonly waitMs?: number; readonly dryRun?: boolean } = {},
+  options: {
+    readonly waitMs?: number
+    readonly dryRun?: boolean
+    /** Throws when the environment may have changed since it was looked at. Asked right before publishing. */
+    readonly requireHeld?: () => void
+  } = {},
 ): Promise<PromoteReport> {
   const startedAtMs = production.clock.nowMs()
   const holder = `limn env promote (process ${production.pid} on ${production.host})`
@@ -64,7 +70,8 @@ export async function promote(
     await recover(production)
     await renameDatasets(production)
     const run = newRunId(startedAtMs, Buffer.from(production.randomness.bytes(3)).readUIntBE(0, 3))
-    return await new Promotion(production, there, environment, lease, run, startedAtMs).execute()
+    const promotion = new Promotion(production, there, environment, lease, run, startedAtMs)
+    return await promotion.execute(options.requireHeld ?? (() => undefined))
   } finally {
     await lease.release()
   }
@@ -83,6 +90,8 @@ async function rehearse(
 interface Promotable {
   readonly tables: readonly ChangedTable[]
   readonly rows: readonly EnvironmentRow[]
+  /** The last row of production's ledger before this was found. */
+  readonly lastSeq: number
 }
 
 /** What is to be published, once it is certain that all of it can be. */
@@ -91,6 +100,9 @@ async function promotable(
   there: PipelineContext,
   environment: EnvironmentName,
 ): Promise<Promotable> {
+  // Before what it speaks of is looked at: rows published after are taken for news.
+  const own = (await production.catalog.loadTables([ledgerTable], { signal: production.signal })).get(ledgerTable)
+  const { lastSeq } = await standingIn(production, own ?? null)
   const all = await changedTables(production, there, environment)
   const ledger = (await there.catalog.loadTables([ledgerTable], { signal: there.signal })).get(ledgerTable) ?? null
   const rows = rowsSince(ledger, await readLedger(there, ledger))
@@ -106,7 +118,7 @@ async function promotable(
     })
   }
   const tables = all.filter((one) => one.change.kind === 'changed' || one.change.kind === 'new')
-  return { tables: tables.filter((one) => one.there?.metadata.currentSnapshotId !== null), rows }
+  return { tables: tables.filter((one) => one.there?.metadata.currentSnapshotId !== null), rows, lastSeq }
 }
 
 function standingOf(tables: readonly ChangedTable[], rows: readonly EnvironmentRow[]): readonly TableId[] {
@@ -136,6 +148,7 @@ class Promotion {
   private readonly staged = new Map<TableId, StagedTable>()
   private tables: readonly ChangedTable[] = []
   private rows: readonly EnvironmentRow[] = []
+  private lastSeq = 0
 
   constructor(
     production: PipelineContext,
@@ -154,7 +167,7 @@ class Promotion {
     this.startedAtMs = startedAtMs
   }
 
-  async execute(): Promise<PromoteReport> {
+  async execute(requireHeld: () => void): Promise<PromoteReport> {
     await this.gather()
     if (this.tables.length === 0 && this.rows.length === 0) return this.report('idle', [])
     const { host, pid } = this.registered
@@ -171,6 +184,7 @@ class Promotion {
         await this.stage()
         const judgements = await this.judge()
         if (refusals(judgements).length > 0) return await this.refuse(judgements)
+        requireHeld()
         const outcome = await publish(this.registered, this.lease, {
           run: this.run,
           tables: [...this.staged.values()],
@@ -187,15 +201,16 @@ class Promotion {
       }
     } catch (error) {
       if (!(error instanceof LimnError && error.kind === 'run/fenced'))
-        await this.end('failed', error instanceof Error ? error.message : String(error), false)
+        await this.end(outcomeOfError(error), error instanceof Error ? error.message : String(error), false)
       throw error
     }
   }
 
   private async gather(): Promise<void> {
-    const { tables, rows } = await promotable(this.registered, this.there, this.environment)
+    const { tables, rows, lastSeq } = await promotable(this.registered, this.there, this.environment)
     this.tables = tables
     this.rows = rows
+    this.lastSeq = lastSeq
   }
 
   private async stage(): Promise<void> {
@@ -243,7 +258,7 @@ class Promotion {
       ...runRow(this.registered, own, refused === '' ? 'checked' : 'refused', judgedAtMs),
       dataset: one.table,
     }))
-    return { run: this.run, verdicts: judgements, judgedAtMs, rows: [...rows, ...more] }
+    return { run: this.run, verdicts: judgements, judgedAtMs, rows: [...rows, ...more], basedOn: this.lastSeq }
   }
 
   private async refuse(judgements: readonly Judgement[]): Promise<PromoteReport> {
@@ -255,7 +270,11 @@ class Promotion {
     return this.report('refused', judgements)
   }
 
-  private end(phase: 'published' | 'refused' | 'failed', message: string, recorded: boolean): Promise<void> {
+  private end(
+    phase: 'published' | 'refused' | 'failed' | 'cancelled',
+    message: string,
+    recorded: boolean,
+  ): Promise<void> {
     return this.registered.runs.end(this.run, phase, {
       endedAtMs: this.registered.clock.nowMs(),
       message,

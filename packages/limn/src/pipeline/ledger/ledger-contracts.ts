@@ -14,7 +14,7 @@ export const ledgerContract: Contract = {
     dataset: { type: 'string', doc: 'The dataset, or * for the run as a whole.' },
     outcome: {
       type: 'string',
-      doc: 'landed, built, kept, carried, accepted, checked, renamed or edited when published; refused, failed or abandoned when not.',
+      doc: 'landed, built, kept, carried, accepted, checked, renamed or edited when published; refused, failed, cancelled or abandoned when not.',
     },
     reason: { type: 'string', doc: 'Why it was planned.' },
     planned: { type: 'string', doc: 'JSON list: what the plan said of the dataset before anything was staged.' },

@@ -28,6 +28,8 @@ export interface PreparedRecord {
   readonly files: readonly DataFile[]
   /** Rows of this very run that the ledger has already: somebody has settled it. Then nothing else is prepared. */
   readonly known: readonly LedgerRow[]
+  /** Datasets of which this run has deliveries, and another has published some since it planned. */
+  readonly landedTwice: readonly string[]
 }
 
 /**
@@ -44,7 +46,11 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   // Nobody has written since the run planned, as a rule: then there is nothing to look at.
   const before = lastSeq > since ? await readLedger(context, ledger, since) : []
   const known = before.filter((row) => row.run === record.run)
-  if (known.length > 0) return { commits: [], files: [], known }
+  if (known.length > 0) return { commits: [], files: [], known, landedTwice: [] }
+  const landed = (rows: readonly Pick<LedgerRow, 'dataset' | 'outcome'>[]) =>
+    new Set(rows.flatMap((row) => (row.outcome === 'landed' ? [row.dataset] : [])))
+  const landedTwice = record.basedOn === undefined ? [] : [...landed(record.rows).intersection(landed(before))]
+  if (landedTwice.length > 0) return { commits: [], files: [], known: [], landedTwice }
   const first = lastSeq + 1
   const parts = [
     await prepareAppend(
@@ -61,23 +67,32 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   }
   const definitions = await prepareDefinitions(context, tables.get(definitionTable) ?? null, record)
   if (definitions) parts.push(definitions)
-  return { commits: parts.map((part) => part.commit), files: parts.flatMap((part) => part.files), known: [] }
+  return {
+    commits: parts.map((part) => part.commit),
+    files: parts.flatMap((part) => part.files),
+    known: [],
+    landedTwice,
+  }
 }
 
 /**
  * The rows of a record without those that others have overtaken: a run that found intervals unchanged and wrote nothing says
- * nothing of them any more once somebody has published them anew.
+ * nothing of them any more once somebody has published them anew, nor that the dataset passes checks which it did not judge
+ * those rows by. What it wrote needs no such care: main must be where it was for that to be published.
  */
-function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
+export function stillTrue({ rows, basedOn }: RunRecordRows, later: readonly LedgerRow[]): RunRecordRows['rows'] {
   const newer = basedOn === undefined ? [] : later.filter((row) => isPublishedOutcome(row.outcome))
   if (newer.length === 0) return rows
   return rows.flatMap((row) => {
-    if (row.outcome !== 'carried' && row.outcome !== 'kept' && row.outcome !== 'accepted') return [row]
+    const wroteNothing = row.outcome === 'carried' || row.outcome === 'kept' || row.outcome === 'accepted'
+    if (!wroteNothing && row.outcome !== 'checked') return [row]
     const own = newer.filter((one) => one.dataset === row.dataset && one.outcome !== 'checked')
-    if (row.interval === null || own.some((one) => one.interval === null)) return own.length === 0 ? [row] : []
+    const last = own.at(-1)
+    if (last === undefined) return [row]
+    if (row.outcome === 'checked' || row.interval === null || own.some((one) => one.interval === null)) return []
     const gone = IntervalSet.of(own.flatMap((one) => (one.interval ? [one.interval] : [])))
     const left = IntervalSet.of([row.interval]).minus(gone)
-    return left.intervals.map((interval) => ({ ...row, interval }))
+    return left.intervals.map((interval) => ({ ...row, interval, checksHash: last.checksHash }))
   })
 }
 
@@ -137,7 +152,7 @@ function verdictCells(one: Judgement, record: RunRecordRows): readonly Cell[] {
 const recordAttemptsMax = 10
 
 /**
- * Commits ledger rows and verdicts alone: how a refused, failed or abandoned run is remembered. A run the ledger knows
+ * Commits ledger rows and verdicts alone: how a run is remembered that published nothing. A run the ledger knows
  * already is left as it stands there, and its rows are returned; else null.
  */
 export async function commitRecord(

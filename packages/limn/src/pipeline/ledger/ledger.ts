@@ -1,4 +1,4 @@
-import { type TableId, tableId } from '../../base/index.ts'
+import { LimnError, type TableId, tableId } from '../../base/index.ts'
 import type { Interval } from '../../dataset/index.ts'
 
 /** The lake's own tables: the record of what was done, published with the data it speaks of. */
@@ -10,9 +10,11 @@ export const verdictTable = tableId('limn.check_result')
  * `kept` (rebuilt, equal, files kept), `carried` (inputs moved without touching it), `accepted` (left as an earlier definition
  * built it, on purpose), `checked` (only judged again), `renamed` (its table, history and standing were another name's
  * before), `edited` (rows changed by hand; the standing stays).
- * Not published: `refused` (a gate said no), `failed`, `abandoned` (the process died).
+ * Not published: `refused` (a gate said no), `failed`, `cancelled` (it was asked to stop, or interrupted), `abandoned` (the
+ * process died).
  */
 export type Outcome =
+  | UnpublishedOutcome
   | 'landed'
   | 'built'
   | 'kept'
@@ -21,9 +23,31 @@ export type Outcome =
   | 'checked'
   | 'renamed'
   | 'edited'
-  | 'refused'
-  | 'failed'
-  | 'abandoned'
+
+/** How a run ends that publishes nothing. */
+export type UnpublishedOutcome = 'refused' | 'failed' | 'cancelled' | 'abandoned'
+
+const unpublishedOutcomes: Readonly<Record<UnpublishedOutcome, true>> = {
+  refused: true,
+  failed: true,
+  cancelled: true,
+  abandoned: true,
+}
+
+/** Whether a word says that a run published nothing. */
+export function isUnpublishedOutcome(word: string): word is UnpublishedOutcome {
+  return Object.hasOwn(unpublishedOutcomes, word)
+}
+
+/** How a run ended, by its rows in the ledger. */
+export function outcomeOfRun(rows: readonly Pick<LedgerRow, 'outcome'>[]): UnpublishedOutcome | 'published' {
+  return rows.map((row) => row.outcome).find(isUnpublishedOutcome) ?? 'published'
+}
+
+/** How a run ends that an error ended. */
+export function outcomeOfError(error: unknown): 'failed' | 'cancelled' {
+  return error instanceof LimnError && error.kind === 'interrupted' ? 'cancelled' : 'failed'
+}
 
 export const publishedOutcomes: ReadonlySet<Outcome> = new Set([
   'landed',

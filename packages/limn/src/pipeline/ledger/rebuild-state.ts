@@ -4,7 +4,7 @@ import type { StorePath } from '../../storage/index.ts'
 import { requestIn } from '../backfill/branch.ts'
 import { BackfillState, parseRequest } from '../backfill/request.ts'
 import type { PipelineContext } from '../context.ts'
-import { type LedgerRow, ledgerTable } from './ledger.ts'
+import { type LedgerRow, ledgerTable, outcomeOfRun } from './ledger.ts'
 import { readLedger } from './ledger-read.ts'
 import type { Phase } from './run-state.ts'
 
@@ -84,10 +84,7 @@ async function rebuildBackfills(
 }
 
 function recordOf(text: string, rows: readonly LedgerRow[]) {
-  const outcome = rows.find(
-    (row) => row.outcome === 'refused' || row.outcome === 'failed' || row.outcome === 'abandoned',
-  )
-  const phase: Phase = (outcome?.outcome as Phase | undefined) ?? 'published'
+  const phase: Phase = outcomeOfRun(rows)
   const id = parseRun(text)
   if (id === null) return null
   return {

@@ -2,6 +2,7 @@ import type { RunId, TableId } from '../../base/index.ts'
 import type { HeldLease, Migration, StateDatabase, Tx } from '../../state/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { scheduleMigration } from '../schedule/marks.ts'
+import type { UnpublishedOutcome } from './ledger.ts'
 
 /**
  * What the state database knows of runs. It is a cache and a scratch pad: the truth of what was published is the
@@ -9,12 +10,12 @@ import { scheduleMigration } from '../schedule/marks.ts'
  *
  *   running ─► publishing ─► published
  *      │            └──────► (found dead: settled by asking each main) ─► published | abandoned
- *      ├─► refused | failed
+ *      ├─► refused | failed | cancelled
  *      └─► (found dead) ─► abandoned
  *
  * and nothing leaves an ended phase. Branches and staged pointers of runs that ended unpublished are kept for a week.
  */
-export type Phase = 'running' | 'publishing' | 'published' | 'refused' | 'failed' | 'abandoned' | 'idle'
+export type Phase = 'running' | 'publishing' | 'published' | UnpublishedOutcome | 'idle'
 
 export const livePhases: readonly Phase[] = ['running', 'publishing']
 
@@ -80,6 +81,8 @@ export const pipelineMigrations: readonly Migration[] = [
   },
 ]
 
+const isLive = `phase IN (${livePhases.map((phase) => `'${phase}'`).join(', ')})`
+
 interface RunRow {
   readonly id: string
   readonly phase: string
@@ -126,7 +129,8 @@ export class RunState {
   /** Moves a live run on, with what it intends to publish. */
   publishing(id: RunId, expected: ReadonlyMap<TableId, bigint>): Promise<void> {
     return this.change(`run ${id} publishing`, (tx) => {
-      tx.run('UPDATE run SET phase = ? WHERE id = ?', ['publishing', id])
+      tx.run(`UPDATE run SET phase = ? WHERE id = ? AND ${isLive}`, ['publishing', id])
+      if (!tx.get(`SELECT 1 FROM run WHERE id = ? AND ${isLive}`, [id])) return
       tx.run('DELETE FROM publish_intent WHERE run = ?', [id])
       for (const [table, snapshot] of expected) {
         tx.run('INSERT INTO publish_intent (run, table_id, snapshot_id) VALUES (?, ?, ?)', [
@@ -138,13 +142,16 @@ export class RunState {
     })
   }
 
-  /** Ends a run. A published run's staged pointers and refs went with the publish; others keep theirs for a week. */
+  /** Ends a run that is live; of one that has ended nothing changes. A published run's staged pointers and refs went with the publish; others keep theirs for a week. */
   end(
     id: RunId,
     phase: Phase,
     at: { readonly endedAtMs: number; readonly message: string; readonly recorded: boolean },
   ): Promise<void> {
     return this.change(`run ${id} ${phase}`, (tx) => {
+      // Somebody who took it for dead may have ended it: the first word counts.
+      const ended = tx.get<{ phase: string }>(`SELECT phase FROM run WHERE id = ? AND NOT (${isLive})`, [id])
+      if (ended) return
       tx.run('UPDATE run SET phase = ?, ended_ms = ?, message = ?, recorded = ? WHERE id = ?', [
         phase,
         at.endedAtMs,

@@ -1,5 +1,5 @@
 import type { TableId } from '../../base/index.ts'
-import type { LedgerRow } from '../ledger/ledger.ts'
+import { isUnpublishedOutcome, type LedgerRow } from '../ledger/ledger.ts'
 import type { Outlook } from '../schedule/outlook.ts'
 
 /** What an owner may want to be told of. */
@@ -21,8 +21,6 @@ export interface Incident {
   readonly tick?: { readonly schedule: string; readonly atMs: number }
 }
 
-const unpublished: ReadonlySet<string> = new Set(['refused', 'failed', 'abandoned'])
-
 /**
  * What the ledger says went wrong, and went well again, with rows after `afterSeq`; what came before decides what there
  * was to recover from. Pure: whoever reads the same ledger finds the same incidents under the same ids.
@@ -39,11 +37,13 @@ export function incidentsOf(
     (row) => row.run,
   )) {
     const isNew = own.some((row) => row.seq > afterSeq)
-    const ended = own.find((row) => unpublished.has(row.outcome))
+    const ended = own.find((row) => isUnpublishedOutcome(row.outcome))
     const atMs = Math.max(...own.map((row) => row.judgedAtMs))
     const tell = (on: NotifyOn, datasets: readonly string[], message: string) => {
       if (isNew) out.push({ id: `${on} ${run}`, on, datasets, run, atMs, message, predicted: false })
     }
+    // Whoever stops a run knows that it stopped; and nothing is well again by it.
+    if (ended?.outcome === 'cancelled') continue
     if (ended) {
       const datasets = atFault(own, ended.message, known)
       for (const dataset of datasets.length > 0 ? datasets : ['*']) failing.add(dataset)

@@ -1,6 +1,6 @@
 import type { Contract } from '../../contract/index.ts'
 import { allChecks, compareContracts } from '../../contract/index.ts'
-import { type FacetKind, lineageDifference, lineageOf, type TableColumns } from '../../sql/index.ts'
+import { type FacetKind, lineageDifference, lineageOf, type QueryLineage, type TableColumns } from '../../sql/index.ts'
 import type { Definition } from '../ledger/definition.ts'
 import { definitionOfNode } from '../ledger/definition.ts'
 import type { Node } from '../project/node.ts'
@@ -39,10 +39,25 @@ export function unknownDiff(why: string): DefinitionDiff {
  * what became of those is told by their own diff.
  */
 export function diffDefinitions(before: Definition, node: Node, tables: TableColumns): DefinitionDiff {
-  const after = definitionOfNode(node)
+  return diffWith(before, definitionOfNode(node), node.lineage, tables)
+}
+
+/** The same of two that are remembered, or one that is. */
+export function diffRemembered(before: Definition, after: Defined, tables: TableColumns): DefinitionDiff {
+  return diffWith(before, after, after.tree === '' ? null : lineageOf(after.tree, tables), tables)
+}
+
+type Defined = Omit<Definition, 'run' | 'definedAtMs' | 'version'>
+
+function diffWith(
+  before: Definition,
+  after: Defined,
+  lineage: QueryLineage | null,
+  tables: TableColumns,
+): DefinitionDiff {
   const producer = producerChanges(before, after)
   const contract = contractChanges(before.contract, after.contract)
-  const query = queryChanges(before, node, tables)
+  const query = queryChanges(before, after, lineage, tables)
   const told = new Set(query.changes.map(columnKey))
   const changes = [
     ...query.changes,
@@ -84,15 +99,15 @@ interface Changes {
 
 const none: Changes = { changes: [], change: new Set() }
 
-function queryChanges(before: Definition, node: Node, tables: TableColumns): Changes {
-  if (!node.lineage || !node.query || before.tree === node.query.canonical) return none
+function queryChanges(before: Definition, after: Defined, lineage: QueryLineage | null, tables: TableColumns): Changes {
+  if (!lineage || before.tree === after.tree) return none
   if (before.tree === '') return { changes: [{ kind: 'unknown', why: 'it was a source' }], change: 'all' }
   const old = lineageOf(before.tree, tables)
-  const found = lineageDifference(old, node.lineage)
-  const { columns } = node.contract
+  const found = lineageDifference(old, lineage)
+  const { columns } = after.contract
   const changes: DefinitionChange[] = []
   for (const column of found.added) {
-    const tree = node.lineage.columns.find((one) => one.name === column)?.tree ?? null
+    const tree = lineage.columns.find((one) => one.name === column)?.tree ?? null
     if (column in columns && !(column in before.contract.columns))
       changes.push({ kind: 'column-added', column, after: tree })
     // The contract had it: a star gave it, or what is compared could not be read.
@@ -167,10 +182,7 @@ function contractChanges(before: Contract, after: Contract): Changes {
   return { changes, change: all ? 'all' : touched }
 }
 
-function producerChanges(
-  before: Definition,
-  after: Omit<Definition, 'run' | 'definedAtMs' | 'version'>,
-): readonly DefinitionChange[] {
+function producerChanges(before: Definition, after: Defined): readonly DefinitionChange[] {
   const out: DefinitionChange[] = []
   const parts = (one: typeof after) =>
     new Map<string, unknown>([

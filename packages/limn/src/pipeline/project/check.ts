@@ -1,7 +1,8 @@
 import { LimnError, type TableId } from '../../base/index.ts'
 import { allChecks } from '../../contract/index.ts'
 import type { ColumnShape, FileEngine } from '../../engine/index.ts'
-import { duckType } from '../../sql/index.ts'
+import { duckType, quoteIdentifier } from '../../sql/index.ts'
+import { incrementOf } from './increment.ts'
 import type { Node, Project } from './node.ts'
 
 /** Literals that stand for the interval when a model is only bound. */
@@ -35,7 +36,7 @@ export async function checkProject(
   for (const id of project.order) {
     const node = project.nodes.get(id)
     if (!node || (only && !only.has(id))) continue
-    for (const check of [checkQuery, checkEdges, checkChecks]) {
+    for (const check of [checkQuery, checkEdges, checkIncrement, checkChecks]) {
       try {
         await check(node, engine, shapes)
       } catch (error) {
@@ -124,6 +125,29 @@ async function checkEdges(node: Node, engine: FileEngine, shapes: Shapes): Promi
       remedy: 'Give `touches` as a date or timestamp expression, or a list of them.',
       location: { file: node.file },
     })
+  }
+}
+
+/** Keys that changed rows affect are compared with those of the dataset: they have to be values of their types. */
+async function checkIncrement(node: Node, engine: FileEngine, shapes: Shapes): Promise<void> {
+  const increment = incrementOf(node.producer)
+  if (increment?.kind !== 'merge') return
+  for (const input of node.edges.keys()) {
+    const given = increment.touches[input] ?? increment.keys.map(quoteIdentifier)
+    const columns = given.map((expr, i) => `(${expr}) AS k${i}`)
+    const sql = `SELECT ${columns.join(', ')} FROM ${input}`
+    const found = await engine.describe(sql, pick(shapes, [input]), { file: node.file, line: 1, column: 1 })
+    for (const [i, key] of increment.keys.entries()) {
+      const wanted = node.contract.columns[key]?.type
+      const type = found[i]?.type
+      if (wanted === undefined || type === undefined || converts(type, duckType(wanted))) continue
+      throw new LimnError('dataset/invalid', {
+        message: `${node.id}: the key "${key}" that a row of ${input} affects is ${type}, and ${wanted} in the contract.`,
+        notDone: 'Nothing was run.',
+        remedy: 'Cast it in `touches`, or correct the contract.',
+        location: { file: node.file },
+      })
+    }
   }
 }
 

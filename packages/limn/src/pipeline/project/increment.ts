@@ -30,11 +30,6 @@ export function requireIncrement(
       remedy,
       location: { file: one.file },
     })
-  if (contract.rejects.length > 0)
-    throw invalid(
-      'is brought up to date by what changed, and has reject rules.',
-      'Reject rows in a dataset that it reads.',
-    )
   const reads = `It reads ${inputs.join(', ') || 'nothing'}.`
   if (increment.kind === 'append') {
     if (inputs.some((input) => input === increment.input)) return

@@ -13,7 +13,7 @@ import {
 } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
 import { renameTables } from '../../sql/index.ts'
-import { incrementPart, requireIncrement } from './increment.ts'
+import { incrementOf, incrementPart, requireIncrement } from './increment.ts'
 import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
 import { columnsOf, readingOf } from './reads.ts'
 import { timingOf } from './timing.ts'
@@ -85,7 +85,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const shape = shapeOf(one, contract)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables)
+    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables, incrementOf(one.dataset.producer))
     requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,

@@ -1,6 +1,6 @@
 import { LimnError, type TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
-import type { Edge } from '../../dataset/index.ts'
+import type { Edge, Increment } from '../../dataset/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
 import { lineageOf, type QueryLineage, type TableColumns } from '../../sql/index.ts'
 import type { ColumnsRead } from './node.ts'
@@ -17,18 +17,22 @@ export interface Reading {
 }
 
 /**
- * What a model reads of each input: by its query, and by what its edges say that a row touches. `tree` is the query's; null for
- * a source.
+ * What a model reads of each input: by its query, and by what its edges and its increment say that a row touches. `tree` is the
+ * query's; null for a source.
  */
 export async function readingOf(
   engine: FileEngine,
   edges: ReadonlyMap<TableId, Edge>,
   tree: string | null,
   tables: TableColumns,
+  increment: Increment | null,
 ): Promise<Reading> {
   const touching = new Map<TableId, string | null>()
-  for (const [input, { touches }] of edges)
-    if (touches !== null) touching.set(input, await treeOfTouches(engine, input, touches))
+  for (const [input, { touches }] of edges) {
+    const keys = increment?.kind === 'merge' ? (increment.touches[input] ?? []) : []
+    const all = touches === null ? keys : [touches, ...keys]
+    if (all.length > 0) touching.set(input, await treeOfTouches(engine, input, all))
+  }
   let lineage: QueryLineage | null | undefined
   let reads: ReadonlyMap<TableId, ColumnsRead> | undefined
   const reading: Reading = {
@@ -53,10 +57,11 @@ export async function readingOf(
   return reading
 }
 
-/** The tree of an edge's expression; null when it is no expression, which is found and told by `checkProject`. */
-async function treeOfTouches(engine: FileEngine, input: TableId, touches: string): Promise<string | null> {
+/** The tree of such expressions; null when they are none, which is found and told by `checkProject`. */
+async function treeOfTouches(engine: FileEngine, input: TableId, touches: readonly string[]): Promise<string | null> {
+  const columns = touches.map((one, i) => `(${one}) AS t${i}`)
   try {
-    return (await engine.parse(`SELECT (${touches}) AS t FROM ${input}`)).canonical
+    return (await engine.parse(`SELECT ${columns.join(', ')} FROM ${input}`)).canonical
   } catch (error) {
     if (error instanceof LimnError) return null
     throw error

@@ -17,8 +17,12 @@ export function attend(context: PipelineContext, id: RunId): Attended {
   const log = RunLog.open(context.folder, id, context.clock)
   const abort = new AbortController()
   const timer = setInterval(() => {
-    const by = context.runs.stopAskedBy(id)
-    if (by !== null) abort.abort(stopped(id, by))
+    try {
+      const by = context.runs.stopAskedBy(id)
+      if (by !== null) abort.abort(stopped(id, by))
+    } catch {
+      // The database is busy or closed: it is asked again, and before the publish.
+    }
   }, lookMs)
   timer.unref()
   return {

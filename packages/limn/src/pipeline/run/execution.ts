@@ -1,9 +1,9 @@
-import { LimnError, type RunId, type TableId } from '../../base/index.ts'
+import { asLimnError, LimnError, type RunId, type TableId } from '../../base/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
 import type { Leases } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
-import type { DatasetLedger } from '../ledger/ledger.ts'
+import { type DatasetLedger, outcomeOfError } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
 import { acceptedEntries } from '../plan/accepted.ts'
 import { FactBook, type RunRequest } from '../plan/fact-book.ts'
@@ -87,7 +87,7 @@ export class Execution implements StageInputs {
         await this.endOvertaken()
         throw error
       }
-      const cause = this.isFenced() ? fenced(this.run, error) : this.whyAborted(error)
+      const cause = this.isFenced() ? fenced(this.run, error) : asLimnError(this.whyAborted(error))
       await this.endFailed(cause)
       throw this.begun ? ofRun(cause, this.run) : cause
     }
@@ -113,7 +113,7 @@ export class Execution implements StageInputs {
   async pinOf(id: TableId): Promise<PinnedTable | null> {
     const book = this.requireBook()
     const pin = book.pinOf(id)
-    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table && !this.pins.has(id)) {
+    if (pin && pin.snapshotId !== null && !this.staged.get(id)?.table) {
       await this.begin()
       await this.pins.pin(pin)
     }
@@ -122,6 +122,16 @@ export class Execution implements StageInputs {
 
   standingOf(id: TableId): DatasetLedger | undefined {
     return this.requireBook().ledger.get(id)
+  }
+
+  keepPart(part: StagedDataset): void {
+    this.rememberWork(part)
+  }
+
+  private rememberWork(staged: StagedDataset): void {
+    const { id } = staged.node
+    const base = this.requireBook().mains.get(id)?.metadata.currentSnapshotId ?? null
+    this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
   }
 
   private rank(id: TableId): number {
@@ -201,8 +211,7 @@ export class Execution implements StageInputs {
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
-      const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
+      this.rememberWork(staged)
       this.carriedOut.push(...items)
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
@@ -249,14 +258,11 @@ export class Execution implements StageInputs {
         tables: this.tables(),
         pinned: this.pins.tables,
         ...(this.options.takeover?.drops ? { drops: this.options.takeover.drops() } : {}),
+        backfill: this.options.takeover?.backfill,
         record: this.record(judgements),
       })
       if (outcome.kind === 'published') {
-        await this.context.runs.end(this.run, 'published', {
-          endedAtMs: this.context.clock.nowMs(),
-          message: '',
-          recorded: true,
-        })
+        await this.notePublished()
         return this.report('published', planned, judgements, rebases)
       }
       if (rebases > rebasesMax) throw movedTooOften(outcome.table, rebases + 1)
@@ -270,9 +276,25 @@ export class Execution implements StageInputs {
         this.staged,
         this.options.takeover?.mayRebuild ?? true,
       )
-      const kept = judgements.filter((one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset))
+      const kept = judgements.filter(
+        (one) => one.scope === 'interval' && !rebased.rebuilt.has(one.dataset) && !this.checksChanged.has(one.dataset),
+      )
       judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged, kept)
-      if (refusals(judgements).length > 0) return this.endRefused(planned, judgements)
+      if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
+    }
+  }
+
+  /** What is published stays so when the state database cannot be told of it: a later run settles it by the ledger. */
+  private async notePublished(): Promise<void> {
+    try {
+      await this.context.runs.end(this.run, 'published', {
+        endedAtMs: this.context.clock.nowMs(),
+        message: '',
+        recorded: true,
+      })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.context.progress.note(`Run ${this.run} is published; the state database could not be told: ${message}`)
     }
   }
 
@@ -330,8 +352,9 @@ export class Execution implements StageInputs {
   private async endOvertaken(): Promise<void> {
     await this.pins.release()
     if (!this.begun) return
-    await dropRefs(this.registered, this.run, () => true)
-    await this.context.runs.end(this.run, 'idle', {
+    const { left } = await dropRefs(this.registered, this.run, () => true)
+    // What could not be dropped now is noted as long as the run is, and swept with it.
+    await this.context.runs.end(this.run, left.length === 0 ? 'idle' : 'cancelled', {
       endedAtMs: this.context.clock.nowMs(),
       message: '',
       recorded: true,
@@ -343,7 +366,8 @@ export class Execution implements StageInputs {
       .map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`)
       .join(' · ')
     await this.pins.release()
-    await commitRecord(this.registered, this.record(judgements, message))
+    const known = await commitRecord(this.registered, this.record(judgements, message))
+    if (known !== null) throw fenced(this.run)
     await this.context.runs.end(this.run, 'refused', { endedAtMs: this.context.clock.nowMs(), message, recorded: true })
     return this.report('refused', planned, judgements, 0)
   }
@@ -352,9 +376,10 @@ export class Execution implements StageInputs {
   private async endFailed(error: unknown): Promise<void> {
     if (!this.begun || (error instanceof LimnError && error.kind === 'run/fenced')) return
     const message = error instanceof Error ? error.message : String(error)
+    const outcome = outcomeOfError(error)
     const context = { ...this.registered, signal: new AbortController().signal }
     try {
-      await this.context.runs.end(this.run, 'failed', {
+      await this.context.runs.end(this.run, outcome, {
         endedAtMs: this.context.clock.nowMs(),
         message,
         recorded: false,
@@ -366,7 +391,7 @@ export class Execution implements StageInputs {
           runRow(
             context,
             wholeRun(context, { run: this.run, startedAtMs: this.options.startedAtMs }, message),
-            'failed',
+            outcome,
             this.context.clock.nowMs(),
           ),
         ],

@@ -13,7 +13,8 @@ import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
 import { boundSql } from '../stage/stage-model.ts'
 import { viewOf } from '../stage/view.ts'
-import { dropRefs } from './recover.ts'
+import { type CodeVersions, codeVersionsOf } from './code-versions.ts'
+import { dropRefs, requireDropped } from './recover.ts'
 import type { StagedWork } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
 
@@ -70,19 +71,27 @@ function worksOf(context: PipelineContext, run: RunId): readonly StagedWork[] {
 export interface RunChange {
   readonly dataset: TableId
   readonly fingerprint: string
+  /** By which definitions and which limn the rows were made, before and after. */
+  readonly code: CodeVersions
   readonly diff: RowDiff
 }
 
 /**
- * What a run changed, dataset by dataset: main before against main after, by its ledger rows; of a run that did not publish,
- * main before against what it staged. Datasets whose snapshots have expired are left out and named in `gone`.
+ * What a run changed, dataset by dataset: main before against main after, by its rows of the ledger; of a run that did not
+ * publish, main before against what it staged. Datasets whose snapshots have expired are left out and named in `gone`.
  */
 export async function diffRun(
   context: PipelineContext,
   run: RunId,
-  rows: readonly LedgerRow[],
+  ledger: readonly LedgerRow[],
 ): Promise<{ readonly changes: readonly RunChange[]; readonly gone: readonly TableId[] }> {
-  const pairs = pairsOf(context, run, rows)
+  const pairs = pairsOf(
+    context,
+    run,
+    ledger.filter((row) => row.run === run),
+  )
+  const written = [...pairs].map(([dataset, pair]) => ({ dataset, ...pair }))
+  const codes = await codeVersionsOf(context, run, ledger, written)
   const tables = await stagedCatalog(context, run).loadTables([...pairs.keys()], { signal: context.signal })
   const changes: RunChange[] = []
   const gone: TableId[] = []
@@ -101,7 +110,8 @@ export async function diffRun(
       ...(node ? { measures: measuresOf(node.contract) } : {}),
       sample: 5,
     })
-    changes.push({ dataset, fingerprint, diff })
+    const code = codes.get(dataset) ?? { before: [], after: { fingerprint, limn: null }, changes: [] }
+    changes.push({ dataset, fingerprint, code, diff })
   }
   return { changes, gone }
 }
@@ -110,6 +120,7 @@ interface Pair {
   readonly before: bigint | null
   readonly after: bigint
   readonly fingerprint: string
+  readonly intervals: readonly (Interval | null)[]
 }
 
 function pairsOf(context: PipelineContext, run: RunId, rows: readonly LedgerRow[]): ReadonlyMap<TableId, Pair> {
@@ -120,14 +131,17 @@ function pairsOf(context: PipelineContext, run: RunId, rows: readonly LedgerRow[
       before: work.base === null ? null : BigInt(work.base),
       after: BigInt(work.table.snapshotId),
       fingerprint: work.fingerprint,
+      intervals: work.ranges.map((range) => range.interval),
     })
   }
   const writing = new Set(['landed', 'built', 'refused'])
   for (const row of rows) {
     if (!writing.has(row.outcome) || row.outputSnapshot === null || row.outputSnapshot === row.baseSnapshot) continue
     const dataset = row.dataset as TableId
-    if (!out.has(dataset))
-      out.set(dataset, { before: row.baseSnapshot, after: row.outputSnapshot, fingerprint: row.fingerprint })
+    if (out.has(dataset)) continue
+    const { baseSnapshot, outputSnapshot, fingerprint } = row
+    const intervals = rows.filter((one) => one.dataset === dataset).map((one) => one.interval)
+    out.set(dataset, { before: baseSnapshot, after: outputSnapshot, fingerprint, intervals })
   }
   return out
 }
@@ -170,12 +184,13 @@ export function requireUnpublished(context: PipelineContext, run: RunId): RunRec
 export async function discardRun(context: PipelineContext, run: RunId): Promise<readonly TableId[]> {
   requireUnpublished(context, run)
   const staged = context.runs.pointers(run).map((one) => one.table)
-  const dropped = await dropRefs(context, run, () => true)
+  const { dropped, left } = await dropRefs(context, run, () => true)
+  requireDropped(left)
   await context.runs.dropStaged(run)
   return [...new Set([...staged, ...dropped.map((one) => one.table)])].sort()
 }
 
-/** Asks a run or backfill that is at work to stop. It ends as interrupted, and publishes nothing. */
+/** Asks a run or backfill that is at work to stop. It ends as cancelled, and publishes nothing. */
 export async function cancelRun(context: PipelineContext, run: RunId): Promise<void> {
   if (!context.runs.isAlive(run)) {
     throw new LimnError('usage/argument', {

@@ -24,11 +24,13 @@ interface Case {
   readonly node: Node
   readonly staged: StagedDataset | null
   readonly checks: readonly Check[]
+  /** The checks are others than those it was judged by before: all its rows are judged, not only those that were written. */
+  readonly anew: boolean
 }
 
 /**
  * Judges what a run staged: all checks of datasets that were written, and the table-wide checks of datasets whose check
- * inputs were. `checksChanged` are judged on what is published. Verdicts in `carried` hold and are not judged again.
+ * inputs were. `checksChanged` are judged on all their rows. Verdicts in `carried` hold and are not judged again.
  */
 export async function judge(
   context: PipelineContext,
@@ -82,12 +84,14 @@ function casesOf(
     if (!node) continue
     const own = staged.get(id) ?? null
     const checks = allChecks(node.contract)
-    if (checksChanged.has(id) || written.has(id)) out.push({ node, staged: own, checks })
+    const anew = checksChanged.has(id)
+    if (anew || written.has(id)) out.push({ node, staged: own, checks, anew })
     else if (node.checkInputs.some((input) => written.has(input))) {
       out.push({
         node,
         staged: own,
         checks: checks.filter((check) => scopeOf(check) === 'table' && check.kind !== 'unique'),
+        anew,
       })
     }
   }
@@ -112,7 +116,7 @@ async function judgeDataset(
     const view = viewOf(context.project.nodes.get(id), other)
     tables.push(stack.use(await readPinned(context, other, { keep: view.keep })).bound)
   }
-  const apart = staged !== null && staged.table !== null && !isWhole(staged.table)
+  const apart = staged !== null && staged.table !== null && !one.anew && !isWhole(staged.table)
   if (apart) tables.push(await stagedTable(context, stack, pin, staged))
   const session = stack.use(await context.engine.session(tables, { signal: context.signal }))
   const fresh = await freshOf(context, book, node, staged)

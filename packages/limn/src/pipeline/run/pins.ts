@@ -13,7 +13,7 @@ const pinAgeMaxMs = 24 * 3_600_000
 export class InputPins {
   private readonly context: PipelineContext
   private readonly run: RunId
-  private readonly pinned = new Set<TableId>()
+  private readonly pinned = new Map<TableId, Promise<void>>()
 
   /** `context` sees registered tables only: those of a run itself need no pin. */
   constructor(context: PipelineContext, run: RunId) {
@@ -22,16 +22,18 @@ export class InputPins {
   }
 
   get tables(): readonly TableId[] {
-    return [...this.pinned]
+    return [...this.pinned.keys()]
   }
 
-  has(id: TableId): boolean {
-    return this.pinned.has(id)
-  }
-
+  /** Returns when the pin stands, also for who asks while another is at making it. */
   async pin({ id, snapshotId }: PinnedTable): Promise<void> {
-    if (snapshotId === null || this.pinned.has(id)) return
-    this.pinned.add(id)
+    if (snapshotId === null) return
+    const made = this.pinned.get(id) ?? this.make(id, snapshotId)
+    this.pinned.set(id, made)
+    await made
+  }
+
+  private async make(id: TableId, snapshotId: bigint): Promise<void> {
     const ref = pinRefName(this.run)
     const { runs, catalog, clock, signal } = this.context
     await runs.noteRef(this.run, id, ref, snapshotId)
@@ -44,7 +46,7 @@ export class InputPins {
 
   async release(): Promise<void> {
     const ref = pinRefName(this.run)
-    for (const id of this.pinned) {
+    for (const id of this.pinned.keys()) {
       await this.context.catalog.commit(
         [{ table: id, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }],
         { timestampMs: this.context.clock.nowMs() },

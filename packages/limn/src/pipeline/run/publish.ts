@@ -24,6 +24,8 @@ export interface Publication {
   readonly pinned: readonly TableId[]
   /** Refs that have served their purpose once this is published, by table. */
   readonly drops?: ReadonlyMap<TableId, string>
+  /** Work that this publishes: it is not published either when that was asked to stop. */
+  readonly backfill?: RunId | undefined
   /** Made anew for each attempt. */
   readonly record: RunRecordRows
 }
@@ -48,6 +50,8 @@ export async function publish(
       if (prepared.known.some((row) => isPublishedOutcome(row.outcome))) return { kind: 'published' }
       throw fenced(run)
     }
+    const [twice] = prepared.landedTwice
+    if (twice !== undefined) throw landedTwice(run, twice)
     const expected = new Map(publication.tables.map((table) => [table.target.id, table.snapshotId]))
     for (const commit of prepared.commits) {
       for (const update of commit.updates)
@@ -57,6 +61,7 @@ export async function publish(
     await context.runs.publishing(run, expected)
     context.signal.throwIfAborted()
     requireNotStopped(context, run)
+    if (publication.backfill) requireNotStopped(context, publication.backfill)
     const outcome = await context.catalog.commit([...commitsOf(publication), ...prepared.commits], {
       timestampMs: context.clock.nowMs(),
     })
@@ -114,6 +119,16 @@ export function fenced(run: RunId, cause?: unknown): LimnError {
     notDone: 'It published nothing.',
     remedy: 'Look at what the other run did (limn runs ls), then run again.',
     cause,
+  })
+}
+
+/** Only who lost its leases without noticing comes here: a state database that was taken away, or put back. */
+function landedTwice(run: RunId, dataset: string): LimnError {
+  return new LimnError('run/conflict', {
+    message: `Deliveries of ${dataset} were landed by another run while run ${run} landed them.`,
+    notDone: 'It published nothing.',
+    remedy: 'Run again: what is new since is landed then.',
+    retryable: true,
   })
 }
 

@@ -40,13 +40,17 @@ export async function rebase(
   const earlier = new Map<TableId, bigint>()
   for (const id of context.project.order) {
     const one = staged.get(id)
-    if (!one?.table) continue
-    const main = fresh.get(id) ?? null
-    const moved = hasMoved(one.table, main)
-    const touched = await touchedByUpstream(context, book, one, earlier)
+    if (!one) continue
     const quarantine =
       one.quarantine &&
       (await reapplyIfMoved(context, inputs, one.quarantine, fresh.get(one.quarantine.target.id) ?? null))
+    if (!one.table) {
+      staged.set(id, { ...one, quarantine })
+      continue
+    }
+    const main = fresh.get(id) ?? null
+    const moved = hasMoved(one.table, main)
+    const touched = await touchedByUpstream(context, book, one, earlier)
     if (!moved && touched !== 'all' && touched.isEmpty) {
       staged.set(id, { ...one, quarantine })
       continue

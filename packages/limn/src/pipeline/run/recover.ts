@@ -1,7 +1,13 @@
-import type { RunId, TableId } from '../../base/index.ts'
+import { LimnError, type RunId, type TableId } from '../../base/index.ts'
 import type { TableCommit } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { isPublishedOutcome, type LedgerRow, type Outcome } from '../ledger/ledger.ts'
+import {
+  isUnpublishedOutcome,
+  type LedgerRow,
+  type Outcome,
+  outcomeOfRun,
+  type UnpublishedOutcome,
+} from '../ledger/ledger.ts'
 import { commitRecord } from '../ledger/ledger-store.ts'
 import { livePhases, type RunRecord } from '../ledger/run-state.ts'
 import { pinRefName } from '../stage/staged-table.ts'
@@ -42,7 +48,7 @@ export async function recover(context: PipelineContext): Promise<Recovery> {
   return { published, abandoned }
 }
 
-async function settle(context: PipelineContext, run: RunRecord): Promise<'published' | Unpublished> {
+async function settle(context: PipelineContext, run: RunRecord): Promise<'published' | UnpublishedOutcome> {
   const endedAtMs = context.clock.nowMs()
   const message = 'its process is gone'
   const intended = context.runs.intent(run.id)
@@ -51,33 +57,23 @@ async function settle(context: PipelineContext, run: RunRecord): Promise<'publis
     return 'published'
   }
   const rows = await recordOutcome(context, { ...run, message }, 'abandoned')
-  const phase = rows === null ? 'abandoned' : phaseIn(rows)
+  const phase = rows === null ? 'abandoned' : outcomeOfRun(rows)
   const said = phase === 'abandoned' ? message : phase === 'published' ? 'settled by a later run' : run.message
   await context.runs.end(run.id, phase, { endedAtMs, message: said, recorded: true })
   return phase
-}
-
-type Unpublished = 'abandoned' | 'failed' | 'refused'
-
-/** How a run ended, by its rows in the ledger. */
-function phaseIn(rows: readonly LedgerRow[]): 'published' | Unpublished {
-  for (const { outcome } of rows) {
-    if (isPublishedOutcome(outcome)) return 'published'
-    if (outcome === 'refused' || outcome === 'failed') return outcome
-  }
-  return 'abandoned'
 }
 
 /** Commits the ledger rows of ended runs that have none yet, unless their process is still about to. */
 async function recordEnded(context: PipelineContext): Promise<void> {
   const missing = context.runs
     .runs()
-    .filter((run) => !run.recorded && isUnpublished(run.phase) && !context.runs.isAlive(run.id))
-  for (const run of [...missing].reverse()) await recordOutcome(context, run, run.phase as Unpublished)
+    .filter((run) => !run.recorded && isUnpublishedOutcome(run.phase) && !context.runs.isAlive(run.id))
+  for (const run of [...missing].reverse())
+    if (isUnpublishedOutcome(run.phase)) await recordOutcome(context, run, run.phase)
   if (missing.length > 0) await context.runs.markRecorded(missing.map((run) => run.id))
 }
 
-function recordOutcome(context: PipelineContext, run: RunRecord, outcome: Unpublished) {
+function recordOutcome(context: PipelineContext, run: RunRecord, outcome: UnpublishedOutcome) {
   const judgedAtMs = context.clock.nowMs()
   return commitRecord(context, {
     run: run.id,
@@ -85,10 +81,6 @@ function recordOutcome(context: PipelineContext, run: RunRecord, outcome: Unpubl
     judgedAtMs,
     rows: [runRow(context, run, outcome, judgedAtMs)],
   })
-}
-
-function isUnpublished(phase: string): phase is Unpublished {
-  return phase === 'abandoned' || phase === 'failed' || phase === 'refused'
 }
 
 /** The ledger row of a run as a whole. */
@@ -128,21 +120,39 @@ export function runRow(
 async function sweep(context: PipelineContext): Promise<void> {
   const before = context.clock.nowMs() - keepUnpublishedMs
   for (const run of context.runs.runs()) {
-    if (!isUnpublished(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
-    await dropRefs(context, run.id, () => true)
-    await context.runs.dropStaged(run.id)
+    if (!isUnpublishedOutcome(run.phase) || run.endedAtMs === null || run.endedAtMs > before) continue
+    const { left } = await dropRefs(context, run.id, () => true)
+    // What could not be dropped now stays noted, for the next to try.
+    if (left.length === 0) await context.runs.dropStaged(run.id)
   }
 }
 
-/** Drops branches and pins that a run noted before it made them. */
+interface NotedRef {
+  readonly table: TableId
+  readonly ref: string
+}
+
+/** Throws `catalog/conflict` when refs could not be dropped. */
+export function requireDropped([first]: readonly NotedRef[]): void {
+  if (!first) return
+  throw new LimnError('catalog/conflict', {
+    message: `The branch ${first.ref} of ${first.table} could not be dropped, because others keep changing the table.`,
+    notDone: 'What was not dropped is still known, and nothing that is published has changed.',
+    remedy: 'Repeat the command.',
+    retryable: true,
+  })
+}
+
+/** Drops branches and pins that a run noted before it made them; `left` are those that others kept it from dropping. */
 export async function dropRefs(
   context: PipelineContext,
   run: RunId,
   which: (ref: string) => boolean,
-): Promise<readonly { readonly table: TableId; readonly ref: string }[]> {
+): Promise<{ readonly dropped: readonly NotedRef[]; readonly left: readonly NotedRef[] }> {
   const noted = context.runs.refs(run).filter((one) => which(one.ref))
   const tables = await context.catalog.loadTables([...new Set(noted.map((one) => one.table))])
-  const dropped: { table: TableId; ref: string }[] = []
+  const dropped: NotedRef[] = []
+  const left: NotedRef[] = []
   for (const one of noted) {
     const loaded = tables.get(one.table)
     if (!loaded?.metadata.refs[one.ref]) continue
@@ -153,8 +163,9 @@ export async function dropRefs(
       ],
       updates: [{ action: 'remove-snapshot-ref', ref: one.ref }],
     }
-    await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })
-    dropped.push({ table: one.table, ref: one.ref })
+    const { kind } = await context.catalog.commit([commit], { timestampMs: context.clock.nowMs() })
+    const into = kind === 'committed' ? dropped : left
+    into.push({ table: one.table, ref: one.ref })
   }
-  return dropped
+  return { dropped, left }
 }

@@ -1,5 +1,6 @@
 import { LimnError, type RunId, type TableId } from '../../base/index.ts'
-import { diffFiles, type LoadedTable, snapshotById } from '../../iceberg/index.ts'
+import { IntervalSet, splitBy } from '../../dataset/index.ts'
+import { diffFiles, type LoadedTable, schemaById, snapshotById } from '../../iceberg/index.ts'
 import { quarantineContractFor } from '../../quality/index.ts'
 import { type PipelineContext, withCatalog } from '../context.ts'
 import type { FactBook, RunRequest } from '../plan/fact-book.ts'
@@ -8,6 +9,7 @@ import type { Node } from '../project/node.ts'
 import { quarantineOf } from '../stage/quarantine.ts'
 import type { RangeResult, StagedDataset, StageInputs } from '../stage/stage.ts'
 import { runBranch, type StagedTable, stageTable, type Target, targetAt, targetOf } from '../stage/staged-table.ts'
+import { type StagedFiles, takeIntervals } from './retry-intervals.ts'
 import { stagedCatalog } from './run-catalog.ts'
 import type { Takeover } from './takeover.ts'
 
@@ -89,7 +91,8 @@ export function requestText(request: RunRequest): string {
 
 /**
  * Takes over what an unpublished run staged, dataset by dataset: where its definition, main, the intervals to build and the
- * rows it was built from are what they were. Sources are taken over when the same files are waiting. The gate judges all anew.
+ * rows it was built from are what they were; and where only some intervals were built, or hold still, those. Sources are taken
+ * over when the same files are waiting. The gate judges all anew.
  */
 export class RetryTakeover implements Takeover {
   readonly mayRebuild = true
@@ -136,7 +139,9 @@ export class RetryTakeover implements Takeover {
     inputs: StageInputs,
   ): Promise<StagedDataset | null> {
     const work = this.works.get(node.id)
-    if (!work || !(await this.holds(work, book, node, items, inputs))) return null
+    if (!work || !this.isAsItWas(work, book, node)) return null
+    if (!(await this.holds(work, book, node, items, inputs)))
+      return await this.takeIntervals(work, node, items, target, inputs)
     const table = work.table && (await this.again(work.table, target, inputs.run))
     if (work.table && !table) return null
     const rejected = quarantineOf(node.id)
@@ -162,8 +167,6 @@ export class RetryTakeover implements Takeover {
     items: readonly PlanItem[],
     inputs: StageInputs,
   ): Promise<boolean> {
-    if (work.fingerprint !== node.fingerprint) return false
-    if (work.base !== textOf(book.mains.get(node.id)?.metadata.currentSnapshotId ?? null)) return false
     if (node.producer.kind === 'source') return this.sameDeliveries(work, book, node)
     const times = (list: readonly PlanItem[]) => JSON.stringify(list.map((item) => item.interval))
     if (times(work.items) !== times(items)) return false
@@ -173,6 +176,39 @@ export class RetryTakeover implements Takeover {
       if (textOf(now) !== before && (before === null || this.replaced.get(before) !== now)) return false
     }
     return true
+  }
+
+  /** Its definition and main are what they were. */
+  private isAsItWas(work: StagedWork, book: FactBook, node: Node): boolean {
+    const main = book.mains.get(node.id)?.metadata.currentSnapshotId ?? null
+    return work.fingerprint === node.fingerprint && work.base === textOf(main)
+  }
+
+  /** The intervals of it that hold still, and the others built; null when there are none. */
+  private async takeIntervals(
+    work: StagedWork,
+    node: Node,
+    items: readonly PlanItem[],
+    target: Target,
+    inputs: StageInputs,
+  ): Promise<StagedDataset | null> {
+    if (node.producer.kind === 'source' || work.quarantine) return null
+    const files = work.table === null ? null : await this.filesOf(work.table, target.id)
+    if (work.table !== null && (files === null || work.table.specId !== target.layout.spec.specId)) return null
+    const context = withCatalog(this.context, stagedCatalog(this.context, inputs.run))
+    const before = Object.fromEntries(Object.entries(work.inputs).map(([name, id]) => [name, BigInt(id)]))
+    const staged = { from: this.from, ranges: work.ranges, inputs: before, files }
+    const taken = await takeIntervals(context, inputs, node, items, target, staged, (a, b) => {
+      return a === b || (a !== null && this.replaced.get(String(a)) === b)
+    })
+    if (taken?.taken && node.shape.kind === 'interval') {
+      const { unit } = node.shape
+      const count = (times: IntervalSet) => times.intervals.reduce((sum, one) => sum + splitBy(unit, one).length, 0)
+      const all = count(IntervalSet.of(items.flatMap((item) => (item.interval ? [item.interval] : []))))
+      const note = `${count(taken.taken)} of ${all} intervals taken over from run ${this.from}`
+      this.context.progress.note(`${node.id}: ${note}.`)
+    }
+    return taken
   }
 
   private sameDeliveries(work: StagedWork, book: FactBook, node: Node): boolean {
@@ -202,13 +238,21 @@ export class RetryTakeover implements Takeover {
 
   /** The same files on this run's branch; null when they are no more, or stood on another main. */
   private async again(at: StagedAt, target: Target, run: RunId): Promise<StagedTable | null> {
-    const loaded = this.tables.get(target.id)
+    const now = await this.registered(target.id)
+    const files = await this.filesOf(at, target.id)
+    if (!files || textOf(now?.metadata.currentSnapshotId ?? null) !== at.base) return null
+    const { added, removed, schema } = files
+    const context = withCatalog(this.context, stagedCatalog(this.context, run))
+    const onto = now ? targetAt(now, schema.schemaId, at.specId) : target
+    return stageTable(context, run, onto, { added, removed, summary: at.summary }, null)
+  }
+
+  /** What a staged snapshot added and removed; null when its branch is no more. */
+  private async filesOf(at: StagedAt, table: TableId): Promise<StagedFiles | null> {
+    const loaded = this.tables.get(table)
     const snapshotId = BigInt(at.snapshotId)
     if (loaded?.metadata.refs[runBranch(this.from)]?.snapshotId !== snapshotId) return null
-    const now = await this.registered(target.id)
-    if (textOf(now?.metadata.currentSnapshotId ?? null) !== at.base) return null
     const { metadata } = loaded
-    const schemaId = snapshotById(metadata, snapshotId)?.schemaId ?? metadata.currentSchemaId
     const { added, removed } = await diffFiles({
       manifests: this.context.manifests,
       metadata,
@@ -216,8 +260,7 @@ export class RetryTakeover implements Takeover {
       to: snapshotId,
       signal: this.context.signal,
     })
-    const context = withCatalog(this.context, stagedCatalog(this.context, run))
-    const onto = now ? targetAt(now, schemaId, at.specId) : target
-    return stageTable(context, run, onto, { added, removed, summary: at.summary }, null)
+    const schemaId = snapshotById(metadata, snapshotId)?.schemaId ?? metadata.currentSchemaId
+    return { added, removed, metadata, schema: schemaById(metadata, schemaId) }
   }
 }

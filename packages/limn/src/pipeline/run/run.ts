@@ -45,7 +45,7 @@ export async function run(
     await renameDatasets(context)
     const id: RunId = newRunId(startedAtMs, Buffer.from(context.randomness.bytes(3)).readUIntBE(0, 3))
     using attended = attend(context, id)
-    const takeover = options.retry ? { takeover: await RetryTakeover.open(context, options.retry) } : {}
+    const takeover = options.retry ? { takeover: await RetryTakeover.open(attended.context, options.retry) } : {}
     const execution = new Execution({
       context: attended.context,
       leases,

@@ -1,4 +1,4 @@
-import type { TableId } from '../../base/index.ts'
+import type { RunId, TableId } from '../../base/index.ts'
 import type { FactBook } from '../plan/fact-book.ts'
 import type { PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
@@ -20,6 +20,8 @@ export interface Takeover {
     target: Target,
     inputs: StageInputs,
   ): Promise<StagedDataset | null>
+  /** The backfill that this publishes: asked to stop, it does not. */
+  readonly backfill?: RunId
   /** Refs to drop with the publish. */
   drops?(): ReadonlyMap<TableId, string>
   /** Whether rows may be built anew when others wrote the same intervals meanwhile. Else `Overtaken` is thrown. */

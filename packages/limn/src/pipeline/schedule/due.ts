@@ -8,7 +8,7 @@ import {
   scheduleOf,
   select,
 } from '../../dataset/index.ts'
-import { foldLedger, type LedgerRow } from '../ledger/ledger.ts'
+import { foldLedger, isPublishedOutcome, type LedgerRow } from '../ledger/ledger.ts'
 import type { Project } from '../project/node.ts'
 
 /** A schedule of times and what it runs: a dataset's own, or a group's. */
@@ -123,7 +123,7 @@ export function dueTicks(
 export function lastPublished(rows: readonly LedgerRow[]): ReadonlyMap<string, number> {
   const out = new Map<string, number>()
   for (const row of rows) {
-    if (row.outcome === 'refused' || row.outcome === 'failed' || row.outcome === 'abandoned') continue
+    if (!isPublishedOutcome(row.outcome)) continue
     out.set(row.dataset, Math.max(out.get(row.dataset) ?? 0, row.startedAtMs))
   }
   return out
@@ -148,8 +148,8 @@ export interface Triggered {
 
 /**
  * Datasets to run after their inputs: one of these has published rows that they were not built from, later than what
- * they were last run for. Progress is the ledger's; `lastSeq` only keeps a build that was refused from being tried over
- * and over. Pure.
+ * they were last run for. Progress is the ledger's; `lastSeq` only keeps a build that was refused, or failed too often, from
+ * being tried over and over. Pure.
  */
 export function triggeredBy(
   triggered: readonly TableId[],
@@ -173,6 +173,35 @@ export function triggeredBy(
     const seq = Math.max(0, ...unread.map((input) => changedAt.get(input) ?? 0))
     return unread.length > 0 && seq > lastSeq(id) ? [{ dataset: id, seq }] : []
   })
+}
+
+/**
+ * The triggered datasets that run when some others have published, at whatever distance, in groups that are run together: in
+ * graph order. Pure.
+ */
+export function followersOf(
+  project: Project,
+  triggered: readonly TableId[],
+  after: readonly TableId[],
+): readonly (readonly TableId[])[] {
+  const published = new Set(after)
+  const follow = project.order.filter((id) => {
+    const inputs = [...(project.nodes.get(id)?.edges.keys() ?? [])]
+    if (!triggered.includes(id) || published.has(id) || !inputs.some((input) => published.has(input))) return false
+    published.add(id)
+    return true
+  })
+  return independent(project, follow)
+}
+
+/** A triggered dataset that fails is tried so often before it is left until an input publishes anew. */
+export const triesMax = 8
+
+const [retryFirstMs, retryMostMs] = [60_000, 3_600_000]
+
+/** When a triggered dataset is tried again that has failed so often, the last time then: a minute later, and twice as long each time. */
+export function triedAgainMs(failures: number, lastMs: number): number {
+  return lastMs + Math.min(retryFirstMs * 2 ** (failures - 1), retryMostMs)
 }
 
 /**

@@ -29,6 +29,14 @@ export class ScheduleMarks {
     return row ? Number(row.value) : null
   }
 
+  /** When a mark was last set, in milliseconds since the epoch, or null. */
+  setAtMs(name: string): number | null {
+    const row = this.state.read((tx) =>
+      tx.get<{ at_ms: number }>('SELECT at_ms FROM schedule_mark WHERE name = ?', [name]),
+    )
+    return row ? Number(row.at_ms) : null
+  }
+
   /** Sets a mark; it never goes back. */
   async advance(name: string, value: number, atMs: number): Promise<void> {
     await this.state.change(`mark ${name}`, (tx) =>
@@ -48,6 +56,11 @@ export function tickMark(name: string): string {
 /** The mark of the ledger row up to which a triggered dataset was run. */
 export function triggerMark(name: string): string {
   return `trigger ${name}`
+}
+
+/** The mark of how often a triggered dataset has failed since it was triggered by a ledger row. */
+export function triesMark(name: string, seq: number): string {
+  return `tries ${name} ${seq}`
 }
 
 /** The mark of a schedule's last tick whose run published, or found nothing to do. */

@@ -3,7 +3,6 @@ import { deadlineAfter } from '../../dataset/index.ts'
 import type { LedgerRow } from '../ledger/ledger.ts'
 import type { Project } from '../project/node.ts'
 import { criticalPath, workOf } from './critical-path.ts'
-import type { ScheduleEntry } from './due.ts'
 
 /** How long something took: in the middle of what was seen, and where it was slow (nine times of ten it was quicker). */
 export interface Took {
@@ -44,9 +43,14 @@ function tookOf(times: readonly number[]): Took {
   return { typicalMs: rank(0.5), slowMs: rank(0.9) }
 }
 
-/** A tick whose run is to come, or under way. */
+/** A tick whose runs are to come, or under way. */
 export interface AwaitedTick {
-  readonly entry: ScheduleEntry
+  /** What it is called: by its schedule, or by what it comes after. */
+  readonly schedule: string
+  /** The datasets whose promises it is to keep. */
+  readonly promising: readonly TableId[]
+  /** The runs until then, one after the other: what each is of. */
+  readonly runs: readonly (readonly TableId[])[]
   readonly tickMs: number
   /** The run under way has staged these. */
   readonly staged: ReadonlySet<TableId>
@@ -61,7 +65,7 @@ export type Verdict = 'on-time' | 'at-risk' | 'will-be-late' | 'late'
 
 export interface Outlook {
   readonly dataset: TableId
-  /** Null: no schedule of times runs it, and what it promises is watched alone. */
+  /** Null: nothing runs it by itself, and what it promises is watched alone. */
   readonly schedule: string | null
   /** The tick that is awaited; without a schedule the time of the promise. */
   readonly tickMs: number
@@ -78,7 +82,8 @@ export interface Outlook {
 
 /**
  * What will become of the datasets that promise to be published by a time, from what past runs took. All outputs of a run
- * are published together, so the whole run counts: what is not staged yet, along its longest path, and the judging. Pure.
+ * are published together, so the whole run counts: what is not staged yet, along its longest path, and the judging; and what
+ * is run after its inputs begins when these are published. Where several ticks lead to one promise, the last to come counts. Pure.
  */
 export function outlookOf(
   project: Project,
@@ -87,25 +92,30 @@ export function outlookOf(
   publishedMs: ReadonlyMap<string, number>,
   nowMs: number,
 ): readonly Outlook[] {
-  return awaited.flatMap(({ entry, tickMs, staged }) => {
+  const found = awaited.flatMap(({ schedule, promising, runs, tickMs, staged }) => {
     const begins = Math.max(tickMs, nowMs)
-    const open = entry.datasets.filter((id) => !staged.has(id))
-    const known = entry.datasets.some((id) => history.datasets.has(id))
+    const known = runs.flat().some((id) => history.datasets.has(id))
     const along = (of: (took: Took) => number) => {
-      const takes = open.flatMap((id): [TableId, number][] => {
-        const took = history.datasets.get(id)
-        return took ? [[id, of(took)]] : []
-      })
-      const path = criticalPath(project, new Map(takes))
-      return { chain: path.chain, atMs: begins + path.totalMs + of(history.judging) }
+      const chain: TableId[] = []
+      let atMs = begins
+      for (const datasets of runs) {
+        const takes = datasets.flatMap((id): [TableId, number][] => {
+          const took = staged.has(id) ? undefined : history.datasets.get(id)
+          return took ? [[id, of(took)]] : []
+        })
+        const path = criticalPath(project, new Map(takes))
+        chain.push(...path.chain)
+        atMs += path.totalMs + of(history.judging)
+      }
+      return { chain, atMs }
     }
     const typical = along((took) => took.typicalMs)
     const slow = along((took) => took.slowMs)
-    return entry.datasets.flatMap((dataset) =>
+    return promising.flatMap((dataset) =>
       promisesOf(project, dataset, tickMs, publishedMs).map(
         ({ promise, byMs }): Outlook => ({
           dataset,
-          schedule: entry.name,
+          schedule,
           tickMs,
           promise,
           byMs,
@@ -124,11 +134,18 @@ export function outlookOf(
       ),
     )
   })
+  const latest = new Map<string, Outlook>()
+  for (const one of found) {
+    const key = `${one.dataset} ${one.promise} ${one.byMs}`
+    const other = latest.get(key)
+    if (!other || (one.expectedMs ?? 0) > (other.expectedMs ?? 0)) latest.set(key, one)
+  }
+  return [...latest.values()]
 }
 
 /**
- * The same of datasets that no schedule of times runs: those run after their inputs, or by hand. What they promise of
- * freshness is kept or not; when they will be published nobody knows. Pure.
+ * The same of datasets that nothing runs by itself. What they promise of freshness is kept or not; when they will be published
+ * nobody knows. Pure.
  */
 export function freshnessOf(
   project: Project,

@@ -18,6 +18,8 @@ import type { PlanItem } from '../plan/plan.ts'
 import { incrementOf } from '../project/increment.ts'
 import type { Node } from '../project/node.ts'
 import { sourceColumns } from './landing.ts'
+import { quarantineWriter } from './quarantine.ts'
+import { Rejecting } from './reject-increment.ts'
 import { bindViews, inputSnapshots, type RangeResult, type StagedDataset, type StageInputs } from './stage.ts'
 import { type StagedTable, stageTable, type Target } from './staged-table.ts'
 import { type DatasetView, tasksOfView, viewOf } from './view.ts'
@@ -43,6 +45,8 @@ interface Step {
   readonly removed: readonly ScanTask[]
   /** Nothing of the table changes. */
   readonly nothing: boolean
+  /** Rows that reject rules took out of these. */
+  readonly quarantined: number
 }
 
 /**
@@ -76,17 +80,29 @@ export async function stageIncrement(
   const reading = stack.use(await bindViews(context, [...views.values()], query))
   const driving = increment.kind === 'append' ? increment.input : null
   const bound: Bound[] = reading.readings.filter(({ id }) => id !== driving).map((one) => one.reading.bound)
-  bound.push(...(await bindChanged(context, stack, changed, driving)))
+  bound.push(...(await bindChanged(context, stack, node, changed, driving)))
   const oldLease = stack.use(await leaseFiles(context, old))
   bound.push({ ...bindFiles(pin, old, oldLease, { metadataColumns: true }), id: oldRows })
+  const rejects = new Rejecting(node, await quarantineWriter(context, inputs.run, node), scratch.folder)
+  bound.push(...(await rejects.bind(increment, stack)))
   const session = stack.use(await context.engine.session(bound, { signal: context.signal }))
   const step =
     increment.kind === 'merge'
-      ? await mergeStep(context, session, node, increment, changed, old)
-      : { rows: query, removed: [], nothing: !changed.some((one) => one.input === driving) }
+      ? await mergeStep(context, session, node, increment, changed, old, rejects)
+      : await appendStep(
+          session,
+          query,
+          changed.some((one) => one.input === driving),
+          rejects,
+        )
   const written = step.nothing ? [] : await writeLocal(session, step.rows, target.layout, scratch.folder)
   const added = await putFiles(context, target.layout, written)
   const removed = step.removed.map((one) => one.file)
+  if (increment.kind === 'append')
+    rejects.requireTolerated(
+      step.quarantined,
+      written.reduce((total, file) => total + Number(file.recordCount), 0),
+    )
   const table: StagedTable | null =
     added.length + removed.length === 0
       ? null
@@ -100,7 +116,7 @@ export async function stageIncrement(
     rows: added.reduce((total, file) => total + Number(file.recordCount), 0),
     files: added.length,
     bytes: added.reduce((total, file) => total + Number(file.fileSizeInBytes), 0),
-    quarantined: 0,
+    quarantined: step.quarantined,
     deliveries: [],
     startedAtMs,
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
@@ -113,7 +129,8 @@ export async function stageIncrement(
     input: id,
     scan: one.scan,
   }))
-  return { node, items, table, quarantine: null, ranges: [range], inputs: read, scans }
+  const quarantine = await rejects.writer.stage(replaces?.quarantine ?? null)
+  return { node, items, table, quarantine, ranges: [range], inputs: read, scans }
 }
 
 /** The last build, if what is published is still it, and only its inputs have moved. */
@@ -171,6 +188,7 @@ async function changedInputs(
 async function bindChanged(
   context: PipelineContext,
   stack: AsyncDisposableStack,
+  node: Node,
   changed: readonly Changed[],
   driving: string | null,
 ): Promise<readonly Bound[]> {
@@ -179,11 +197,12 @@ async function bindChanged(
     const lease = stack.use(await leaseFiles(context, [...one.added, ...one.removed]))
     out.push({ ...bindFiles(one.pin, one.added, lease), id: addedOf(i) })
     out.push({ ...bindFiles(one.pin, one.removed, lease), id: removedOf(i) })
+    if (one.input !== driving) continue
     const came =
       one.removed.length === 0
         ? `SELECT * FROM ${addedOf(i)}`
-        : `SELECT * FROM ${addedOf(i)} EXCEPT ALL SELECT * FROM ${removedOf(i)}`
-    if (one.input === driving) out.push({ id: one.input, schema: schemaOfPin(one.pin), query: came })
+        : exceptAll(one.pin, comparedOf(context, node, one), addedOf(i), removedOf(i))
+    out.push({ id: one.input, schema: schemaOfPin(one.pin), query: came })
   }
   return out
 }
@@ -201,9 +220,9 @@ async function mustRebuild(
   if (!driving) return false
   if (driving.removed.length === 0 || increment.removed === 'ignore') return false
   await using stack = new AsyncDisposableStack()
-  const bound = await bindChanged(context, stack, changed, null)
+  const bound = await bindChanged(context, stack, node, changed, null)
   const session = stack.use(await context.engine.session(bound, { signal: context.signal }))
-  const names = columnList(dataColumns(context.project.nodes.get(driving.input) ?? node))
+  const names = columnList(comparedOf(context, node, driving))
   const gone = `SELECT ${names} FROM ${removedOf(at)} EXCEPT ALL SELECT ${names} FROM ${addedOf(at)}`
   if ((await session.rows(`${gone} LIMIT 1`)).rows.length === 0) return false
   if (increment.removed === 'rebuild') return true
@@ -226,11 +245,11 @@ async function mergeStep(
   increment: Extract<Increment, { readonly kind: 'merge' }>,
   changed: readonly Changed[],
   old: readonly ScanTask[],
+  rejects: Rejecting,
 ): Promise<Step> {
   const keys = increment.keys.map(quoteIdentifier)
   const affected = changed.map((one, i) => {
-    const inputNode = context.project.nodes.get(one.input)
-    const names = columnList(inputNode ? dataColumns(inputNode) : [])
+    const names = columnList(comparedOf(context, node, one))
     const exprs = (increment.touches[one.input] ?? keys).map((expr, at) => `(${expr}) AS ${keys[at] ?? 'k'}`)
     const side = (a: TableId, b: TableId) => `(SELECT ${names} FROM ${a} EXCEPT ALL SELECT ${names} FROM ${b})`
     const both = `${side(addedOf(i), removedOf(i))} UNION ALL ${side(removedOf(i), addedOf(i))}`
@@ -241,26 +260,57 @@ async function mergeStep(
   const columns = columnList(Object.keys(node.contract.columns))
   const on = (a: string) => keys.map((key) => `${a}.${key} IS NOT DISTINCT FROM k.${key}`).join(' AND ')
   await session.exec(
-    `CREATE TABLE limn_fresh AS SELECT ${columns} FROM (${node.query?.text ?? ''}\n) AS q SEMI JOIN limn_keys AS k ON ${on('q')}`,
+    `CREATE TABLE limn_given AS SELECT ${columns} FROM (${node.query?.text ?? ''}\n) AS q SEMI JOIN limn_keys AS k ON ${on('q')}`,
   )
+  const { kept, quarantined } = await rejects.merge(session, 'SELECT * FROM limn_given', increment.keys)
+  await session.exec(`CREATE TABLE limn_fresh AS ${kept}`)
   const stale = `SELECT ${columns} FROM ${oldRows} AS o SEMI JOIN limn_keys AS k ON ${on('o')}`
   const differs = await session.rows(
     `SELECT 1 FROM ((SELECT * FROM limn_fresh EXCEPT ALL ${stale}) UNION ALL (${stale} EXCEPT ALL SELECT * FROM limn_fresh)) LIMIT 1`,
   )
-  if (differs.rows.length === 0) return { rows: '', removed: [], nothing: true }
+  if (differs.rows.length === 0) return { rows: '', removed: [], nothing: true, quarantined }
   const hit = await session.rows(`SELECT DISTINCT _file FROM ${oldRows} AS o SEMI JOIN limn_keys AS k ON ${on('o')}`)
   const paths = new Set(hit.rows.map((row) => String(row[0])))
   const removed = old.filter((task) => paths.has(task.file.path))
   const others = `SELECT ${columns} FROM ${oldRows} AS o ANTI JOIN limn_keys AS k ON ${on('o')} WHERE o._file IN (SELECT _file FROM ${oldRows} AS h SEMI JOIN limn_keys AS k ON ${on('h')})`
-  return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false }
+  return { rows: `SELECT * FROM limn_fresh UNION ALL ${others}`, removed, nothing: false, quarantined }
+}
+
+/** What the query gives of the rows that came. */
+async function appendStep(session: Session, query: string, came: boolean, rejects: Rejecting): Promise<Step> {
+  if (!came) return { rows: '', removed: [], nothing: true, quarantined: 0 }
+  const { kept, quarantined } = await rejects.append(session, query)
+  return { rows: kept, removed: [], nothing: false, quarantined }
 }
 
 function columnList(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ')
 }
 
-/** Columns of an input that count as data: those that say how a row was delivered are aside. */
-function dataColumns(node: Node): readonly string[] {
-  if (node.producer.kind === 'source') return sourceColumns(node).map(({ name }) => name)
-  return Object.keys(node.contract.columns)
+/**
+ * The columns by which rows of an input are the same: those that say how a row was delivered are aside, unless the dataset
+ * reads them.
+ */
+function comparedOf(context: PipelineContext, node: Node, { input, pin }: Changed): readonly string[] {
+  const all = schemaOfPin(pin).fields.map((field) => field.name)
+  const inputNode = context.project.nodes.get(input)
+  if (inputNode?.producer.kind !== 'source') return all
+  const read = node.reads.get(input)?.columns ?? 'all'
+  const data = new Set(sourceColumns(inputNode).map(({ name }) => name))
+  return all.filter((name) => data.has(name) || read === 'all' || read.has(name))
+}
+
+/**
+ * SQL for the rows of one table as often as they are there more often than in another, by some of their columns, the other
+ * columns with them. Which of several that are the same stays is decided by the other columns.
+ */
+function exceptAll(pin: PinnedTable, columns: readonly string[], one: TableId, other: TableId): string {
+  const names = columnList(columns)
+  const rest = schemaOfPin(pin).fields.flatMap(({ name }) => (columns.includes(name) ? [] : [quoteIdentifier(name)]))
+  const order = rest.length === 0 ? '' : ` ORDER BY ${rest.join(', ')}`
+  const same = columns.map(quoteIdentifier).map((name) => `a.${name} IS NOT DISTINCT FROM b.${name}`)
+  const numbered = `SELECT *, row_number() OVER (PARTITION BY ${names}${order}) AS __limn_nth FROM ${one}`
+  const counted = `SELECT ${names}, count(*) AS __limn_gone FROM ${other} GROUP BY ALL`
+  return `SELECT a.* EXCLUDE (__limn_nth) FROM (${numbered}) AS a LEFT JOIN (${counted}) AS b ON ${same.join(' AND ')}
+    WHERE a.__limn_nth > coalesce(b.__limn_gone, 0)`
 }

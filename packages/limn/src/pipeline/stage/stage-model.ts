@@ -10,6 +10,7 @@ import type { PipelineContext } from '../context.ts'
 import { batchesOf, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import { stageIncrement } from './increment.ts'
+import { keepParts } from './keep-parts.ts'
 import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
 import {
   bindViews,
@@ -65,7 +66,14 @@ export async function stageModel(
   const quarantine = await quarantineWriter(context, inputs.run, node)
   const task = context.progress.begin(node.id)
   const old = await oldFilesOf(context, node, target)
-  const built = await buildModel(context, inputs, node, items, target, old, quarantine, task)
+  const parts: ModelBuild[] = []
+  const keep = (part: ModelBuild) => void parts.push(part)
+  const built = await buildModel(context, inputs, node, items, target, old, quarantine, task, keep).catch(
+    async (error: unknown) => {
+      if (!replaces) await keepParts(context, inputs, node, items, target, parts)
+      throw error
+    },
+  )
   const { added, removed, ranges, scans } = built
   const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
   const table: StagedTable | null = untouched
@@ -97,7 +105,7 @@ async function viewsOf(
   return views
 }
 
-/** Builds intervals of a model (or all of it) and puts the files of those that differ from `old`. Commits nothing. */
+/** Builds intervals of a model (or all of it) and puts the files of those that differ from `old`; `keep` gets each as it is done. Commits nothing. */
 export async function buildModel(
   context: PipelineContext,
   inputs: StageInputs,
@@ -107,6 +115,7 @@ export async function buildModel(
   old: readonly ScanTask[],
   quarantine: QuarantineWriter,
   task: Pick<ProgressTask, 'update'>,
+  keep: (part: ModelBuild) => void = () => undefined,
 ): Promise<ModelBuild> {
   const views = await viewsOf(context, inputs, node)
   const batches = batchesFor(node, items)
@@ -117,11 +126,13 @@ export async function buildModel(
     const built = await buildBatch(context, node, views, batch, target, old, scratch.folder, quarantine)
     const settled = await settleFiles(context, node, target, built)
     task.update(describeBatch(node, batch, ++done, batches.length))
-    return { settled, scans: built.scans, ranges: rangesOf(node, items, target, built, settled) }
+    const part: ModelBuild = { ...settled, scans: built.scans, ranges: rangesOf(node, items, target, built, settled) }
+    keep(part)
+    return part
   })
   return {
-    added: results.flatMap((one) => one.settled.added),
-    removed: results.flatMap((one) => one.settled.removed),
+    added: results.flatMap((one) => one.added),
+    removed: results.flatMap((one) => one.removed),
     ranges: results.flatMap((one) => one.ranges),
     scans: results.flatMap((one) => one.scans),
   }

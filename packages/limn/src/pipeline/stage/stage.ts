@@ -1,5 +1,5 @@
 import { invariant, LimnError, type RunId, type TableId } from '../../base/index.ts'
-import type { Interval } from '../../dataset/index.ts'
+import type { Interval, IntervalSet } from '../../dataset/index.ts'
 import type { ScanPlan } from '../../iceberg/index.ts'
 import { type PinnedTable, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
@@ -45,6 +45,8 @@ export interface StagedDataset {
   readonly scans: readonly ScanReport[]
   /** The run whose staged files these are, when they were taken over instead of being built again. */
   readonly takenFrom?: RunId
+  /** Which of its intervals those are, when others were built. */
+  readonly taken?: IntervalSet
 }
 
 /** What staging reads: pinned inputs and this run's own staged tables. */
@@ -54,6 +56,8 @@ export interface StageInputs {
   pinOf(id: TableId): Promise<PinnedTable | null>
   /** Where a dataset stands by the ledger this run began with; undefined when it has none, or nobody knows. */
   standingOf?(id: TableId): DatasetLedger | undefined
+  /** Remembers for a retry what was staged of a dataset whose building failed. */
+  keepPart?(part: StagedDataset): void
 }
 
 /** The view of an input that must exist. */
