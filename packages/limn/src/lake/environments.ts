@@ -16,12 +16,14 @@ import {
   pipelineMigrations,
   promote,
   type RowDiff,
+  tableLocation,
   unknownEnvironment,
   viewOf,
 } from '../pipeline/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { type PinnedTable, pinRef, pinSnapshot, schemaOfPin } from '../table/index.ts'
 import { Lake, type OpenLakeOptions, statePath } from './lake.ts'
+import { observedPromotion } from './observed.ts'
 
 export interface EnvironmentSummary {
   readonly name: EnvironmentName
@@ -151,9 +153,14 @@ export async function promoteEnvironment(
   const path = statePath(lake.folder, lake.config, environment)
   // From what is looked at to what is made anew nothing may be published there: it would go with the old environment.
   return withRunsHeld(lake, path, 'limn env promote', async () => {
-    const report = await inEnvironment(lake, environment, async (there) =>
-      promote(context, await there.context(await there.loadProject()), environment, options),
-    )
+    const report = await inEnvironment(lake, environment, async (there) => {
+      const theirs = await there.context(await there.loadProject())
+      const work = () => promote(context, theirs, environment, options)
+      if (options.dryRun) return work()
+      const { name, folder, config } = lake
+      const told = { name, folder, lineage: config.lineage }
+      return observedPromotion(told, context, (id) => tableLocation(theirs, id), work)
+    })
     if (report.outcome !== 'published') return report
     await dropEnvironment(context, lake.base.environments, environment)
     await forkEnvironment(context, lake.base.environments, environment)
