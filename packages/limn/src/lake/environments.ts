@@ -11,6 +11,7 @@ import {
   type Forked,
   forkEnvironment,
   obstacleTo,
+  originState,
   type PipelineContext,
   type PromoteReport,
   pipelineMigrations,
@@ -88,14 +89,14 @@ export async function diffEnvironment(
   for (const one of await changedTables(theirs, ours, environment)) {
     if (one.change.kind === 'same' || (wanted && !wanted.has(one.table))) continue
     const obstacle = await obstacleTo(theirs, ours, environment, one)
-    const before = one.production && one.origin ? stateOf(one.production, one.origin.snapshotId) : null
+    const before = stateBefore(one)
     const after = one.there && pinRef(one.there)
     out.push({
       table: one.table,
       change: one.change.kind,
       productionMoved: one.productionMoved,
       obstacle: obstacle?.why ?? null,
-      rows: { before: rowsOf(one.production, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
+      rows: { before: rowsOf(before, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
       diff: after ? await rowsApart(theirs, ours, before, after, options.sample) : null,
     })
   }
@@ -125,16 +126,27 @@ function rowsApart(
   })
 }
 
-function stateOf(loaded: LoadedTable, snapshotId: bigint | null) {
-  if (snapshotId === null) return { ...pinSnapshotless(loaded) }
-  return snapshotById(loaded.metadata, snapshotId) ? pinSnapshot(loaded, snapshotId) : null
+/** What an environment's table stands on; null where it was made there. Throws `environment/conflict` where that is gone. */
+function stateBefore(one: ChangedTable): PinnedTable | null {
+  const { production, there, origin, table } = one
+  const metadata = originState(one)
+  const holder = [production, there].find((each) => each?.metadata === metadata)
+  if (!origin) return null
+  if (!metadata || !holder)
+    throw new LimnError('environment/conflict', {
+      message: `The state of ${table} that the environment stands on was expired by hand.`,
+      notDone: 'Nothing was compared.',
+      remedy: 'Read the table itself with --env, or make the environment anew: limn env drop NAME',
+      context: { table },
+    })
+  return origin.snapshotId === null ? pinSnapshotless(holder) : pinSnapshot(holder, origin.snapshotId)
 }
 
 function pinSnapshotless({ table, metadata }: LoadedTable) {
   return { id: table, metadata, snapshotId: null, schemaId: metadata.currentSchemaId }
 }
 
-function rowsOf(loaded: LoadedTable | null, snapshotId: bigint | null | undefined): number {
+function rowsOf(loaded: Pick<LoadedTable, 'metadata'> | null, snapshotId: bigint | null | undefined): number {
   const snapshot = loaded && snapshotId ? snapshotById(loaded.metadata, snapshotId) : undefined
   return Number(snapshot?.summary['total-records'] ?? 0)
 }
