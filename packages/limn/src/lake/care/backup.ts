@@ -102,10 +102,13 @@ async function backupOnce(
 /** Where a lake has what is not of its project. A project that does not load tells of no deliveries: all files are kept. */
 async function placesOf(lake: Lake, backup: string, withDeliveries: boolean): Promise<ProjectPlaces> {
   const { folder, config } = lake
-  const beside = (path: string) => ['', '-wal', '-shm', '-journal'].map((end) => `${resolve(folder, path)}${end}`)
+  const database = (path: string, why: string) =>
+    ['', '-wal', '-shm', '-journal'].map((end) => ({
+      path: `${resolve(folder, path)}${end}`,
+      why: end === '' ? why : '',
+    }))
   const environments = lake.base.environments.list().map((one) => one.name)
-  const states = [null, ...environments].flatMap((one) => beside(statePath(folder, config, one)))
-  const catalogs = beside(config.catalog ?? '.limn/catalog.db')
+  const states = [null, ...environments].map((one) => statePath(folder, config, one))
   const project = await lake.loadProject().catch(() => null)
   const sources = [...(project?.nodes.values() ?? [])].flatMap(({ producer }) =>
     producer.kind === 'source' && producer.input.kind === 'files' ? [producer.input.glob] : [],
@@ -115,8 +118,8 @@ async function placesOf(lake: Lake, backup: string, withDeliveries: boolean): Pr
     others: [
       { path: resolve(folder, config.warehouse ?? 'warehouse'), why: 'the warehouse, whose files are copied by name' },
       { path: backup, why: 'the backup itself' },
-      ...catalogs.map((path) => ({ path, why: 'the catalog, which is copied as of one instant' })),
-      ...states.map((path) => ({ path, why: 'made anew from the lake' })),
+      ...database(config.catalog ?? '.limn/catalog.db', 'the catalog, which is copied as of one instant'),
+      ...states.flatMap((path) => database(path, 'made anew from the lake')),
     ],
     deliveries: [...new Set(sources)].sort(),
     withDeliveries,

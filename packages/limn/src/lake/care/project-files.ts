@@ -44,7 +44,7 @@ export interface ProjectListing {
 /** What else is known of a lake, to tell its project from what is made by running it. */
 export interface ProjectPlaces {
   readonly folder: string
-  /** The warehouse, the catalog, the state and the backup itself, absolute. */
+  /** The warehouse, the catalog, the state and the backup itself, absolute. Why is empty: part of another, and not listed. */
   readonly others: readonly { readonly path: string; readonly why: string }[]
   /** Globs of sources, relative to the lake's folder. */
   readonly deliveries: readonly string[]
@@ -72,6 +72,7 @@ export function listProject(places: ProjectPlaces): ProjectListing {
       const full = join(at, name)
       const path = relative(folder, full).split(sep).join('/')
       const why = reasonToLeave(places, full, path, name)
+      if (why === '') continue
       if (why !== null) leftOut.push({ path, why })
       else if (lstatSync(full).isDirectory()) visit(full)
       else files.push(path)
