@@ -13,6 +13,7 @@ import { asRenamed } from '../rename/rename.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
+import { requireReadable } from './accepted.ts'
 import { describePlan, type PlannedDataset } from './describe.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { distinctUnits, timesOf } from './facts.ts'
@@ -40,6 +41,7 @@ export async function planRun(present: PipelineContext, request: RunRequest): Pr
   const book = await FactBook.open(context, request)
   const delivered = await boundPending(context, book)
   const plan = await book.gatherSettled()
+  requireReadable(context, plan.items, book.mains)
   const datasets = describePlan(plan, book.facts(), delivered)
   const diffs = new Map<TableId, readonly PrintedChange[]>()
   for (const { dataset, causes } of datasets) {
