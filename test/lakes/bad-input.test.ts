@@ -123,6 +123,14 @@ const cases: readonly Case[] = [
     kind: 'source/unreadable',
   },
   {
+    name: 'a header that names a column twice',
+    break: (folder) =>
+      writeFileSync(join(folder, 'inbox', 'b.csv'), 'id,id,happened_at,amount\n9,9,2026-01-02 09:00:00,5\n'),
+    code: 1,
+    kind: 'source/schema',
+    says: 'column id is there twice',
+  },
+  {
     name: 'bad CSV rows beyond the budget',
     break: (folder) => deliver(folder, 'b', [['x', '2026-01-02 09:00:00', '5']]),
     code: 3,
@@ -451,6 +459,29 @@ describe('bad input', () => {
       ['inbox/b.csv', 5, '11,2026-01-02 09:00:00,1,2'],
     ])
     expect(rows.map((row) => String(row[2]).split(':')[0])).toEqual(['CAST', 'MISSING COLUMNS', 'TOO MANY COLUMNS'])
+  })
+
+  it('quarantines rows whose value is neither a sentinel nor of its type, and lands the others', async () => {
+    using lake = smallLake('bad')
+    const { folder } = lake
+    replaceIn(folder, 'datasets/bronze/event.ts', "owner: 'test',", "owner: 'test', rejectBudget: { rows: 3 },")
+    const amount = "{ type: 'int', nullSentinels: ['NA'], nulls: 'unknown',"
+    replaceIn(folder, 'datasets/bronze/event.ts', "amount: { type: 'int',", `amount: ${amount}`)
+    writeFileSync(
+      join(folder, 'inbox', 'b.csv'),
+      'id,happened_at,amount\n9,2026-01-02 09:00:00,NA\n10,2026-01-02 09:00:00,many\nx,2026-01-02 09:00:00,1\n11,2026-01-02 09:00:00,\n',
+    )
+    expect((await limn(folder, 'run', 'bronze.event')).code).toBe(0)
+    const rowsOf = async (sql: string) => JSON.parse((await limn(folder, 'sql', '--json', sql)).stdout).rows
+    expect(await rowsOf('SELECT id::INT, amount FROM bronze.event WHERE id > 3 ORDER BY id')).toEqual([
+      [9, null],
+      [11, null],
+    ])
+    const rejected = 'SELECT _position::INT, reason, "row" FROM bronze.event_quarantine ORDER BY _position NULLS LAST'
+    expect(await rowsOf(rejected)).toEqual([
+      [4, expect.stringContaining('CAST'), 'x,2026-01-02 09:00:00,1'],
+      [null, 'CAST: amount cannot be converted to int', '10,2026-01-02 09:00:00,many'],
+    ])
   })
 
   it('refuses a warehouse that cannot be written, as an unprivileged user', async () => {

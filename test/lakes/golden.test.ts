@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +10,8 @@ import {
   undoDropInLake,
   upgradeLake,
 } from '../../packages/limn/src/lake/index.ts'
+import { ownContracts } from '../../packages/limn/src/pipeline/index.ts'
+import { alterTable } from '../../packages/limn/src/table/index.ts'
 import { limn, root, temporaryFolder } from '../support/lake.ts'
 import { unpack } from './golden/archive.ts'
 
@@ -84,6 +86,44 @@ describe.each(releases)('a lake of limn %s', (release) => {
     const [back] = await undoDropInLake(lake, 'gold.gone')
     expect(back?.from).toBe('gold.gone')
     expect(await rows(folder, 'SELECT count(*) FROM gold.gone')).toEqual(['3'])
+  })
+
+  it('is told of every column that a table of limn’s own lacks, and the next run adds them', async () => {
+    // What was delivered is not there any more: a model alone is built.
+    const build = async () => {
+      const ended = await limn(folder, 'run', 'gold.day', '--restate', 'gold.day', '--json')
+      expect(JSON.parse(ended.stdout)).toMatchObject({ outcome: 'published' })
+      await using lake = await Lake.open({ cwd: folder })
+      const own = (await lake.catalog.listTables()).filter((table) => table.startsWith('limn.'))
+      expect(own).toEqual(ownContracts.map((one) => one.id).sort())
+    }
+    await build()
+    expect((await upgradeLake({ cwd: folder, dryRun: true })).tables).toEqual([])
+    // As an earlier release wrote them: each without the last of its columns that it is not partitioned by.
+    const lacking = ownContracts.map(({ id, columns, partition = [] }) => {
+      const names = Object.keys(columns).filter((name) => !partition.some((by) => by.includes(`(${name})`)))
+      return { table: id, columns: names.slice(-1) }
+    })
+    {
+      await using lake = await Lake.open({ cwd: folder })
+      for (const { table, columns } of lacking)
+        await alterTable(await lake.context(), table, [{ kind: 'drop-column', column: columns }])
+    }
+    expect((await upgradeLake({ cwd: folder, dryRun: true })).tables).toEqual(lacking)
+    const shown = await limn(folder, 'upgrade', '--dry-run')
+    for (const { table, columns } of lacking)
+      expect(shown.stdout).toContain(`${table}: the next run adds ${columns.join(', ')}`)
+    const runs = await rows(folder, 'SELECT count(*) FROM limn.run')
+    const file = join(folder, 'datasets/gold/day.ts')
+    const text = readFileSync(file, 'utf8')
+    expect(text).toContain('count(*) AS events')
+    writeFileSync(file, text.replace('count(*) AS events', 'count(*) + 1 AS events'))
+    await build()
+    expect((await upgradeLake({ cwd: folder, dryRun: true })).tables).toEqual([])
+    expect(await rows(folder, 'SELECT count(*) FROM limn.run WHERE message IS NULL')).toEqual(runs)
+    expect(
+      await rows(folder, 'SELECT count(limn_version) > 0, count(*) > count(limn_version) FROM limn.definition'),
+    ).toEqual(['true true'])
   })
 
   it('has its state made anew, and a catalog of the older layout brought to this one', async () => {

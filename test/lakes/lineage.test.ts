@@ -1,35 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { RunEvent } from '../../packages/limn/dist/observe/index.js'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root } from '../support/lake.ts'
 import { start } from '../support/process.ts'
-import { problemsOf } from '../support/run-events.ts'
+import { eventsOf, lakeTelling, told } from '../support/run-events.ts'
 import { silverEvent, smallLake, writeLake } from '../support/small-lake.ts'
-
-function lakeTelling(to: string) {
-  const lake = smallLake('lineage')
-  writeLake(lake.folder, {
-    'limn.config.ts': `import { defineLake } from 'limn'\nexport default defineLake({ name: 'small', lineage: { to: '${to}', retries: 0 } })\n`,
-  })
-  return lake
-}
-
-/** The events so far, each held against the specification; the file then begins anew with the next call. */
-function eventsOf(folder: string, from = 0): readonly RunEvent[] {
-  const file = join(folder, 'events.ndjson')
-  if (!existsSync(file)) return []
-  const events = readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as RunEvent)
-  for (const event of events)
-    expect([event.job.name, event.eventType, problemsOf(event)]).toEqual([event.job.name, event.eventType, []])
-  return events.slice(from)
-}
-
-const told = (events: readonly RunEvent[]) => events.map((one) => `${one.job.name} ${one.eventType}`).sort()
 
 describe('a run with lineage', () => {
   it('tells START and COMPLETE of itself and of every dataset: who, from what, into what, how much', async () => {

@@ -5,8 +5,10 @@ import {
   IntervalSet,
   type IntervalUnit,
 } from '../../packages/limn/dist/dataset/index.js'
+import { environmentScenarios } from '../pipeline/scenarios/environments.ts'
 import { lakeScenarios } from '../pipeline/scenarios/lakes.ts'
 import type { LakeScenario } from '../pipeline/scenarios/scenario.ts'
+import { shapeScenarios } from '../pipeline/scenarios/shapes.ts'
 import { firstOrders, shop, shopSource } from '../pipeline/scenarios/shop.ts'
 import { DrawnLake, type DrawnModel, type RunWish } from '../support/drawn-lake.ts'
 
@@ -85,6 +87,31 @@ async function play(scenario: LakeScenario): Promise<void> {
         expect(await refused().catch((error: unknown) => (error as { kind?: string }).kind), said).toBe(step.kind)
         break
       }
+      case 'create':
+        await drawn.createEnvironment(await project(), step.env)
+        break
+      case 'drop':
+        await drawn.dropEnvironment(await project(), step.env)
+        break
+      case 'promote': {
+        const ended = drawn.promote(await project(), step.env).then((report) => report.outcome)
+        expect(await ended.catch((error: unknown) => (error as { kind?: string }).kind), said).toBe(step.expect)
+        break
+      }
+      case 'rows':
+        expect(await drawn.query(step.sql, step.env), said).toEqual(step.expect)
+        break
+      case 'failed run': {
+        const failed = drawn.run(await project(), step.wish).then(
+          (report) => report.outcome,
+          (error: unknown) => (error as { kind?: string }).kind,
+        )
+        expect(await failed, said).toBe(step.kind)
+        break
+      }
+      case 'refused run':
+        expect((await drawn.run(await project(), step.wish)).outcome, said).toBe('refused')
+        break
       case 'rewrite': {
         const now = await project()
         const report = await drawn.run(now, step.wish)
@@ -103,7 +130,6 @@ async function play(scenario: LakeScenario): Promise<void> {
 }
 
 describe('scenarios of another planner, on lakes', () => {
-  it.each(lakeScenarios.map((one) => [`${one.says} (${one.verdict.kind})`, one] as const))('%s', (_, scenario) =>
-    play(scenario),
-  )
+  const all = [...lakeScenarios, ...environmentScenarios, ...shapeScenarios]
+  it.each(all.map((one) => [`${one.says} (${one.verdict.kind})`, one] as const))('%s', (_, scenario) => play(scenario))
 })

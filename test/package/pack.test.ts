@@ -50,6 +50,18 @@ describe('the packed package, in an empty folder far from the clone', () => {
     expect(npx(lake, 'limn', 'run')).toContain('Nothing to do')
   })
 
+  it('is backed up with its project, and runs where it is restored after npm ci', () => {
+    const lake = join(folder, 'my-lake')
+    npx(lake, 'limn', 'lake', 'backup', '../kept')
+    npx(lake, 'limn', 'lake', 'restore', '../kept', '../again')
+    const again = join(folder, 'again')
+    expect(readdirSync(again)).not.toContain('node_modules')
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: again, stdio: 'ignore' })
+    expect(npx(again, 'limn', 'check')).toContain('in order')
+    expect(npx(again, 'limn', 'run')).toContain('Nothing to do')
+    expect(npx(again, 'limn', 'run', '--restate', 'gold.customer_month')).toContain('Published')
+  })
+
   it('says what to do on a Node that is too old, before anything is imported', () => {
     const lake = join(folder, 'my-lake')
     const launcher = join(lake, 'node_modules', 'limn', 'bin', 'limn.js')

@@ -4,9 +4,11 @@ import { lineageDifference, lineageOf } from '../../packages/limn/src/sql/index.
 import { temporaryEngine } from '../support/duckdb.ts'
 import { tables } from '../support/query-specs.ts'
 import { categoryFacts, categoryOrigins } from './scenarios/categories.ts'
+import { environmentScenarios } from './scenarios/environments.ts'
 import { lakeScenarios } from './scenarios/lakes.ts'
 import { left } from './scenarios/left.ts'
 import type { Origin } from './scenarios/scenario.ts'
+import { shapeScenarios } from './scenarios/shapes.ts'
 
 /** Restated from SQLMesh, `tests/core/test_snapshot.py` (Apache-2.0): sets of times grow, join and are cut. */
 const intervalOrigins: readonly Origin[] = [
@@ -19,6 +21,8 @@ const span = (from: string, to: string) => ({ start: parseMicros(from), end: par
 const set = (...parts: readonly (readonly [string, string])[]) =>
   IntervalSet.of(parts.map(([from, to]) => span(from, to)))
 
+const onLakes = [...lakeScenarios, ...environmentScenarios, ...shapeScenarios]
+
 describe('scenarios of another planner', () => {
   let made: Awaited<ReturnType<typeof temporaryEngine>>
   beforeAll(async () => {
@@ -28,7 +32,7 @@ describe('scenarios of another planner', () => {
 
   it('are all of those of its four files, restated or left with a reason, each once', () => {
     const all = [
-      ...[...categoryOrigins, ...intervalOrigins, ...lakeScenarios.flatMap((one) => one.origins)].map(
+      ...[...categoryOrigins, ...intervalOrigins, ...onLakes.flatMap((one) => one.origins)].map(
         ({ file, test }) => `${file} ${test}`,
       ),
       ...left.flatMap(({ tests }) =>

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Lake } from 'limn'
 import { type TableId, tableId } from '../../packages/limn/dist/base/index.js'
+import { environmentName } from '../../packages/limn/dist/catalog/index.js'
 import {
   buildGraph,
   type Dataset,
@@ -16,11 +17,15 @@ import {
 import { query } from '../../packages/limn/dist/lake/index.js'
 import {
   analyse,
+  dropEnvironment,
+  forkEnvironment,
   type LoadedDataset,
   type PipelineContext,
   type PlanReport,
   type Project,
+  type PromoteReport,
   planRun,
+  promote,
   type RunReport,
   type RunRequest,
   requireModels,
@@ -102,6 +107,8 @@ export interface RunWish {
   readonly full?: boolean
   readonly restate?: readonly string[]
   readonly forwardOnly?: boolean
+  /** The environment that it is of. Default: production. */
+  readonly env?: string
 }
 
 /** A lake in a temporary folder, its definitions given anew for every run. */
@@ -109,6 +116,7 @@ export class DrawnLake implements AsyncDisposable {
   readonly folder: string
   readonly lake: Lake
   private readonly made: ReturnType<typeof temporaryFolder>
+  private readonly environments = new Map<string, Lake>()
 
   private constructor(made: ReturnType<typeof temporaryFolder>, lake: Lake) {
     this.made = made
@@ -161,7 +169,7 @@ export class DrawnLake implements AsyncDisposable {
       ? { start: parseMicros(wish.range[0]), end: parseMicros(wish.range[1]) }
       : null
     return {
-      context: await this.lake.context(project),
+      context: await (await this.at(wish.env)).context(project),
       request: {
         selected: restate ? chosen([...restate].map((id) => `${id}+`)) : chosen(wish.select ?? []),
         full: wish.full ?? false,
@@ -170,6 +178,41 @@ export class DrawnLake implements AsyncDisposable {
         ...(wish.forwardOnly ? { forwardOnly: true } : {}),
       },
     }
+  }
+
+  /** The lake, or one of its environments. */
+  private async at(env: string | undefined): Promise<Lake> {
+    if (env === undefined) return this.lake
+    const there = this.environments.get(env) ?? (await Lake.open({ cwd: this.folder, environment: env }))
+    this.environments.set(env, there)
+    return there
+  }
+
+  async createEnvironment(project: Project, name: string): Promise<void> {
+    await forkEnvironment(await this.lake.context(project), this.lake.base.environments, environmentName(name))
+  }
+
+  async dropEnvironment(project: Project, name: string): Promise<void> {
+    await this.environments.get(name)?.[Symbol.asyncDispose]()
+    this.environments.delete(name)
+    await dropEnvironment(await this.lake.context(project), this.lake.base.environments, environmentName(name))
+  }
+
+  /** Publishes what an environment changed, and makes it anew, as `limn env promote` does. */
+  async promote(project: Project, name: string): Promise<PromoteReport> {
+    const there = await (await this.at(name)).context(project)
+    const report = await promote(await this.lake.context(project), there, environmentName(name))
+    if (report.outcome === 'published') {
+      await this.dropEnvironment(project, name)
+      await this.createEnvironment(project, name)
+    }
+    return report
+  }
+
+  /** Rows of a query as text. */
+  async query(sql: string, env?: string): Promise<readonly string[]> {
+    const { rows } = await query(await this.at(env), sql, { kind: 'now' })
+    return rows.map((row) => row.map(String).join(' '))
   }
 
   async plan(project: Project, wish: RunWish = {}): Promise<PlanReport> {
@@ -191,6 +234,7 @@ export class DrawnLake implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const there of this.environments.values()) await there[Symbol.asyncDispose]()
     await this.lake[Symbol.asyncDispose]()
     this.made[Symbol.dispose]()
   }

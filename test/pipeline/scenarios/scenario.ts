@@ -38,6 +38,13 @@ export type Step =
   | { readonly do: 'plan'; readonly wish?: RunWish; readonly expect: readonly string[] }
   /** An error of this kind, at planning. */
   | { readonly do: 'refuse'; readonly wish?: RunWish; readonly kind: string }
+  | { readonly do: 'create' | 'drop'; readonly env: string }
+  /** Publishes what an environment changed: how that ends, or the kind of the error that it ends with. */
+  | { readonly do: 'promote'; readonly env: string; readonly expect: string }
+  | { readonly do: 'rows'; readonly sql: string; readonly env?: string; readonly expect: readonly string[] }
+  | { readonly do: 'failed run'; readonly wish?: RunWish; readonly kind: string }
+  /** A run that a check refuses. */
+  | { readonly do: 'refused run'; readonly wish?: RunWish }
   /** What a run rewrites: `dataset range`, at most one line a range. */
   | { readonly do: 'rewrite'; readonly wish?: RunWish; readonly expect: readonly string[] }
 

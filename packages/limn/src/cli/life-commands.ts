@@ -101,8 +101,8 @@ function addCare(program: Command, add: AddCommand, unknown: UnknownCommand): vo
     'backup <folder>',
     'Copy the lake as of one instant, and of files only what the folder does not have yet.',
     bodies,
-    ['limn lake backup /backup/my-lake'],
-  )
+    ['limn lake backup /backup/my-lake', 'limn lake backup /backup/my-lake --no-deliveries'],
+  ).option('--no-deliveries', 'leave out the files that sources have delivered')
   add(lake, 'restore <backup> <folder>', 'Restore a backup into an empty folder.', bodies, [
     'limn lake restore /backup/my-lake ../my-lake-again',
     'limn lake restore /backup/my-lake ../of-friday --backup 20260130T180000-000',

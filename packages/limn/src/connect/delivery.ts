@@ -3,6 +3,7 @@ import type { FileSource } from '../dataset/index.ts'
 import type { Session } from '../engine/index.ts'
 import type { PrimitiveType } from '../schema/index.ts'
 import { duckType, quoteFile, quoteIdentifier, quoteText } from '../sql/index.ts'
+import { compressionFault, type Fault, headFault, textFault } from './text-fault.ts'
 
 /** A column a source must hand over. */
 export interface SourceColumn {
@@ -26,11 +27,32 @@ export interface OpenedDelivery {
   readonly rows: string
   /** Rejected rows (`position`, `reason`, `row`), to be asked after `rows` was read to its end; null: the format has none. */
   readonly rejects: string | null
+  /** What an error means that reading `rows` ended with: `source/unreadable` where it is the file's, else itself. */
+  explain(error: unknown): Promise<unknown>
 }
 
-/** Checks a delivered file's columns against the contract. Throws `source/unreadable` or `source/schema`. */
-export function openDelivery(session: Session, file: DeliveredFile): Promise<OpenedDelivery> {
-  return file.source.format === 'parquet' ? openParquet(session, file) : openCsv(session, file)
+/**
+ * Checks that a delivered file is whole as far as its format can tell, and its columns against the contract. Throws
+ * `source/unreadable` or `source/schema`.
+ */
+export async function openDelivery(
+  session: Session,
+  file: DeliveredFile,
+  options: { readonly signal: AbortSignal },
+): Promise<OpenedDelivery> {
+  if (file.source.format === 'parquet') return openParquet(session, file)
+  const fault = (await headFault(file.local)) ?? (await compressionFault(file.local, options.signal))
+  if (fault) throw faulty(file, fault, undefined)
+  return openCsv(session, file, options.signal)
+}
+
+/** Does what reads a delivery's rows; an error that is the file's doing says so. */
+export async function whileReading<T>(opened: OpenedDelivery, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (error) {
+    throw await opened.explain(error)
+  }
 }
 
 async function openParquet(session: Session, file: DeliveredFile): Promise<OpenedDelivery> {
@@ -46,7 +68,8 @@ async function openParquet(session: Session, file: DeliveredFile): Promise<Opene
     }
   }
   const columns = file.columns.map((column) => quoteIdentifier(column.name)).join(', ')
-  return { rows: `SELECT ${columns} FROM ${scan}`, rejects: null }
+  const explain = async (error: unknown) => (isOfFile(error) ? unreadable(file, reasonOf(error), error) : error)
+  return { rows: `SELECT ${columns} FROM ${scan}`, rejects: null, explain }
 }
 
 const widening: Readonly<Record<string, readonly string[]>> = {
@@ -59,20 +82,36 @@ function widens(from: string, to: string): boolean {
   return widening[to]?.includes(from) ?? false
 }
 
-async function openCsv(session: Session, file: DeliveredFile): Promise<OpenedDelivery> {
+async function openCsv(session: Session, file: DeliveredFile, signal: AbortSignal): Promise<OpenedDelivery> {
   const { delimiter, header, quote } = file.source.csv
   const dialect = `delim=${quoteText(delimiter)}, quote=${quoteText(quote)}, escape=${quoteText(quote)}, auto_detect=false`
   let names = file.columns.map((column) => column.name)
   if (header) {
-    names = await headerOf(session, file, dialect)
+    try {
+      names = await headerOf(session, file, dialect)
+    } catch (error) {
+      throw await explainCsv(file, error, signal)
+    }
     requireColumns(file, names)
   }
   const byName = new Map(file.columns.map((column) => [column.name, column]))
   const types = names.map((name) => `${quoteText(name)}: ${quoteText(csvType(byName.get(name)))}`).join(', ')
   const scan = `read_csv(${quoteFile(file.local)}, ${dialect}, header=${header}, columns={${types}}, store_rejects=true, rejects_table='limn_rejects', rejects_scan='limn_reject_scans', strict_mode=true, nullstr='')`
+  const rejects = `SELECT min(line)::BIGINT AS position, arg_min(error_type || ': ' || error_message, column_idx) AS reason, any_value(csv_line) AS "row" FROM limn_rejects GROUP BY line`
+  const explain = (error: unknown) => explainCsv(file, error, signal)
+  const converted = file.columns.filter(isConverted)
+  const columns = file.columns.map(csvColumn).join(', ')
+  if (converted.length === 0)
+    return { rows: `SELECT ${columns} FROM ${scan}`, rejects: `${rejects} ORDER BY position`, explain }
+  // DuckDB names the line of what it rejects itself; of what is converted after, it is not known.
+  const bad = converted.map((column) => `WHEN ${isBad(column)} THEN ${quoteText(badReason(column))}`).join(' ')
+  const again = scan.replace(/store_rejects=.*strict_mode/, 'ignore_errors=true, strict_mode')
+  const line = `concat_ws(${quoteText(delimiter)}, ${names.map((name) => `coalesce(${quoteIdentifier(name)}::VARCHAR, '')`).join(', ')})`
+  const unconverted = `SELECT NULL::BIGINT AS position, reason, "row" FROM (SELECT CASE ${bad} END AS reason, ${line} AS "row" FROM ${again}) WHERE reason IS NOT NULL`
   return {
-    rows: `SELECT ${file.columns.map(csvColumn).join(', ')} FROM ${scan}`,
-    rejects: `SELECT min(line)::BIGINT AS position, arg_min(error_type || ': ' || error_message, column_idx) AS reason, any_value(csv_line) AS "row" FROM limn_rejects GROUP BY line ORDER BY line`,
+    rows: `SELECT ${columns} FROM ${scan} WHERE NOT coalesce(${converted.map(isBad).join(' OR ')}, false)`,
+    rejects: `${rejects} UNION ALL ${unconverted} ORDER BY position NULLS LAST, "row"`,
+    explain,
   }
 }
 
@@ -85,7 +124,22 @@ function csvColumn(column: SourceColumn): string {
   const name = quoteIdentifier(column.name)
   if (column.nullSentinels.length === 0) return name
   const sentinels = column.nullSentinels.map(quoteText).join(', ')
-  return `CAST(CASE WHEN ${name} IN (${sentinels}) THEN NULL ELSE ${name} END AS ${duckType(column.type)}) AS ${name}`
+  return `TRY_CAST(CASE WHEN ${name} IN (${sentinels}) THEN NULL ELSE ${name} END AS ${duckType(column.type)}) AS ${name}`
+}
+
+/** Whether a column is read as text and converted by limn, which may fail for a row. */
+function isConverted({ nullSentinels, type }: SourceColumn): boolean {
+  return nullSentinels.length > 0 && duckType(type) !== 'VARCHAR'
+}
+
+function isBad({ name, type, nullSentinels }: SourceColumn): string {
+  const column = quoteIdentifier(name)
+  const sentinels = nullSentinels.map(quoteText).join(', ')
+  return `(${column} IS NOT NULL AND ${column} NOT IN (${sentinels}) AND TRY_CAST(${column} AS ${duckType(type)}) IS NULL)`
+}
+
+function badReason({ name, type }: SourceColumn): string {
+  return `CAST: ${name} cannot be converted to ${type}`
 }
 
 async function headerOf(session: Session, file: DeliveredFile, dialect: string): Promise<string[]> {
@@ -101,11 +155,15 @@ async function headerOf(session: Session, file: DeliveredFile, dialect: string):
 }
 
 function requireColumns(file: DeliveredFile, names: readonly string[]): void {
+  const twice = names.filter((name, i) => names.indexOf(name) !== i)
+  if (twice.includes('')) throw schemaError(file, 'columns of its header have no name')
+  if (twice.length > 0) throw schemaError(file, `column ${twice.join(', ')} is there twice`)
   const wanted = file.columns.map((column) => column.name)
   const missing = wanted.filter((name) => !names.includes(name))
   if (missing.length > 0) throw schemaError(file, `column ${missing.join(', ')} is missing`)
   const added = names.filter((name) => !wanted.includes(name))
-  if (added.length > 0) throw schemaError(file, `column ${added.join(', ')} is not in the contract`)
+  if (added.length > 0)
+    throw schemaError(file, `column ${added.map((name) => name || 'without a name').join(', ')} is not in the contract`)
 }
 
 function schemaError(file: DeliveredFile, why: string): LimnError {
@@ -121,16 +179,56 @@ async function readable<T>(file: DeliveredFile, body: () => Promise<T>): Promise
   try {
     return await body()
   } catch (cause) {
-    if (cause instanceof LimnError && cause.kind === 'interrupted') throw cause
-    throw unreadable(file, cause instanceof Error ? cause.message : String(cause), cause)
+    if (!isOfFile(cause)) throw cause
+    throw unreadable(file, reasonOf(cause), cause)
   }
 }
 
-function unreadable(file: DeliveredFile, why: string, cause: unknown): LimnError {
+/** Whether an error that a query over one file ended with can be the file's doing. */
+function isOfFile(error: unknown): boolean {
+  if (!(error instanceof LimnError)) return true
+  switch (error.kind) {
+    case 'sql/failed':
+    case 'sql/invalid':
+      return !/out of memory|memory limit|failed to allocate/i.test(error.message)
+    case 'internal':
+      return true
+    default:
+      return false
+  }
+}
+
+/** Bytes tell what is wrong, and in which line, where DuckDB says neither. */
+async function explainCsv(file: DeliveredFile, error: unknown, signal: AbortSignal): Promise<unknown> {
+  if (error instanceof LimnError && error.kind === 'source/unreadable' && error.location?.line) return error
+  const own = error instanceof LimnError && error.kind === 'source/unreadable'
+  if (!own && !isOfFile(error)) return error
+  const fault = await textFault(file.local, file.source.csv.quote, signal)
+  if (fault) return faulty(file, fault, error)
+  if (own) return error
+  const line = /CSV Error on Line: (\d+)/.exec(reasonOf(error))?.[1]
+  return line
+    ? faulty(file, { why: reasonOf(error), line: Number(line) }, error)
+    : unreadable(file, reasonOf(error), error)
+}
+
+/** DuckDB's words, without limn's around them. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(/^The query failed: /, '')
+}
+
+function faulty(file: DeliveredFile, { why, line }: Fault, cause: unknown): LimnError {
+  return unreadable(file, why, cause, line)
+}
+
+function unreadable(file: DeliveredFile, why: string, cause: unknown, line: number | null = null): LimnError {
+  const text = why.replaceAll(file.local, file.path)
   return new LimnError('source/unreadable', {
-    message: `${file.path} cannot be read as ${file.source.format}: ${why.replace(file.local, file.path)}`,
+    message: `${file.path} cannot be read as ${file.source.format}: ${text}${/[.!?]$/.test(text) ? '' : '.'}`,
     notDone: 'The file was not landed; nothing was published.',
     remedy: 'Deliver the file again, whole.',
+    location: { file: file.path, ...(line === null ? {} : { line }) },
     context: { dataset: file.dataset, path: file.path },
     cause,
   })

@@ -6,6 +6,7 @@ import {
   type BackfillRequest,
   type BackfillStanding,
   type BackfillTuning,
+  type BackfillWatch,
   checkProject,
   compareBackfill,
   type DatasetChange,
@@ -17,6 +18,7 @@ import {
   startBackfill,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
+import { observedBackfill } from './observed.ts'
 
 export interface BackfillOptions extends Omit<Partial<BackfillRequest>, 'datasets' | 'range'> {
   readonly select: readonly string[]
@@ -44,21 +46,23 @@ export async function backfill(lake: Lake, options: BackfillOptions): Promise<Ba
     approved: options.approved ?? false,
     budgetRows: options.budgetRows ?? null,
   }
-  return startBackfill(context, request, { waitMs: options.waitMs ?? 0 })
+  return observed(lake, context, (own, watch) => startBackfill(own, request, { waitMs: options.waitMs ?? 0, ...watch }))
 }
 
 /** Goes on with a backfill that was stopped, killed, refused or out of budget. */
 export async function resume(lake: Lake, id: string, tuning: BackfillTuning = {}, waitMs = 0): Promise<BackfillReport> {
   const context = await contextOf(lake)
   await requireSound(lake, context, await datasetsOf(context, id))
-  return resumeBackfill(context, runId(id), tuning, { waitMs })
+  return observed(lake, context, (own, watch) => resumeBackfill(own, runId(id), tuning, { waitMs, ...watch }))
 }
 
 /** Publishes what a backfill has built and somebody has looked at. What had to be built anew since then waits again. */
 export async function approve(lake: Lake, id: string, waitMs = 0): Promise<BackfillReport> {
   const context = await contextOf(lake)
   await requireSound(lake, context, await datasetsOf(context, id))
-  return resumeBackfill(context, runId(id), {}, { waitMs, approveAsSeen: true })
+  return observed(lake, context, (own, watch) =>
+    resumeBackfill(own, runId(id), {}, { waitMs, approveAsSeen: true, ...watch }),
+  )
 }
 
 export async function discard(lake: Lake, id: string): Promise<void> {
@@ -76,6 +80,16 @@ export async function backfillOf(lake: Lake, id: string): Promise<BackfillStandi
 
 export async function changesOf(lake: Lake, id: string): Promise<readonly DatasetChange[]> {
   return compareBackfill(await contextOf(lake), runId(id))
+}
+
+function observed(
+  { name, folder, config }: Lake,
+  context: PipelineContext,
+  work: (context: PipelineContext, watch: { readonly watch?: BackfillWatch }) => Promise<BackfillReport>,
+): Promise<BackfillReport> {
+  return observedBackfill({ name, folder, lineage: config.lineage }, context, (own, watch) =>
+    work(own, watch ? { watch } : {}),
+  )
 }
 
 async function contextOf(lake: Lake): Promise<PipelineContext> {

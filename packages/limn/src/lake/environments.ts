@@ -11,17 +11,20 @@ import {
   type Forked,
   forkEnvironment,
   obstacleTo,
+  originState,
   type PipelineContext,
   type PromoteReport,
   pipelineMigrations,
   promote,
   type RowDiff,
+  tableLocation,
   unknownEnvironment,
   viewOf,
 } from '../pipeline/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { type PinnedTable, pinRef, pinSnapshot, schemaOfPin } from '../table/index.ts'
 import { Lake, type OpenLakeOptions, statePath } from './lake.ts'
+import { observedPromotion } from './observed.ts'
 
 export interface EnvironmentSummary {
   readonly name: EnvironmentName
@@ -86,14 +89,14 @@ export async function diffEnvironment(
   for (const one of await changedTables(theirs, ours, environment)) {
     if (one.change.kind === 'same' || (wanted && !wanted.has(one.table))) continue
     const obstacle = await obstacleTo(theirs, ours, environment, one)
-    const before = one.production && one.origin ? stateOf(one.production, one.origin.snapshotId) : null
+    const before = stateBefore(one)
     const after = one.there && pinRef(one.there)
     out.push({
       table: one.table,
       change: one.change.kind,
       productionMoved: one.productionMoved,
       obstacle: obstacle?.why ?? null,
-      rows: { before: rowsOf(one.production, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
+      rows: { before: rowsOf(before, before?.snapshotId ?? null), after: rowsOf(one.there, after?.snapshotId) },
       diff: after ? await rowsApart(theirs, ours, before, after, options.sample) : null,
     })
   }
@@ -123,16 +126,27 @@ function rowsApart(
   })
 }
 
-function stateOf(loaded: LoadedTable, snapshotId: bigint | null) {
-  if (snapshotId === null) return { ...pinSnapshotless(loaded) }
-  return snapshotById(loaded.metadata, snapshotId) ? pinSnapshot(loaded, snapshotId) : null
+/** What an environment's table stands on; null where it was made there. Throws `environment/conflict` where that is gone. */
+function stateBefore(one: ChangedTable): PinnedTable | null {
+  const { production, there, origin, table } = one
+  const metadata = originState(one)
+  const holder = [production, there].find((each) => each?.metadata === metadata)
+  if (!origin) return null
+  if (!metadata || !holder)
+    throw new LimnError('environment/conflict', {
+      message: `The state of ${table} that the environment stands on was expired by hand.`,
+      notDone: 'Nothing was compared.',
+      remedy: 'Read the table itself with --env, or make the environment anew: limn env drop NAME',
+      context: { table },
+    })
+  return origin.snapshotId === null ? pinSnapshotless(holder) : pinSnapshot(holder, origin.snapshotId)
 }
 
 function pinSnapshotless({ table, metadata }: LoadedTable) {
   return { id: table, metadata, snapshotId: null, schemaId: metadata.currentSchemaId }
 }
 
-function rowsOf(loaded: LoadedTable | null, snapshotId: bigint | null | undefined): number {
+function rowsOf(loaded: Pick<LoadedTable, 'metadata'> | null, snapshotId: bigint | null | undefined): number {
   const snapshot = loaded && snapshotId ? snapshotById(loaded.metadata, snapshotId) : undefined
   return Number(snapshot?.summary['total-records'] ?? 0)
 }
@@ -151,9 +165,14 @@ export async function promoteEnvironment(
   const path = statePath(lake.folder, lake.config, environment)
   // From what is looked at to what is made anew nothing may be published there: it would go with the old environment.
   return withRunsHeld(lake, environment, path, 'limn env promote', async (requireHeld) => {
-    const report = await inEnvironment(lake, environment, async (there) =>
-      promote(context, await there.context(await there.loadProject()), environment, { ...options, requireHeld }),
-    )
+    const report = await inEnvironment(lake, environment, async (there) => {
+      const theirs = await there.context(await there.loadProject())
+      const work = () => promote(context, theirs, environment, { ...options, requireHeld })
+      if (options.dryRun) return work()
+      const { name, folder, config } = lake
+      const told = { name, folder, lineage: config.lineage }
+      return observedPromotion(told, context, (id) => tableLocation(theirs, id), work)
+    })
     if (report.outcome !== 'published') return report
     // Runs there that began when this process was taken for dead would lose what they published.
     requireHeld()

@@ -55,7 +55,7 @@ import { StateDatabase } from '../state/index.ts'
 import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
 import { findLake, loadConfig, loadDatasets } from './load.ts'
-import { observedRun } from './observed-run.ts'
+import { observedRun } from './observed.ts'
 import { openEngine } from './open-engine.ts'
 
 export interface OpenLakeOptions {

@@ -22,7 +22,7 @@ import {
   run,
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
-import { observedRun } from './observed-run.ts'
+import { observedRun } from './observed.ts'
 import { parseAt, query } from './query.ts'
 import { ledgerOf } from './tables.ts'
 

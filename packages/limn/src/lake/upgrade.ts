@@ -3,9 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { LimnError, type TableId } from '../base/index.ts'
 import { type CatalogLayout, catalogLayout, production, upgradeCatalogLayout } from '../catalog/index.ts'
-import type { Contract } from '../contract/index.ts'
-import { currentSchema } from '../iceberg/index.ts'
-import { ledgerContract, pipelineMigrations, verdictContract } from '../pipeline/index.ts'
+import { lackingColumns, ownContracts, pipelineMigrations } from '../pipeline/index.ts'
 import { type MigrationStanding, migrationsOf } from '../state/index.ts'
 import { Lake, limnVersion, type OpenLakeOptions, statePath } from './lake.ts'
 import { findLake, loadConfig } from './load.ts'
@@ -21,9 +19,6 @@ export interface UpgradeReport {
   readonly rebuilt: readonly TableId[]
   readonly done: boolean
 }
-
-/** limn's own tables, as this release writes them. */
-const ownContracts: readonly Contract[] = [ledgerContract, verdictContract]
 
 /**
  * Says what a newer limn changes in a lake, and does it unless `dryRun`: the catalog's layout, then the migrations of the
@@ -60,20 +55,18 @@ export async function upgradeLake(
     version: limnVersion(),
     catalog,
     state,
-    tables: await lackingColumns(lake),
+    tables: await columnsToCome(lake),
     rebuilt: [...new Set(rebuilt)],
     done: options.dryRun !== true,
   }
 }
 
-async function lackingColumns(lake: Lake): Promise<UpgradeReport['tables']> {
+async function columnsToCome(lake: Lake): Promise<UpgradeReport['tables']> {
   const loaded = await lake.catalog.loadTables(ownContracts.map((one) => one.id))
-  return ownContracts.flatMap(({ id, columns }) => {
-    const table = loaded.get(id)
-    if (!table) return []
-    const known = new Set(currentSchema(table.metadata).fields.map((field) => field.name))
-    const lacking = Object.keys(columns).filter((name) => !known.has(name))
-    return lacking.length === 0 ? [] : [{ table: id, columns: lacking }]
+  return ownContracts.flatMap((contract) => {
+    const table = loaded.get(contract.id)
+    const columns = table ? lackingColumns(contract, table) : []
+    return columns.length === 0 ? [] : [{ table: contract.id, columns }]
   })
 }
 

@@ -4,7 +4,10 @@ import { eventSchema, type FacetMaker, type Facets, type TableFacts } from './fa
 import { type DatasetName, nameOfPlace } from './naming.ts'
 
 /** How a run's state changed. `ABORT`: it ended without its own doing; `FAIL`: it is what went wrong. */
-export type EventType = 'START' | 'COMPLETE' | 'ABORT' | 'FAIL'
+export type EventType = 'START' | 'RUNNING' | 'COMPLETE' | 'ABORT' | 'FAIL'
+
+/** Which of limn's verbs a run is of. */
+export type LakeVerb = 'run' | 'backfill' | 'promote'
 
 export interface RunEvent {
   readonly eventType: EventType
@@ -53,9 +56,12 @@ export interface EventContext {
   readonly project: Project
   readonly version: string
   readonly lake: string
+  readonly verb: LakeVerb
   /** The namespace of jobs. */
   readonly namespace: string
   readonly runId: string
+  /** What is to be said with every event of it, beside what all runs say. */
+  readonly always?: Facets
   readonly parent: ParentRun | null
   /** The location of a dataset's table. */
   readonly locationOf: (id: TableId) => string
@@ -67,6 +73,8 @@ export interface EventDetail {
   readonly error?: unknown
   /** The ledger's name of the run, once it is known. */
   readonly ledgerRun?: string | null
+  /** What is to be said with this event alone. */
+  readonly more?: Facets
 }
 
 /** An event of the run as a whole. */
@@ -77,8 +85,8 @@ export function lakeEvent(context: EventContext, detail: EventDetail): RunEvent 
     run: { runId: context.runId, facets: { ...runFacets(context, detail), ...parentFacet(facets, parent, parent) } },
     job: {
       namespace: context.namespace,
-      name: `${context.lake}.run`,
-      facets: { jobType: facets.of('jobType', { processingType: 'BATCH', integration: 'LIMN', jobType: 'RUN' }) },
+      name: jobOf(context),
+      facets: { jobType: jobType(context, context.verb.toUpperCase()) },
     },
     inputs: [],
     outputs: [],
@@ -93,27 +101,18 @@ export function datasetEvent(
   outcome: DatasetOutcome | null,
 ): RunEvent {
   const { facets } = context
-  const own: ParentRun = { namespace: context.namespace, name: `${context.lake}.run`, runId: context.runId }
   const place = (id: TableId, snapshotId: bigint | null): TableFacts => tableFacts(context, id, snapshotId)
   const inputs = [...node.edges.keys()].map((id) => place(id, outcome?.inputs[id] ?? null))
   const output = place(node.id, detail.type === 'COMPLETE' ? (outcome?.snapshotId ?? null) : null)
   const columns = node.lineage && facets.columnLineage(node.lineage, new Map(inputs.map((one) => [one.id, one])))
-  const told = detail.type === 'COMPLETE' && outcome !== null
   return {
     ...head(context, detail),
-    run: {
-      runId: detail.runId,
-      facets: { ...runFacets(context, detail), ...parentFacet(facets, own, context.parent ?? own) },
-    },
+    run: childRun(context, detail),
     job: {
       namespace: context.namespace,
       name: node.id,
       facets: {
-        jobType: facets.of('jobType', {
-          processingType: 'BATCH',
-          integration: 'LIMN',
-          jobType: node.producer.kind === 'source' ? 'INGEST' : 'MODEL',
-        }),
+        jobType: jobType(context, node.producer.kind === 'source' ? 'INGEST' : 'MODEL'),
         ...(node.query ? { sql: facets.of('sql', { query: node.query.text, dialect: 'duckdb' }) } : {}),
         documentation: facets.of('jobDocumentation', { description: node.contract.doc }),
       },
@@ -126,19 +125,70 @@ export function datasetEvent(
       {
         ...nameOfPlace(output.location),
         facets: { ...facets.table(output), ...(columns ? { columnLineage: columns } : {}) },
-        ...(told
-          ? {
-              outputFacets: {
-                outputStatistics: facets.of('outputStatistics', {
-                  rowCount: outcome.rows,
-                  size: outcome.bytes,
-                  fileCount: outcome.files,
-                }),
-              },
-            }
-          : {}),
+        ...statistics(facets, detail, outcome),
       },
     ],
+  }
+}
+
+/** A table of an environment that is published: no query makes it, its rows are those that the environment has. */
+export interface Moved {
+  readonly table: TableId
+  readonly from: { readonly location: string; readonly snapshotId: bigint | null }
+}
+
+/** An event of one table's part in the promotion of an environment. */
+export function movedEvent(
+  context: EventContext,
+  detail: EventDetail & { readonly runId: string },
+  { table, from }: Moved,
+  outcome: DatasetOutcome | null,
+): RunEvent {
+  const { facets } = context
+  const output = tableFacts(context, table, detail.type === 'COMPLETE' ? (outcome?.snapshotId ?? null) : null)
+  const input = { ...output, ...from }
+  return {
+    ...head(context, detail),
+    run: childRun(context, detail),
+    job: {
+      namespace: context.namespace,
+      name: `${jobOf(context)}.${table}`,
+      facets: { jobType: jobType(context, 'PROMOTE') },
+    },
+    inputs: [{ ...nameOfPlace(input.location), facets: facets.table(input) }],
+    outputs: [
+      {
+        ...nameOfPlace(output.location),
+        facets: facets.table(output),
+        ...statistics(facets, detail, outcome),
+      },
+    ],
+  }
+}
+
+function jobOf({ lake, verb }: EventContext): string {
+  return `${lake}.${verb}`
+}
+
+function jobType({ facets }: EventContext, kind: string) {
+  return facets.of('jobType', { processingType: 'BATCH', integration: 'LIMN', jobType: kind })
+}
+
+/** A run within the run as a whole. */
+function childRun(context: EventContext, detail: EventDetail & { readonly runId: string }): RunEvent['run'] {
+  const own: ParentRun = { namespace: context.namespace, name: jobOf(context), runId: context.runId }
+  const parent = parentFacet(context.facets, own, context.parent ?? own)
+  return { runId: detail.runId, facets: { ...runFacets(context, detail), ...parent } }
+}
+
+/** How much was published: nothing is until a run is complete. */
+function statistics(facets: FacetMaker, { type }: EventDetail, outcome: DatasetOutcome | null) {
+  if (type !== 'COMPLETE' || outcome === null) return {}
+  const { rows, bytes, files } = outcome
+  return {
+    outputFacets: {
+      outputStatistics: facets.of('outputStatistics', { rowCount: rows, size: bytes, fileCount: files }),
+    },
   }
 }
 
@@ -151,8 +201,10 @@ function head(context: EventContext, { type, atMs }: EventDetail) {
   }
 }
 
-function runFacets({ facets, version }: EventContext, { error, ledgerRun }: EventDetail): Facets {
+function runFacets({ facets, version, always }: EventContext, { error, ledgerRun, more }: EventDetail): Facets {
   return {
+    ...always,
+    ...more,
     processing_engine: facets.of('processing_engine', { name: 'limn', version, openlineageAdapterVersion: version }),
     ...(ledgerRun ? { limn_run: facets.own({ run: ledgerRun }) } : {}),
     ...(error === undefined

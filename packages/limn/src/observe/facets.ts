@@ -14,6 +14,7 @@ const versions = {
   symlinks: '1-0-1/SymlinksDatasetFacet',
   outputStatistics: '1-0-2/OutputStatisticsOutputDatasetFacet',
   parent: '1-2-0/ParentRunFacet',
+  nominalTime: '1-0-1/NominalTimeRunFacet',
   errorMessage: '1-0-1/ErrorMessageRunFacet',
   processing_engine: '1-1-1/ProcessingEngineRunFacet',
   jobDocumentation: '1-1-0/DocumentationJobFacet',

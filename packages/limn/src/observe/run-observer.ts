@@ -1,83 +1,97 @@
-import { LimnError, type Progress, randomUuid, type TableId } from '../base/index.ts'
-import { type PipelineContext, type RunReport, refusals } from '../pipeline/index.ts'
-import type { Emitter } from './emitter.ts'
-import { type DatasetOutcome, datasetEvent, type EventContext, type EventDetail, lakeEvent } from './events.ts'
+import type { TableId } from '../base/index.ts'
+import { type BackfillReport, type BuiltStep, type RunReport, refusals } from '../pipeline/index.ts'
+import type { DatasetOutcome } from './events.ts'
+import type { ObservedJob } from './observed-job.ts'
+
+/** What a run that has ended says of itself, whichever verb it was of. */
+export type EndedRun = Pick<RunReport, 'run' | 'outcome' | 'judgements'> & { readonly datasets: readonly TableId[] }
 
 /**
- * Turns one run into events: START when it begins and when work on a dataset does, then one of COMPLETE, FAIL and ABORT for
- * each. A dataset is complete when the run has published, not before. A run that found nothing to do has no datasets.
+ * Tells how a run ended: each dataset is complete when the run has published, not before; what a check refused has failed, and
+ * what was refused with it is aborted. A run that found nothing to do has no datasets.
  */
-export class RunObserver {
-  private readonly emitter: Emitter
-  private readonly pipeline: Pick<PipelineContext, 'clock' | 'randomness'>
-  private readonly events: EventContext
-  /** Runs of datasets that have begun, in that order. */
-  private readonly begun = new Map<TableId, string>()
-
-  constructor(emitter: Emitter, pipeline: Pick<PipelineContext, 'clock' | 'randomness'>, events: EventContext) {
-    this.emitter = emitter
-    this.pipeline = pipeline
-    this.events = events
-    emitter.emit(lakeEvent(events, this.detail('START')))
-  }
-
-  /** Progress that also tells when work on a dataset begins. */
-  watch(progress: Progress): Progress {
-    return {
-      begin: (label) => {
-        const id = [...this.events.project.nodes.keys()].find((one) => one === label)
-        if (id) this.runOf(id)
-        return progress.begin(label)
-      },
-      note: (text) => progress.note(text),
+export function tellEnded(job: ObservedJob, report: EndedRun, outcomes: ReadonlyMap<TableId, DatasetOutcome>): void {
+  const refused = report.outcome === 'refused' ? refusals(report.judgements) : []
+  const message = refused.map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`).join(' · ')
+  const ledgerRun = report.run
+  for (const dataset of report.datasets) job.begin(dataset)
+  for (const id of job.datasets) {
+    const own = refused.filter((one) => one.dataset === id)
+    const outcome = outcomes.get(id) ?? null
+    if (report.outcome !== 'refused') job.end(id, { type: 'COMPLETE', ledgerRun }, outcome)
+    else if (own.length === 0)
+      job.end(id, { type: 'ABORT', error: `The run was refused: ${message}`, ledgerRun }, outcome)
+    else {
+      const error = own.map((one) => `${one.check}: ${one.explanation}`).join(' · ')
+      job.end(id, { type: 'FAIL', error, ledgerRun }, outcome)
     }
   }
+  job.endWhole(
+    report.outcome === 'refused' ? { type: 'FAIL', error: message, ledgerRun } : { type: 'COMPLETE', ledgerRun },
+  )
+}
 
-  ended(report: RunReport, outcomes: ReadonlyMap<TableId, DatasetOutcome>): void {
-    const refused = report.outcome === 'refused' ? refusals(report.judgements) : []
-    const message = refused.map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`).join(' · ')
-    for (const { dataset } of report.datasets) this.runOf(dataset)
-    for (const [id, runId] of this.begun) {
-      const own = refused.filter((one) => one.dataset === id)
-      const why = own.map((one) => `${one.check}: ${one.explanation}`).join(' · ')
-      const detail: EventDetail =
-        report.outcome !== 'refused'
-          ? this.detail('COMPLETE')
-          : own.length > 0
-            ? this.detail('FAIL', why)
-            : this.detail('ABORT', `The run was refused: ${message}`)
-      this.tell(id, { ...detail, runId, ledgerRun: report.run }, outcomes.get(id) ?? null)
+/** Tells of one step of a backfill that stands on its branch now: nothing of it is published yet. */
+export function tellStep(job: ObservedJob, step: BuiltStep): void {
+  const { facets } = job.events
+  job.running(step.dataset, {
+    ...(step.interval ? { nominalTime: facets.of('nominalTime', nominalTime(step.interval)) } : {}),
+    limn_step: facets.own({
+      step: step.name,
+      outcome: step.outcome,
+      rows: step.rows,
+      bytes: step.bytes,
+      files: step.files,
+      snapshot: String(step.snapshotId),
+      done: step.done,
+      of: step.of,
+    }),
+  })
+}
+
+/** Tells how a backfill's process ended. What waits for approval, and a sample, has published nothing: it is aborted. */
+export function tellBackfillEnded(
+  job: ObservedJob,
+  { outcome }: BackfillReport,
+  outcomes: ReadonlyMap<TableId, DatasetOutcome>,
+): void {
+  const abort = (error: string) => {
+    for (const id of job.datasets) job.end(id, { type: 'ABORT', error }, null)
+    job.endWhole({ type: 'ABORT', error })
+  }
+  switch (outcome.kind) {
+    case 'published':
+    case 'refused':
+      if (outcome.report === null) job.endWhole({ type: 'COMPLETE' })
+      else {
+        const datasets = outcome.report.datasets.map((one) => one.dataset)
+        tellEnded(job, { ...outcome.report, datasets }, outcomes)
+      }
+      break
+    case 'nothing':
+      job.endWhole({ type: 'COMPLETE' })
+      break
+    case 'waiting':
+      abort(`Built and not published: ${outcome.why}.`)
+      break
+    case 'sampled':
+      abort('Built and not published: a sample is only to look at.')
+      break
+    case 'failed': {
+      const { failures } = outcome
+      for (const id of job.datasets) {
+        const own = failures.filter((one) => one.dataset === id)
+        if (own.length > 0) job.end(id, { type: 'FAIL', error: own[0]?.error }, null)
+        else job.end(id, { type: 'ABORT', error: 'Built and not published: steps of another dataset failed.' }, null)
+      }
+      const steps = failures.length === 1 ? 'One step' : `${failures.length} steps`
+      job.endWhole({ type: 'FAIL', error: `${steps} failed: ${failures[0]?.error.message ?? ''}` })
     }
-    const whole = report.outcome === 'refused' ? this.detail('FAIL', message) : this.detail('COMPLETE')
-    this.emitter.emit(lakeEvent(this.events, { ...whole, ledgerRun: report.run }))
   }
+}
 
-  failed(error: unknown): void {
-    const interrupted = error instanceof LimnError && error.kind === 'interrupted'
-    const culprit = error instanceof LimnError ? error.context.dataset : undefined
-    for (const [id, runId] of this.begun) {
-      const type = interrupted || (culprit !== undefined && culprit !== id) ? 'ABORT' : 'FAIL'
-      this.tell(id, { ...this.detail(type, error), runId }, null)
-    }
-    this.emitter.emit(lakeEvent(this.events, this.detail(interrupted ? 'ABORT' : 'FAIL', error)))
-  }
-
-  /** The run of a dataset, begun with this call if it has not. */
-  private runOf(id: TableId): string {
-    const known = this.begun.get(id)
-    if (known !== undefined) return known
-    const runId = randomUuid(this.pipeline.randomness)
-    this.begun.set(id, runId)
-    this.tell(id, { ...this.detail('START'), runId }, null)
-    return runId
-  }
-
-  private tell(id: TableId, detail: EventDetail & { readonly runId: string }, outcome: DatasetOutcome | null): void {
-    const node = this.events.project.nodes.get(id)
-    if (node) this.emitter.emit(datasetEvent(this.events, detail, node, outcome))
-  }
-
-  private detail(type: EventDetail['type'], error?: unknown): EventDetail {
-    return { type, atMs: this.pipeline.clock.nowMs(), ...(error === undefined ? {} : { error }) }
-  }
+/** Times as the specification has them: of zoneless ones too, as if they were UTC. */
+export function nominalTime({ start, end }: { readonly start: number; readonly end: number }) {
+  const text = (micros: number) => new Date(micros / 1000).toISOString()
+  return { nominalStartTime: text(start), nominalEndTime: text(end) }
 }

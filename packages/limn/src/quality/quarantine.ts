@@ -15,7 +15,7 @@ export function quarantineContractFor(contract: Contract): Contract {
       _run: { type: 'string', doc: 'The run that rejected it.' },
       _delivery: { type: 'int', doc: 'Ordinal of the delivery.', nulls: 'rejected by a model, not at landing' },
       _path: { type: 'string', doc: 'Path of the delivered file.', nulls: 'rejected by a model, not at landing' },
-      _position: { type: 'long', doc: 'Line of the delivery, from 1.', nulls: 'rejected by a model, not at landing' },
+      _position: { type: 'long', doc: 'Line of the delivery, from 1.', nulls: 'not known, or rejected by a model' },
       reason: { type: 'string', doc: 'Why it was rejected.' },
       row: { type: 'string', doc: 'The row: raw text, or JSON.' },
     },

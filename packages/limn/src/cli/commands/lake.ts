@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { backupLake, rebuildLakeState, relocateLake, restoreLake } from '../../lake/index.ts'
+import { backupLake, type LeftOut, rebuildLakeState, relocateLake, restoreLake } from '../../lake/index.ts'
 import { makeProgress } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, toJson } from '../text.ts'
@@ -31,6 +31,7 @@ async function relocate(invocation: Invocation): Promise<number> {
   const what = `${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}`
   if (done.outside > 0)
     io.err(`${formatCount(done.outside)} files lie outside the warehouse: they stay where they are.`)
+  tellGone(invocation, done.gone)
   if (dryRun) {
     io.out(`Would move ${what} to ${localPath(done.to)}. Nothing was changed.`)
     return 0
@@ -46,23 +47,41 @@ async function relocate(invocation: Invocation): Promise<number> {
 }
 
 async function backup(invocation: Invocation): Promise<number> {
-  const { io, args } = invocation
+  const { io, args, options } = invocation
   const [, folder = ''] = args
   await using lake = await openProduction(invocation)
-  const { record, copied } = await backupLake(lake, folder)
+  const { record, copied } = await backupLake(lake, folder, { deliveries: options.deliveries !== false })
+  const project = record.project ?? []
   if (io.json) {
     const { files, ...rest } = record
-    io.out(toJson({ ...rest, files: files.length, copied }))
+    io.out(toJson({ ...rest, files: files.length, project: project.length, copied }))
     return 0
   }
+  for (const { path, why } of summed(record.leftOut ?? [])) io.err(`${io.paint.dim('left out')} ${path}: ${why}`)
+  tellGone(invocation, record.gone?.length ?? 0)
   if (record.outside.length > 0)
     io.err(
       `${io.paint.yellow('Not in it:')} ${formatCount(record.outside.length)} files outside the warehouse, ${record.outside[0]} among them.`,
     )
   io.out(
-    `${io.paint.green('Backed up')} ${formatCount(record.tables)} tables as ${record.id}: ${formatCount(record.files.length)} files, of which ${formatCount(copied.files)} (${formatBytes(copied.bytes)}) were new.`,
+    `${io.paint.green('Backed up')} ${formatCount(record.tables)} tables as ${record.id}: ${formatCount(record.files.length)} files and ${formatCount(project.length)} of the project, of which ${formatCount(copied.files)} (${formatBytes(copied.bytes)}) were new.`,
   )
   return 0
+}
+
+/** What was left out, where many for one reason as their number. */
+function summed(all: readonly LeftOut[]): readonly LeftOut[] {
+  return [...Map.groupBy(all, (one) => one.why)].flatMap(([why, own]) =>
+    own.length <= 3 ? own : [{ path: `${own[0]?.path} and ${formatCount(own.length - 1)} more`, why }],
+  )
+}
+
+function tellGone({ io }: Invocation, gone: number): void {
+  if (gone === 0) return
+  const states = gone === 1 ? 'One former state' : `${formatCount(gone)} former states`
+  io.err(
+    `${io.paint.yellow('Gone:')} ${states} of tables of environments, expired where they were kept for it. Its rows of now are whole.`,
+  )
 }
 
 async function restore(invocation: Invocation): Promise<number> {
@@ -80,6 +99,7 @@ async function restore(invocation: Invocation): Promise<number> {
     `${io.paint.green('Restored')} ${done.backup} to ${resolve(to)}: ${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}.`,
   )
   if (done.outside.length > 0) io.err(`${formatCount(done.outside.length)} files outside the warehouse were not in it.`)
+  for (const { path, why } of summed(done.leftOut)) io.err(`${io.paint.dim('was left out')} ${path}: ${why}`)
   if (done.config && !done.config.changed) io.err(`Write it into limn.config.ts now: ${done.config.line}`)
   if (state instanceof Error) io.err('Its project does not load here yet. When it does: limn lake rebuild-state')
   return 0

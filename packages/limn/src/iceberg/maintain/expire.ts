@@ -1,6 +1,6 @@
 import { LimnError } from '../../base/index.ts'
 import { ancestorsOf, snapshotById } from '../spec/lookup.ts'
-import type { ManifestFile, Requirement, Snapshot, TableMetadata, Update } from '../spec/types.ts'
+import type { ManifestFile, Requirement, Snapshot, SnapshotRef, TableMetadata, Update } from '../spec/types.ts'
 
 export interface ExpireOptions {
   readonly nowMs: number
@@ -10,7 +10,7 @@ export interface ExpireOptions {
   readonly minSnapshotsToKeep?: number
   /** Refs whose snapshot is older go, `main` never. Default: `history.expire.max-ref-age-ms`, else never. A ref's own wins. */
   readonly maxRefAgeMs?: number
-  /** Snapshots to expire whatever their age; one that a ref needs is refused. */
+  /** Snapshots to expire whatever their age; one that a ref stands on, or keeps by its own retention, is refused. */
   readonly snapshotIds?: readonly bigint[]
   /** Refs of runs that are alive: they and what they reach stay, whatever their age. */
   readonly liveRefs?: ReadonlySet<string>
@@ -114,7 +114,15 @@ function expireByName(metadata: TableMetadata, id: bigint, because: Map<bigint, 
   if (!snapshotById(metadata, id)) throw refused(`The table has no snapshot ${id}.`)
   const holder = refsOf(metadata).find(([, ref]) => ref.snapshotId === id)
   if (holder) throw refused(`Snapshot ${id} is where ${holder[1].type} ${holder[0]} stands.`)
+  const keeper = refsOf(metadata).find(([name, ref]) => name !== 'main' && retains(metadata, ref, id))
+  if (keeper) throw refused(`Snapshot ${id} is one of those that the branch ${keeper[0]} keeps by its own retention.`)
   because.delete(id)
+}
+
+/** Whether a branch states itself that so many of its snapshots stay, and this one is among them. */
+function retains(metadata: TableMetadata, ref: SnapshotRef, id: bigint): boolean {
+  const least = ref.type === 'branch' ? (ref.minSnapshotsToKeep ?? 0) : 0
+  return [...ancestorsOf(metadata, ref.snapshotId)].slice(0, least).some((one) => one.snapshotId === id)
 }
 
 function refused(message: string): LimnError {

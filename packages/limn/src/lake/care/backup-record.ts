@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LimnError } from '../../base/index.ts'
+import type { LeftOut, ProjectFile } from './project-files.ts'
 
 /** What one backup consists of. Backups in one folder share files; each has its record and its copy of the catalog. */
 export interface BackupRecord {
@@ -21,12 +22,21 @@ export interface BackupRecord {
   readonly files: readonly (readonly [path: string, bytes: number])[]
   /** Files that tables name outside the warehouse: they are not in the backup. */
   readonly outside: readonly string[]
+  /** The project's own files. Absent: made by an earlier limn, which kept some of them in a folder of their own. */
+  readonly project?: readonly ProjectFile[]
+  /** What of the lake's folder is not in the backup, and what the project reads from elsewhere. */
+  readonly leftOut?: readonly LeftOut[]
+  /** Former states of environments' tables that were gone. */
+  readonly gone?: readonly string[]
 }
 
 export const recordFolder = 'backups'
 export const catalogFolder = 'catalogs'
 export const warehouseFolder = 'warehouse'
-export const projectFolder = 'projects'
+/** Files of projects by their content. */
+export const projectFolder = 'project'
+/** Where an earlier limn put them, by backup. */
+export const formerProjectFolder = 'projects'
 
 /** Records of a backup folder, oldest first. */
 export function backupsIn(folder: string): readonly BackupRecord[] {

@@ -1,12 +1,12 @@
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { LimnError, mapConcurrently, step } from '../../base/index.ts'
 import { pointersIn } from '../../catalog/index.ts'
 import { isUnder, locationKey } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../../pipeline/index.ts'
 import { LocalStore, type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
 import { filesOfTree, outside, treeOf } from '../../table/index.ts'
-import type { Lake } from '../lake.ts'
+import { type Lake, statePath } from '../lake.ts'
 import {
   type BackupRecord,
   backupsIn,
@@ -15,6 +15,7 @@ import {
   recordFolder,
   warehouseFolder,
 } from './backup-record.ts'
+import { keepProject, listProject, type ProjectPlaces } from './project-files.ts'
 import { rootsOf } from './verify.ts'
 
 export interface BackedUp {
@@ -26,25 +27,24 @@ export interface BackedUp {
 const attemptsMax = 3
 const filesAtOnce = 200
 
-/** What of a project is put beside its data, where it is there. */
-const projectFiles = ['limn.config.ts', 'datasets', 'package.json', 'package-lock.json', 'tsconfig.json']
+export interface BackupOptions {
+  readonly cwd?: string
+  /** False: files that sources deliver are not copied. Default true: without them the restored lake has no sources. */
+  readonly deliveries?: boolean
+}
 
 /**
- * Copies a lake as of one instant: its catalog (the names of all environments), and every file that a name leads to, the
- * ledger among them. What an earlier backup in the folder has is not copied again. The record is written last, so that a
+ * Copies a lake as of one instant: its catalog (the names of all environments), every file that a name leads to, the
+ * ledger among them, and the project's own files (see `listProject`). What an earlier backup in the folder has is not copied again. The record is written last, so that a
  * crash leaves the earlier backups and no half one. Runs go on meanwhile; where one of them expired a file before it was
  * copied, a later instant is taken. Throws `storage/…`.
  */
-export async function backupLake(
-  lake: Lake,
-  folder: string,
-  options: { readonly cwd?: string } = {},
-): Promise<BackedUp> {
+export async function backupLake(lake: Lake, folder: string, options: BackupOptions = {}): Promise<BackedUp> {
   const path = resolve(options.cwd ?? process.cwd(), folder)
   const context = await lake.context()
   for (let attempt = 1; ; attempt++) {
     try {
-      return await backupOnce(lake, context, path)
+      return await backupOnce(lake, context, path, options.deliveries ?? true)
     } catch (error) {
       if (!(error instanceof LimnError && error.kind === 'storage/missing') || attempt >= attemptsMax) throw error
       context.progress.note('A file was expired meanwhile: taking a later instant.')
@@ -52,7 +52,12 @@ export async function backupLake(
   }
 }
 
-async function backupOnce(lake: Lake, context: PipelineContext, path: string): Promise<BackedUp> {
+async function backupOnce(
+  lake: Lake,
+  context: PipelineContext,
+  path: string,
+  withDeliveries: boolean,
+): Promise<BackedUp> {
   const { store, signal, progress, clock, version } = context
   const madeAtMs = clock.nowMs()
   const id = new Date(madeAtMs).toISOString().replace(/[-:]/g, '').replace('.', '-').replace('Z', '')
@@ -66,7 +71,8 @@ async function backupOnce(lake: Lake, context: PipelineContext, path: string): P
   const target: ObjectStore = new LocalStore(join(path, warehouseFolder), { steps: context.steps })
   const paths = filesOfTree(tree).filter((one) => isUnder(one, store.root))
   const { files, copied } = await copyFiles(context, paths, target)
-  cpProject(lake.folder, join(path, projectFolder, id))
+  const listing = listProject(await placesOf(lake, path, withDeliveries))
+  const project = await keepProject(lake.folder, listing.files, join(path, projectFolder), signal)
   renameSync(`${catalog}.tmp`, catalog)
   const record: BackupRecord = {
     format: 1,
@@ -80,11 +86,44 @@ async function backupOnce(lake: Lake, context: PipelineContext, path: string): P
     tables: tree.tables.size,
     files,
     outside: outside(tree, store.root),
+    project: project.files,
+    leftOut: listing.leftOut,
+    gone: tree.gone.map((one) => `${one.environment}: ${one.location} at ${one.snapshotId}`),
   }
   const file = join(path, recordFolder, `${id}.json`)
   writeFileSync(`${file}.tmp`, JSON.stringify(record), { flush: true })
   renameSync(`${file}.tmp`, file)
-  return { record, copied }
+  return {
+    record,
+    copied: { files: copied.files + project.copied.files, bytes: copied.bytes + project.copied.bytes },
+  }
+}
+
+/** Where a lake has what is not of its project. A project that does not load tells of no deliveries: all files are kept. */
+async function placesOf(lake: Lake, backup: string, withDeliveries: boolean): Promise<ProjectPlaces> {
+  const { folder, config } = lake
+  const database = (path: string, why: string) =>
+    ['', '-wal', '-shm', '-journal'].map((end) => ({
+      path: `${resolve(folder, path)}${end}`,
+      why: end === '' ? why : '',
+    }))
+  const environments = lake.base.environments.list().map((one) => one.name)
+  const states = [null, ...environments].map((one) => statePath(folder, config, one))
+  const project = await lake.loadProject().catch(() => null)
+  const sources = [...(project?.nodes.values() ?? [])].flatMap(({ producer }) =>
+    producer.kind === 'source' && producer.input.kind === 'files' ? [producer.input.glob] : [],
+  )
+  return {
+    folder,
+    others: [
+      { path: resolve(folder, config.warehouse ?? 'warehouse'), why: 'the warehouse, whose files are copied by name' },
+      { path: backup, why: 'the backup itself' },
+      ...database(config.catalog ?? '.limn/catalog.db', 'the catalog, which is copied as of one instant'),
+      ...states.flatMap((path) => database(path, 'made anew from the lake')),
+    ],
+    deliveries: [...new Set(sources)].sort(),
+    withDeliveries,
+  }
 }
 
 /** Backups of one folder share files by their path in the warehouse: they are of one lake, at one place. */
@@ -135,11 +174,4 @@ async function copyFiles(
   }
   task.end(`${copied.files} files, ${files.length - copied.files} were there`)
   return { files, copied }
-}
-
-function cpProject(lake: string, to: string): void {
-  for (const name of projectFiles) {
-    const from = join(lake, name)
-    if (existsSync(from)) cpSync(from, join(to, basename(name)), { recursive: true })
-  }
 }

@@ -16,6 +16,8 @@ export interface Relocated {
   readonly bytes: number
   /** Files outside the warehouse that tables name: they stay where they are. */
   readonly outside: number
+  /** Former states of environments' tables that were gone. */
+  readonly gone: number
   /** Null in a dry run. */
   readonly config: ConfigEdit | null
 }
@@ -55,6 +57,7 @@ export async function relocateLake(
     files: files.size,
     bytes: [...files.values()].reduce((sum, one) => sum + one, 0),
     outside: outside(tree, move.from).length,
+    gone: tree.gone.length,
   })
   if (options.dryRun) return { ...report(await sizesOf(context, tree)), config: null }
   await target.write(storePath(`${target.root}/${marker}`), Buffer.from(JSON.stringify(move)), { signal })
@@ -147,7 +150,7 @@ async function settle(
   const config = writeWarehouse(lake.folder, path)
   await target.delete([storePath(`${target.root}/${marker}`)], { signal: context.signal })
   const tables = lake.base.pointers.list().length
-  return { from: move.from, to: move.to, tables, files: 0, bytes: 0, outside: 0, config }
+  return { from: move.from, to: move.to, tables, files: 0, bytes: 0, outside: 0, gone: 0, config }
 }
 
 /** Whether the same move began to fill the folder. */

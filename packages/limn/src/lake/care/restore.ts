@@ -15,8 +15,16 @@ import { openDuckDb } from '../../engine/index.ts'
 import { ManifestReader, type Move, moved } from '../../iceberg/index.ts'
 import { LocalStore, type ObjectStore, type StorePath, storePath } from '../../storage/index.ts'
 import { type TableContext, type TreeReader, transplant, treeOf } from '../../table/index.ts'
-import { type BackupRecord, backupIn, catalogFolder, projectFolder, warehouseFolder } from './backup-record.ts'
+import {
+  type BackupRecord,
+  backupIn,
+  catalogFolder,
+  formerProjectFolder,
+  projectFolder,
+  warehouseFolder,
+} from './backup-record.ts'
 import { type ConfigEdit, configName, optionIn, writeOption, writeWarehouse } from './config-file.ts'
+import { type LeftOut, requireKept, restoreProject } from './project-files.ts'
 import { rootsOf, verifyTransplant } from './verify.ts'
 
 export interface Restored {
@@ -26,6 +34,8 @@ export interface Restored {
   readonly files: number
   readonly bytes: number
   readonly outside: readonly string[]
+  /** What of the project was not in the backup. */
+  readonly leftOut: readonly LeftOut[]
   /** Null where the configuration needs no change. */
   readonly config: ConfigEdit | null
 }
@@ -64,6 +74,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
   const move: Move = { from: record.root, to: target.root }
   const placeOf = (path: StorePath) => storePath(moved(path, { from: record.root, to: source.root }))
   await requireWhole(record, source)
+  await requireKept(join(from, projectFolder), record.id, record.project ?? [])
   const kept = join(from, catalogFolder, `${record.id}.db`)
   const pointers = pointersIn(kept, record.lake)
   const cache = join(to, '.limn', 'cache')
@@ -98,7 +109,8 @@ export async function restoreLake(backup: string, folder: string, options: Resto
     } finally {
       catalog.close()
     }
-    cpSync(join(from, projectFolder, record.id), to, { recursive: true })
+    if (record.project) await restoreProject(join(from, projectFolder), record.project, to)
+    else cpSync(join(from, formerProjectFolder, record.id), to, { recursive: true })
     const edits = settlePlaces(to, record, warehouse)
     renameSync(path, catalogPath)
     rmSync(join(to, marker))
@@ -110,6 +122,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
       files: done.files.size,
       bytes: [...done.files.values()].reduce((sum, one) => sum + one, 0),
       outside: record.outside,
+      leftOut: record.leftOut ?? [],
       config: edits.find((one) => one.line.startsWith('warehouse')) ?? null,
     }
   } finally {

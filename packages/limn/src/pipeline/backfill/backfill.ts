@@ -15,6 +15,7 @@ import { type LookedAt, Pass, type PassResult } from './pass.ts'
 import { type Approval, backfillReason, publishBackfill } from './publish-backfill.ts'
 import { type BackfillRecord, type BackfillRequest, BackfillState, parseRequest } from './request.ts'
 import type { StepFailure } from './steps.ts'
+import type { BackfillWatch } from './watch.ts'
 
 /** After so many passes that others overtook each time a backfill gives up, with everything it built on its branches. */
 const passesMax = 10
@@ -52,6 +53,7 @@ export interface CarryOnOptions {
   readonly waitMs: number
   /** Somebody has looked at what is built and approves exactly that. */
   readonly approveAsSeen?: boolean
+  readonly watch?: BackfillWatch
 }
 
 /** Begins a backfill: records it, builds it on branches, and publishes it if it may. */
@@ -96,6 +98,7 @@ async function carryOn(
   const found = await requireOpen(context, id)
   const record = { ...found, request: { ...found.request, ...tuning } }
   if (Object.keys(tuning).length > 0) await state.change(id, record.request)
+  options.watch?.begun(record)
   using attended = attend(context, id)
   const own = attended.context
   const seconds = () => (context.clock.nowMs() - startedAtMs) / 1000
@@ -109,7 +112,7 @@ async function carryOn(
     await dropRefs(own, id, (ref) => ref === pinRefName(id))
     let seen = options.approveAsSeen === true
     for (let attempt = 1; attempt <= passesMax; attempt++) {
-      const pass = await Pass.open(own, leases.leases, record)
+      const pass = await Pass.open(own, leases.leases, record, options.watch)
       try {
         const result = await pass.carryOut()
         // An approval is of what was looked at: not of what was built since, nor of what it replaces since.

@@ -21,6 +21,7 @@ import { prepareBranch } from './prepare.ts'
 import { type BackfillRecord, sampled } from './request.ts'
 import { buildSteps, type StepFailure } from './steps.ts'
 import { holds } from './validity.ts'
+import type { BackfillWatch } from './watch.ts'
 
 /** What one pass did to one dataset. */
 export interface DatasetPass {
@@ -50,6 +51,7 @@ export interface PassResult {
 export class Pass implements StageInputs {
   readonly run: RunId
   readonly record: BackfillRecord
+  readonly watch: BackfillWatch | null
   private readonly held: Leases | null
   /** Registered tables only. */
   readonly registered: PipelineContext
@@ -73,9 +75,11 @@ export class Pass implements StageInputs {
     mains: ReadonlyMap<TableId, LoadedTable | null>,
     ledger: ReadonlyMap<TableId, DatasetLedger>,
     seals: ReadonlyMap<TableId, SealFacts>,
+    watch: BackfillWatch | null,
   ) {
     this.run = record.id
     this.record = record
+    this.watch = watch
     this.held = leases
     this.registered = context
     this.own = withCatalog(context, stagedCatalog(context, record.id))
@@ -91,13 +95,18 @@ export class Pass implements StageInputs {
     return Pass.open(context, null, record)
   }
 
-  static async open(context: PipelineContext, leases: Leases | null, record: BackfillRecord): Promise<Pass> {
+  static async open(
+    context: PipelineContext,
+    leases: Leases | null,
+    record: BackfillRecord,
+    watch: BackfillWatch | null = null,
+  ): Promise<Pass> {
     const { order } = context.project
     const ids = [...order, ...order.map(quarantineOf), ledgerTable]
     const mains = await context.catalog.loadTables(ids, { signal: context.signal })
     const { datasets: ledger } = await standingOf(context, mains.get(ledgerTable) ?? null)
     const seals = await probeSeals(context, context.clock.nowMs())
-    return new Pass(context, leases, record, mains, ledger, seals)
+    return new Pass(context, leases, record, mains, ledger, seals, watch)
   }
 
   /** The leases under which this pass builds. */

@@ -13,6 +13,7 @@ import { type Target, targetAt, targetOf } from '../stage/staged-table.ts'
 import { asBranch, type Branch, backfillBranch, commitToBranch, readBranch, type Step, stepSummary } from './branch.ts'
 import { type Pass, stepItem } from './pass.ts'
 import { stepOf } from './validity.ts'
+import type { BuiltStep } from './watch.ts'
 
 /** A step that could not be built. */
 export interface StepFailure {
@@ -43,8 +44,10 @@ export async function buildSteps(
     if (request.throttleMs > 0 && index >= width)
       await sleep(request.throttleMs, undefined, { signal: pass.own.signal })
     try {
-      await builder.build(interval)
-      task.update(`${describe(node, interval)} (${++done} of ${missing.length})`)
+      const built = await builder.build(interval)
+      const name = describe(node, interval)
+      task.update(`${name} (${++done} of ${missing.length})`)
+      pass.watch?.built({ ...built, dataset: node.id, interval, name, done, of: missing.length })
     } catch (error) {
       if (request.onFailure === 'fast' || !isOfTheStep(error)) throw error
       failures.push({ dataset: node.id, interval, error })
@@ -75,6 +78,8 @@ function isOfTheStep(error: unknown): error is LimnError {
   }
 }
 
+type Committed = Pick<BuiltStep, 'outcome' | 'rows' | 'bytes' | 'files' | 'snapshotId'>
+
 class StepBuilder {
   branch: Branch
   private readonly pass: Pass
@@ -98,7 +103,7 @@ class StepBuilder {
     return targetOf(this.pass.view, this.node.contract, asBranch(this.branch.loaded, this.pass.run))
   }
 
-  async build(interval: Interval | null): Promise<void> {
+  async build(interval: Interval | null): Promise<Committed> {
     const { pass, node } = this
     pass.own.signal.throwIfAborted()
     this.requireHeld()
@@ -107,7 +112,7 @@ class StepBuilder {
     const quiet = { update: () => undefined }
     const built = await buildModel(pass.view, pass, node, [item], this.target(), this.old, quarantine, quiet)
     const inputs = await inputSnapshots(pass, node)
-    await this.turn(() => this.commit(interval, built, inputs, quarantine.collected()))
+    return this.turn(() => this.commit(interval, built, inputs, quarantine.collected()))
   }
 
   private async commit(
@@ -115,7 +120,7 @@ class StepBuilder {
     built: ModelBuild,
     inputs: Step['inputs'],
     rejected: Collected | null,
-  ): Promise<void> {
+  ): Promise<Committed> {
     const { pass, node } = this
     pass.own.signal.throwIfAborted()
     this.requireHeld()
@@ -157,6 +162,9 @@ class StepBuilder {
       if (!next) throw this.moved()
       this.branch = next
       pass.rows += rows
+      const sum = (key: 'bytes' | 'files') => step.ranges.reduce((total, range) => total + range[key], 0)
+      const outcome = step.ranges.every((range) => range.outcome === 'kept') ? 'kept' : 'built'
+      return { outcome, rows, bytes: sum('bytes'), files: sum('files'), snapshotId: next.head }
     } catch (error) {
       if (error instanceof LimnError && error.kind === 'catalog/conflict') throw this.moved()
       throw error

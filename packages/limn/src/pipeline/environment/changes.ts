@@ -1,7 +1,15 @@
 import { namespaceOf, type TableId } from '../../base/index.ts'
 import type { EnvironmentName } from '../../catalog/index.ts'
 import { IntervalSet } from '../../dataset/index.ts'
-import { type DataFile, fileKey, type LoadedTable, readInventory, schemaById } from '../../iceberg/index.ts'
+import {
+  type DataFile,
+  fileKey,
+  type LoadedTable,
+  readInventory,
+  schemaById,
+  snapshotById,
+  type TableMetadata,
+} from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Node } from '../project/node.ts'
 import { droppedNamespace } from '../rename/orphans.ts'
@@ -91,14 +99,26 @@ function hasMoved({ production, origin }: TableStates): boolean {
   )
 }
 
-/** Files that came and went in a table between two of its snapshots, one of which need not be an ancestor of the other. */
+/**
+ * The metadata that has the state an environment's table stands on: production's, which keeps it, or else the environment's. Null
+ * where both have let it go.
+ */
+export function originState({ there, production, origin }: TableStates): TableMetadata | null {
+  const id = origin?.snapshotId ?? null
+  const both = [production?.metadata, there?.metadata].flatMap((one) => one ?? [])
+  return both.find((one) => id === null || snapshotById(one, id) !== undefined) ?? null
+}
+
+/** Files that came and went in a table since a snapshot of it, which need not be an ancestor, and may be in another's metadata. */
 export async function filesMoved(
   { manifests, signal }: PipelineContext,
   { metadata }: LoadedTable,
   from: bigint | null,
+  fromIn: TableMetadata = metadata,
 ): Promise<FilesMoved> {
-  const read = (snapshotId: bigint | null) => readInventory({ manifests, metadata, snapshotId, signal })
-  const [before, after] = [await read(from), await read(metadata.currentSnapshotId)]
+  const read = (of: TableMetadata, snapshotId: bigint | null) =>
+    readInventory({ manifests, metadata: of, snapshotId, signal })
+  const [before, after] = [await read(fromIn, from), await read(metadata, metadata.currentSnapshotId)]
   const without = (list: typeof before.data, other: typeof before.data) => {
     const known = new Set(other.map((entry) => fileKey(entry.file)))
     return list.map((entry) => entry.file).filter((file) => !known.has(fileKey(file)))
@@ -143,7 +163,10 @@ export async function obstacleTo(
         return { why: `${table} was dropped or made anew in production`, remedy: anew }
       if (hasReshaped(origin, main.metadata))
         return { why: `${table} has another shape in production by now`, remedy: anew }
-      const mine = await filesMoved(there, own, origin.snapshotId)
+      const state = originState(one)
+      if (!state)
+        return { why: `the state of ${table} that ${environment} stands on was expired by hand`, remedy: anew }
+      const mine = await filesMoved(there, own, origin.snapshotId, state)
       if (mine.deletesAdded.length > 0)
         return {
           why: `${table} has row-level deletes in ${environment}`,
@@ -151,7 +174,7 @@ export async function obstacleTo(
         }
       if (!one.productionMoved) return null
       const node = production.project.nodes.get(ownerOf(production, table))
-      const others = await filesMoved(production, main, origin.snapshotId)
+      const others = await filesMoved(production, main, origin.snapshotId, state)
       if (apart(node, own, main, mine, others)) return null
       return {
         why: `production published to ${table} since, within what ${environment} changed`,

@@ -18,8 +18,8 @@ export interface DroppedEnvironment {
 const attemptsMax = 10
 
 /**
- * Takes an environment away: its names in one transaction, then the tags that kept production's states for it, then every
- * file under its own folder, and no other. A crash in between leaves tags and files that nothing names; dropping it again
+ * Takes an environment away: its names in one transaction, then the branches that kept production's states for it, then every
+ * file under its own folder, and no other. A crash in between leaves branches and files that nothing names; dropping it again
  * finishes. With `dryRun` it says what would go. Throws `usage/unknown-environment`, `lease/held`,
  * `table/unsafe-change` where a table that stays reads a file of it.
  */
@@ -37,19 +37,19 @@ export async function dropEnvironment(
     files.push(info.path)
     bytes += info.bytes
   }
-  const tagged = await taggedTables(context, environment)
+  const held = await heldTables(context, environment)
   const there = environments.list().some((one) => one.name === environment)
-  if (!there && files.length === 0 && tagged.length === 0) throw unknownEnvironment(environments, environment)
+  if (!there && files.length === 0 && held.length === 0) throw unknownEnvironment(environments, environment)
   await requireUnread(context, environments, environment, folder)
-  const released = tagged.map((one) => one.table)
+  const released = held.map((one) => one.table)
   if (options.dryRun) return { environment, released, files: files.length, bytes }
   await environments.forget(environment)
-  await releaseTags(context, environment)
+  await releaseTables(context, environment)
   await deleteFiles(context, nameIn(environment, ledgerTable), files, context.progress)
   return { environment, released, files: files.length, bytes }
 }
 
-async function taggedTables(
+async function heldTables(
   { catalog, signal }: PipelineContext,
   environment: EnvironmentName,
 ): Promise<readonly LoadedTable[]> {
@@ -61,10 +61,10 @@ async function taggedTables(
   })
 }
 
-async function releaseTags(context: PipelineContext, environment: EnvironmentName): Promise<void> {
+async function releaseTables(context: PipelineContext, environment: EnvironmentName): Promise<void> {
   const ref = environmentRef(environment)
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    const commits = (await taggedTables(context, environment)).map(
+    const commits = (await heldTables(context, environment)).map(
       ({ table }): TableCommit => ({ table, requirements: [], updates: [{ action: 'remove-snapshot-ref', ref }] }),
     )
     if (commits.length === 0) return

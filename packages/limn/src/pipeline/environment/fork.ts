@@ -25,9 +25,9 @@ const writesAtOnce = 16
 
 /**
  * Makes an environment: a copy of the metadata of every table of production as of one instant, the ledger among them, and
- * of no file. First production tags what the environment stands on, in one commit, so that it never expires; then all
- * names of the environment come into being in one transaction. A crash between the two leaves tags and metadata files
- * that nothing names, which making or dropping it clears. Throws `usage/environment-exists`, `lease/held`,
+ * of no file. First a branch of each table of production is set, in one commit, that keeps what the environment stands on
+ * and tells changes from (`env/NAME`); then all names of the environment come into being in one transaction. A crash between
+ * the two leaves branches and metadata files that nothing names, which making or dropping it clears. Throws `usage/environment-exists`, `lease/held`,
  * `catalog/conflict`.
  */
 export async function forkEnvironment(
@@ -37,19 +37,18 @@ export async function forkEnvironment(
 ): Promise<Forked> {
   await using _lease = await environmentLease(context, environment)
   if (environments.list().some((one) => one.name === environment)) throw exists(environment)
-  const tables = await tagTables(context, environment)
-  const ledger = await readLedger(context, tables.find((one) => one.table === ledgerTable) ?? null)
+  const { tables, ledger } = await holdTables(context, environment)
   const lastSeq = ledger.reduce((max, row) => Math.max(max, row.seq), 0)
   const told = toldFrom(ledger)
   const copies = await mapConcurrently(tables, writesAtOnce, (one) =>
-    copyTable(context, environment, one, lastSeq, told.get(one.table) ?? new Set()),
+    copyTable(context, environment, one, lastSeq, lineOf(one.metadata, told.get(one.table))),
   )
   const record = { name: environment, madeAtMs: context.clock.nowMs() }
   if (!(await environments.make(record, copies))) throw exists(environment)
   return { environment, tables: tables.map((one) => one.table) }
 }
 
-/** States of each table that runs tell changes from. Production keeps them for as long as the environment does. */
+/** States of each table that runs tell changes from. */
 function toldFrom(rows: readonly LedgerRow[]): ReadonlyMap<string, ReadonlySet<bigint>> {
   const told = new Map<string, Set<bigint>>()
   const add = (table: string, snapshotId: bigint) =>
@@ -61,17 +60,32 @@ function toldFrom(rows: readonly LedgerRow[]): ReadonlyMap<string, ReadonlySet<b
   return told
 }
 
-/** Tags where every main stands, all at one instant, and gives the tables as of it. */
-async function tagTables(context: PipelineContext, environment: EnvironmentName): Promise<readonly LoadedTable[]> {
+/** Main's history, latest first, back to the oldest state that a run tells changes from: what an environment needs of it. */
+function lineOf(metadata: TableMetadata, told: ReadonlySet<bigint> = new Set()): readonly bigint[] {
+  const main = metadata.currentSnapshotId
+  if (main === null) return []
+  const ancestors = [...ancestorsOf(metadata, main)].map((one) => one.snapshotId)
+  const last = ancestors.findLastIndex((one) => told.has(one))
+  return ancestors.slice(0, Math.max(last, 0) + 1)
+}
+
+/** Sets the branch that keeps them on every table, all at one instant, and gives the tables and the ledger as of it. */
+async function holdTables(
+  context: PipelineContext,
+  environment: EnvironmentName,
+): Promise<{ readonly tables: readonly LoadedTable[]; readonly ledger: readonly LedgerRow[] }> {
   const { catalog, clock, signal } = context
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const ids = await catalog.listTables({ signal })
     const loaded = await catalog.loadTables(ids, { signal })
     const tables = ids.flatMap((id) => loaded.get(id) ?? [])
-    const commits = tables.flatMap((table) => tagCommit(table, environment))
-    if (commits.length === 0) return tables
+    const ledger = await readLedger(context, loaded.get(ledgerTable) ?? null)
+    const told = toldFrom(ledger)
+    const commits = tables.flatMap((one) => holdCommit(one, environment, lineOf(one.metadata, told.get(one.table))))
+    if (commits.length === 0) return { tables, ledger }
     const outcome = await catalog.commit(commits, { timestampMs: clock.nowMs(), signal })
-    if (outcome.kind === 'committed') return tables.map((one) => outcome.metadata.get(one.table) ?? one)
+    if (outcome.kind === 'committed')
+      return { tables: tables.map((one) => outcome.metadata.get(one.table) ?? one), ledger }
   }
   throw new LimnError('catalog/conflict', {
     message: `Others kept changing the lake while ${environment} was to be made of it.`,
@@ -81,9 +95,17 @@ async function tagTables(context: PipelineContext, environment: EnvironmentName)
   })
 }
 
-function tagCommit({ table, metadata }: LoadedTable, environment: EnvironmentName): readonly TableCommit[] {
-  const snapshotId = metadata.currentSnapshotId
-  if (snapshotId === null) return []
+/** Longer than any environment lives: whatever retention a table has, the branch is not dropped for its age. */
+const keptMs = 100 * 365 * 86_400_000
+
+function holdCommit(
+  { table, metadata }: LoadedTable,
+  environment: EnvironmentName,
+  line: readonly bigint[],
+): readonly TableCommit[] {
+  const [snapshotId] = line
+  if (snapshotId === undefined) return []
+  const to = { type: 'branch', snapshotId, minSnapshotsToKeep: line.length, maxRefAgeMs: keptMs } as const
   return [
     {
       table,
@@ -91,7 +113,7 @@ function tagCommit({ table, metadata }: LoadedTable, environment: EnvironmentNam
         { type: 'assert-table-uuid', uuid: metadata.tableUuid },
         { type: 'assert-ref-snapshot-id', ref: 'main', snapshotId },
       ],
-      updates: [{ action: 'set-snapshot-ref', ref: environmentRef(environment), to: { type: 'tag', snapshotId } }],
+      updates: [{ action: 'set-snapshot-ref', ref: environmentRef(environment), to }],
     },
   ]
 }
@@ -101,10 +123,10 @@ async function copyTable(
   environment: EnvironmentName,
   loaded: LoadedTable,
   lastSeq: number,
-  told: ReadonlySet<bigint>,
+  line: readonly bigint[],
 ): Promise<LoadedTable> {
   const { store, steps, randomness, signal } = context
-  const metadata = copyOf(context, environment, loaded, lastSeq, told)
+  const metadata = copyOf(context, environment, loaded, lastSeq, new Set(line))
   const metadataLocation = storePath(`${metadataFolder(metadata)}/00000-${randomUuid(randomness)}.metadata.json`)
   await step(steps, 'metadata.write', metadataLocation, () =>
     store.write(metadataLocation, encodeMetadata(metadata), { signal }),
@@ -113,21 +135,17 @@ async function copyTable(
 }
 
 /**
- * Same rows and standing, main's history from the oldest state that a run tells changes from; own identity and places. Branches and other tags stay behind. Other engines
- * are told that its files are not its own (`gc.enabled`).
+ * Same rows and standing, of main's history what production keeps for it; own identity and places. Branches and tags stay
+ * behind. Other engines are told that its files are not its own (`gc.enabled`).
  */
 function copyOf(
   context: PipelineContext,
   environment: EnvironmentName,
   { table, metadata }: LoadedTable,
   lastSeq: number,
-  told: ReadonlySet<bigint>,
+  line: ReadonlySet<bigint>,
 ): TableMetadata {
   const main = metadata.currentSnapshotId
-  const ancestors = main === null ? [] : [...ancestorsOf(metadata, main)].map((one) => one.snapshotId)
-  const last = ancestors.findLastIndex((one) => told.has(one))
-  // What is older may expire in production, and its files are not the environment's to keep.
-  const line = new Set(ancestors.slice(0, Math.max(last, 0) + 1))
   const onMain = <T extends { readonly snapshotId: bigint }>(list: readonly T[]) =>
     list.filter((one) => line.has(one.snapshotId))
   const origin: ForkOrigin = {

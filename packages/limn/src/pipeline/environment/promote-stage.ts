@@ -15,7 +15,7 @@ import { supersededProperty } from '../../table/index.ts'
 import { type PipelineContext, tableLocation } from '../context.ts'
 import { type StagedTable, stageTable, type Target } from '../stage/staged-table.ts'
 import { formatOrdinals, supersededAt } from '../stage/view.ts'
-import { type ChangedTable, filesMoved } from './changes.ts'
+import { type ChangedTable, filesMoved, originState } from './changes.ts'
 import { ownProperties } from './standing.ts'
 
 /**
@@ -32,7 +32,7 @@ export async function stageChange(
   const { there: own, origin } = one
   invariant(own, `${one.table} is there`)
   const target = one.production ? reshapedTarget(production, one.production, own) : newTarget(production, own)
-  const moved = await filesMoved(there, own, origin?.snapshotId ?? null)
+  const moved = await filesMoved(there, own, origin?.snapshotId ?? null, originState(one) ?? own.metadata)
   const added = await placeFiles(production, moved.added, own.metadata.location, target.evolved)
   const superseded = supersededAt(own.metadata, own.metadata.currentSnapshotId)
   return stageTable(

@@ -23,6 +23,8 @@ import { stageChange } from './promote-stage.ts'
 export interface PromotedTable {
   readonly table: TableId
   readonly snapshotId: bigint
+  /** The environment's snapshot whose rows these are. */
+  readonly from: bigint | null
   readonly added: number
   readonly removed: number
   /** Applied onto a state of production that the environment did not know. */
@@ -130,6 +132,7 @@ function promotedOf(one: ChangedTable, staged: StagedTable | null): PromotedTabl
   return {
     table: one.table,
     snapshotId: staged?.snapshotId ?? 0n,
+    from: one.there?.metadata.currentSnapshotId ?? null,
     added: staged?.added.length ?? 0,
     removed: staged?.removed.length ?? 0,
     rebased: one.origin !== null && one.productionMoved,

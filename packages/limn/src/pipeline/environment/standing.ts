@@ -75,7 +75,10 @@ export function ownProperties({ properties }: TableMetadata): Readonly<Record<st
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !foreign(name)))
 }
 
-/** The tag by which production keeps what an environment stands on from expiring. */
+/**
+ * The branch by which production keeps what an environment stands on from expiring. Its own retention says how many of its
+ * snapshots stay, so that other engines keep them too.
+ */
 export function environmentRef(environment: EnvironmentName): string {
   return `env/${environment}`
 }

@@ -37,7 +37,9 @@ export async function prepareAppend(
   const columns = Object.entries(contract.columns).map(([name, column]) => ({ name, type: column.type }))
   await using scratch = await context.store.scratch({ signal: context.signal })
   const crowded = loaded ? await crowdedMonths(context, loaded) : []
-  const pin = loaded && pinRef(loaded)
+  // Rows that are rewritten get the columns that an earlier release did not have.
+  const main = loaded && pinRef(loaded)
+  const pin = main && { ...main, metadata: target.evolved, schemaId: target.layout.schema.schemaId }
   await using lease = await leaseFiles(context, crowded)
   const bound = pin && crowded.length > 0 ? [bindFiles(pin, crowded, lease)] : []
   await using session = await context.engine.session(bound, { signal: context.signal })

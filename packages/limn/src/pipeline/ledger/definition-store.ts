@@ -3,7 +3,7 @@ import type { Contract } from '../../contract/index.ts'
 import type { Edge } from '../../dataset/index.ts'
 import type { DataFile, LoadedTable, TableCommit } from '../../iceberg/index.ts'
 import { quoteText } from '../../sql/index.ts'
-import { pinRef, readPinned } from '../../table/index.ts'
+import { readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Shape } from '../project/node.ts'
 import { type Cell, prepareAppend } from './append.ts'
@@ -15,6 +15,7 @@ import {
   definitionTable,
 } from './definition.ts'
 import type { RunRecordRows } from './ledger-store.ts'
+import { pinOwn } from './own-tables.ts'
 
 /** A definition by what names it in the ledger. */
 export interface DefinitionKey {
@@ -61,7 +62,7 @@ export async function prepareDefinitions(
 
 /** Which definitions a state of `limn.definition` holds: `dataset fingerprint checks_hash`. */
 async function knownDefinitions(context: PipelineContext, loaded: LoadedTable | null): Promise<ReadonlySet<string>> {
-  const pin = loaded && pinRef(loaded)
+  const pin = pinOwn(context, definitionContract, loaded)
   if (!pin || pin.snapshotId === null) return new Set()
   const key = `definitions ${pin.metadata.tableUuid} ${pin.snapshotId}`
   const remembered = context.runs.fact(key)
@@ -86,8 +87,9 @@ export async function definitionsOf(
 ): Promise<ReadonlyMap<string, Definition>> {
   const out = new Map<string, Definition>()
   if (wanted.length === 0) return out
-  const loaded = (await context.catalog.loadTables([definitionTable], { signal: context.signal })).get(definitionTable)
-  const pin = loaded && pinRef(loaded)
+  const tables = await context.catalog.loadTables([definitionTable], { signal: context.signal })
+  const loaded = tables.get(definitionTable) ?? null
+  const pin = pinOwn(context, definitionContract, loaded)
   if (!pin || pin.snapshotId === null) return out
   await using reading = await readPinned(context, pin)
   await using session = await context.engine.session([reading.bound], { signal: context.signal })

@@ -1,9 +1,11 @@
 import type { Predicate } from '../../expr/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
-import { pinRef, readPinned } from '../../table/index.ts'
+import { readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Cell } from './append.ts'
 import { type Delivery, type FoldedRow, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
+import { ledgerContract } from './ledger-contracts.ts'
+import { pinOwn } from './own-tables.ts'
 
 /** All ledger rows as published in a given state of `limn.run`; with `after`, those of a later `seq`. */
 export async function readLedger(
@@ -11,7 +13,7 @@ export async function readLedger(
   loaded: LoadedTable | null,
   after = 0,
 ): Promise<readonly LedgerRow[]> {
-  const pin = loaded && pinRef(loaded)
+  const pin = pinOwn(context, ledgerContract, loaded)
   if (!pin || pin.snapshotId === null) return []
   await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
@@ -77,7 +79,7 @@ export async function* readFoldedRows(
   loaded: LoadedTable,
   after: number,
 ): AsyncGenerator<readonly FoldedRow[]> {
-  const pin = pinRef(loaded)
+  const pin = pinOwn(context, ledgerContract, loaded)
   if (!pin || pin.snapshotId === null) return
   await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })

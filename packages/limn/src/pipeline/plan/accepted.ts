@@ -1,6 +1,10 @@
+import type { TableId } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import type { LoadedTable } from '../../iceberg/index.ts'
+import type { PipelineContext } from '../context.ts'
 import type { Built } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
+import { targetOf } from '../stage/staged-table.ts'
 import type { PlanItem } from './plan.ts'
 
 export interface AcceptedEntry {
@@ -29,4 +33,19 @@ export function acceptedEntries(
             .intersect(times)
             .intervals.map((part) => ({ interval: part, inputs })),
     )
+}
+
+/**
+ * Rows that are accepted stay in a table of the new contract's columns: throws `contract/breaking-change` where they cannot be
+ * read by them, for then no later interval could be built beside them.
+ */
+export function requireReadable(
+  context: PipelineContext,
+  items: readonly PlanItem[],
+  mains: ReadonlyMap<TableId, LoadedTable | null>,
+): void {
+  for (const id of new Set(items.filter((item) => item.reason === 'accepted').map((item) => item.dataset))) {
+    const [node, main] = [context.project.nodes.get(id), mains.get(id)]
+    if (node && main) targetOf(context, node.contract, main)
+  }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { TableId } from '../../base/index.ts'
-import { openDelivery } from '../../connect/index.ts'
+import { openDelivery, whileReading } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import type { Session } from '../../engine/index.ts'
 import type { TableRename } from '../../iceberg/index.ts'
@@ -13,6 +13,7 @@ import { asRenamed } from '../rename/rename.ts'
 import { runsInDoubt } from '../run/recover.ts'
 import { sourceColumns } from '../stage/landing.ts'
 import { tasksOfView, viewOf } from '../stage/view.ts'
+import { requireReadable } from './accepted.ts'
 import { describePlan, type PlannedDataset } from './describe.ts'
 import { FactBook, type RunRequest } from './fact-book.ts'
 import { distinctUnits, timesOf } from './facts.ts'
@@ -40,6 +41,7 @@ export async function planRun(present: PipelineContext, request: RunRequest): Pr
   const book = await FactBook.open(context, request)
   const delivered = await boundPending(context, book)
   const plan = await book.gatherSettled()
+  requireReadable(context, plan.items, book.mains)
   const datasets = describePlan(plan, book.facts(), delivered)
   const diffs = new Map<TableId, readonly PrintedChange[]>()
   for (const { dataset, causes } of datasets) {
@@ -107,15 +109,18 @@ async function deliveryBound(
   }
   for (const candidate of probe.candidates) {
     await using session = await context.engine.session([], { signal: context.signal })
-    const opened = await openDelivery(session, {
+    const file = {
       source: source.producer.input,
       local: join(context.folder, candidate.path),
       path: candidate.path,
       dataset: source.id,
       columns: sourceColumns(source),
+    }
+    const opened = await openDelivery(session, file, { signal: context.signal })
+    await whileReading(opened, async () => {
+      times = times.union(await distinctUnits(session, await timesOf(session, touches, opened.rows), unit))
+      await count(session, opened.rows)
     })
-    times = times.union(await distinctUnits(session, await timesOf(session, touches, opened.rows), unit))
-    await count(session, opened.rows)
   }
   const ledger = book.ledger.get(source.id)
   const paths = [...probe.candidates.map((one) => one.path), ...probe.withdrawn]

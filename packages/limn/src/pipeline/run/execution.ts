@@ -5,7 +5,7 @@ import type { PinnedTable } from '../../table/index.ts'
 import { type PipelineContext, withCatalog, writeLeaseOf } from '../context.ts'
 import { type DatasetLedger, outcomeOfError } from '../ledger/ledger.ts'
 import { commitRecord, type RunRecordRows } from '../ledger/ledger-store.ts'
-import { acceptedEntries } from '../plan/accepted.ts'
+import { acceptedEntries, requireReadable } from '../plan/accepted.ts'
 import { FactBook, type RunRequest } from '../plan/fact-book.ts'
 import { isBuild, type Plan, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
@@ -207,6 +207,7 @@ export class Execution implements StageInputs {
     const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
     // Rows accepted from an earlier definition never promised what the new checks ask.
     if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
+    requireReadable(this.context, items, book.mains)
     const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {

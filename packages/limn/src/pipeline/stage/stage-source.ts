@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { invariant, LimnError, mapConcurrently } from '../../base/index.ts'
-import { openDelivery } from '../../connect/index.ts'
+import { openDelivery, whileReading } from '../../connect/index.ts'
 import type { FileSource } from '../../dataset/index.ts'
 import { budgetAllows } from '../../quality/index.ts'
 import { putFiles, supersededProperty, watermarkProperty, writeLocal } from '../../table/index.ts'
@@ -101,22 +101,19 @@ async function landFiles(
     const before = await fileStamp(local)
     await using scratch = await context.store.scratch({ signal: context.signal })
     await using session = await context.engine.session([], { signal: context.signal })
-    const opened = await openDelivery(session, {
-      source,
-      local,
-      path: candidate.path,
-      dataset: node.id,
-      columns: sourceColumns(node),
-    })
+    const file = { source, local, path: candidate.path, dataset: node.id, columns: sourceColumns(node) }
+    const opened = await openDelivery(session, file, { signal: context.signal })
     const rows = withDelivery(opened.rows, ordinal, candidate.path, inputs.run)
-    const written = await writeLocal(session, rows, target.layout, scratch.folder)
+    const written = await whileReading(opened, () => writeLocal(session, rows, target.layout, scratch.folder))
     const kept = written.reduce((total, file) => total + Number(file.recordCount), 0)
     const rejected = opened.rejects
-      ? await quarantine.replace(
-          session,
-          rejectsOf(opened.rejects, ordinal, candidate.path),
-          [`delivery ${ordinal}`],
-          scratch.folder,
+      ? await whileReading(opened, () =>
+          quarantine.replace(
+            session,
+            rejectsOf(opened.rejects ?? '', ordinal, candidate.path),
+            [`delivery ${ordinal}`],
+            scratch.folder,
+          ),
         )
       : 0
     requireBudget(node, candidate.path, kept, rejected)
