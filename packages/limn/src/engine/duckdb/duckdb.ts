@@ -15,16 +15,16 @@ import {
 import type { Bound, BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, isInvalidated } from './errors.ts'
-import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan } from './filters.ts'
 import { loadRows } from './load.ts'
+import { Parser } from './parser.ts'
 import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
 import { explainRead, filesRead } from './read/damage.ts'
 import { Footers } from './read/footers.ts'
-import { namesApart } from './read/parts.ts'
-import { duckTypeOf } from './read/project.ts'
 import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
+import { createSchema, nameOf, Stubs, viewOf } from './stubs.ts'
 import { usedColumns } from './used-columns.ts'
 
 export interface DuckDbOptions {
@@ -64,9 +64,10 @@ class DuckDb implements FileEngine {
   readonly footers = new Footers()
   readonly avro: AvroFiles
   readonly nanos: ZonedNanos
+  private readonly parser = new Parser(() => this.tool())
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
-  private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
+  private stubs = this.newStubs()
 
   constructor(instance: DuckDBInstance, make: () => Promise<DuckDBInstance>, temporaryFolder: string) {
     this.instance = instance
@@ -76,8 +77,7 @@ class DuckDb implements FileEngine {
   }
 
   async parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery> {
-    const connection = await this.tool()
-    const json = await scalar(connection, `SELECT json_serialize_sql(${quoteText(sql)})`)
+    const json = await this.parser.serialize(sql)
     const parsed = JSON.parse(json) as {
       error: boolean
       error_type?: string
@@ -113,11 +113,11 @@ class DuckDb implements FileEngine {
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
     origin?: TextOrigin,
     parameters: Readonly<Record<string, string>> = {},
-    /** Characters that are not the asker's: places are told from behind them. */
-    before = 0,
+    options: DescribeOptions = {},
   ): Promise<readonly OutputColumn[]> {
     const prefix = 'DESCRIBE '
-    const connection = await this.stubs(tables)
+    const before = options.before ?? 0
+    const connection = await (options.parsed ? this.stubs.beside(tables, 'columns') : this.stubs.alone(tables))
     try {
       const reader = await connection.runAndReadAll(prefix + substituteParameters(sql, parameters))
       return reader.getRowsJson().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
@@ -135,6 +135,7 @@ class DuckDb implements FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
+    if (!mayFilter.test(sql)) return new Map()
     const plan = await this.planOf(sql, tables, true)
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
@@ -156,7 +157,7 @@ class DuckDb implements FileEngine {
     const queries = new Map(
       [...tables].flatMap(([id, { query }]) => (query === undefined ? [] : [[id, query] as const])),
     )
-    const connection = await this.stubs(shapes, queries)
+    const connection = await (queries.size > 0 ? this.stubs.alone(shapes, queries) : this.stubs.beside(shapes, 'rows'))
     const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
     return parsePlan(await scalar(connection, `SELECT ${call}`))
   }
@@ -171,8 +172,8 @@ class DuckDb implements FileEngine {
     const known = new Map([...tables, [own, table.columns] as const])
     const head = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (`
     const sql = `${head}${filter}\n)`
-    await this.describe(sql, known, undefined, {}, head.length)
-    const connection = await this.stubs(known)
+    await this.describe(sql, known, undefined, {}, { before: head.length })
+    const connection = await this.stubs.alone(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
     const plan = parsePlan(json)
     if (plan.error) return { atMost: always, atLeast: never }
@@ -226,7 +227,7 @@ class DuckDb implements FileEngine {
       const former = this.instance
       this.instance = await this.make()
       this.tools = null
-      this.stubbed.clear()
+      this.stubs = this.newStubs()
       this.renewal = null
       former.closeSync()
     })()
@@ -258,34 +259,8 @@ class DuckDb implements FileEngine {
     this.nanos.close()
   }
 
-  /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
-  private async stubs(
-    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
-    queries: ReadonlyMap<TableId, string> = new Map(),
-  ): Promise<DuckDBConnection> {
-    const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
-    const key = JSON.stringify([shapes, [...queries]])
-    let made = this.stubbed.get(key)
-    if (!made) {
-      made = this.makeStubs(tables, queries)
-      this.stubbed.set(key, made)
-    }
-    return made
-  }
-
-  private async makeStubs(
-    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
-    queries: ReadonlyMap<TableId, string>,
-  ): Promise<DuckDBConnection> {
-    const { connection } = await this.attached(
-      [...tables].flatMap(([id, columns]) => {
-        const query = queries.get(id)
-        return query === undefined
-          ? [stubTable(id, columns), `INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`]
-          : [createSchema({ id }), viewOf(id, columns, query)]
-      }),
-    )
-    return connection
+  private newStubs(): Stubs {
+    return new Stubs({ attached: async (statements) => await this.attached(statements), connect: () => this.connect() })
   }
 
   private tool(): Promise<DuckDBConnection> {
@@ -326,26 +301,17 @@ class DuckDb implements FileEngine {
   }
 }
 
+/** Words without one of which no query leaves rows of a table out. One that stands in a text or a comment costs a plan. */
+const mayFilter = /\b(where|having|qualify|filter|join|in|any|all|exists|intersect|except|semi|anti|limit|sample)\b/i
+
+interface DescribeOptions {
+  /** See `FileEngine.describe`. */
+  readonly parsed?: boolean
+  /** Characters that are not the asker's: places are told from behind them. */
+  readonly before?: number
+}
+
 const settings = "SET errors_as_json = true; SET TimeZone = 'UTC'"
-
-function createSchema(table: Pick<Bound, 'id'>): string {
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
-}
-
-function nameOf(id: TableId): string {
-  return id.split('.').map(quoteIdentifier).join('.')
-}
-
-function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
-  const names = namesApart(columns.map((column) => column.name))
-  const list = columns.map((column, i) => `${quoteIdentifier(names[i] ?? column.name)} ${duckTypeOf(column.type)}`)
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
-}
-
-function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], query: string): string {
-  const names = namesApart(columns.map((column) => column.name))
-  return `CREATE VIEW ${nameOf(id)} (${names.map(quoteIdentifier).join(', ')}) AS ${query}`
-}
 
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(sql)
