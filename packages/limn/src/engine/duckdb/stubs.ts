@@ -12,9 +12,7 @@ type Shapes = ReadonlyMap<TableId, readonly ColumnShape[]>
 /** What makes databases for stubs. */
 export interface StubPlaces {
   /** A connection with a new database of its own, in which the statements were run. */
-  attached(
-    statements: readonly string[],
-  ): Promise<{ readonly connection: DuckDBConnection; readonly database: string }>
+  attached(statements: readonly string[]): Promise<{ readonly connection: DuckDBConnection; readonly database: string }>
   connect(): Promise<DuckDBConnection>
 }
 

@@ -176,7 +176,7 @@ function branchOf(base: TableMetadata, name: string): Partial<SnapshotRef> {
 }
 
 function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array): Promise<unknown> {
-  const options = input.signal ? { signal: input.signal } : {}
+  const options = { later: true, ...(input.signal ? { signal: input.signal } : {}) }
   return step(input.steps, 'manifest.write', path, () => input.store.write(path, bytes, options))
 }
 

@@ -55,6 +55,7 @@ export class Execution implements StageInputs {
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
   private readonly pins: InputPins
+  private readonly remembering: Promise<void>[] = []
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
   private begun = false
@@ -66,7 +67,7 @@ export class Execution implements StageInputs {
     this.run = run
     this.registered = context
     this.pins = new InputPins(context, run)
-    this.context = withCatalog(context, stagedCatalog(context, run))
+    this.context = withCatalog(context, stagedCatalog(context, run, { settlesItself: true }))
   }
 
   async execute(): Promise<RunReport> {
@@ -80,9 +81,11 @@ export class Execution implements StageInputs {
         return await this.endIdle(planned)
       await this.begin()
       const judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged)
+      await Promise.all(this.remembering)
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
       return await this.publishAll(planned, judgements)
     } catch (error) {
+      await Promise.allSettled(this.remembering)
       if (error instanceof Overtaken) {
         await this.endOvertaken()
         throw error
@@ -202,12 +205,22 @@ export class Execution implements StageInputs {
     if (staged) {
       this.staged.set(id, staged)
       const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
+      this.remember(id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
+  }
+
+  /**
+   * Remembers what was staged for whoever takes it over, once it is durable. Nobody waits for that before the run ends: the
+   * files of many datasets are synced together.
+   */
+  private remember(id: TableId, work: string): void {
+    const done = this.context.store.settle().then(() => this.context.runs.rememberWork(this.run, id, work))
+    done.catch(() => undefined)
+    this.remembering.push(done)
   }
 
   /** What was staged, in graph order. */
