@@ -190,11 +190,11 @@ class DuckDb implements FileEngine {
       if (isInvalidated(error)) await this.renew()
       return explainRead(error, sql, filesRead(tables), (local) => this.canRead(local))
     }
-    const { connection, database } = await this.attached(tables.map(createSchema)).catch(async (error) => {
-      throw await explain(error, null)
-    })
+    const database = `limn_${this.names++}`
+    const connection = await this.instance.connect()
     try {
-      await this.bindAll(new Binder(connection, this), database, tables)
+      const before = attaching(database, tables.map(createSchema))
+      await this.bindAll(new Binder(connection, this, { before }), database, tables)
     } catch (error) {
       await this.detach(connection, database)
       throw await explain(error, null)
@@ -239,6 +239,7 @@ class DuckDb implements FileEngine {
     try {
       const binder = new Binder(connection, this, { portable: true })
       await binder.bind(table)
+      await binder.flush()
       return binder.statements.join(';\n')
     } finally {
       await this.detach(connection, database)
@@ -247,10 +248,13 @@ class DuckDb implements FileEngine {
 
   private async bindAll(binder: Binder, database: string, tables: readonly Bound[]): Promise<void> {
     for (const table of tables) {
-      if ('rows' in table) await loadRows(binder.connection, database, table)
-      else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
+      if ('rows' in table) {
+        await binder.flush()
+        await loadRows(binder.connection, database, table)
+      } else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
       else await binder.bind(table)
     }
+    await binder.flush()
   }
 
   close(): void {
@@ -281,8 +285,7 @@ class DuckDb implements FileEngine {
     const database = `limn_${this.names++}`
     const connection = await this.instance.connect()
     try {
-      const all = [settings, `ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
-      await connection.run(all.join(';\n'))
+      await connection.run(attaching(database, statements).join(';\n'))
       return { connection, database }
     } catch (error) {
       await this.detach(connection, database)
@@ -309,6 +312,11 @@ interface DescribeOptions {
   readonly parsed?: boolean
   /** Characters that are not the asker's: places are told from behind them. */
   readonly before?: number
+}
+
+/** Statements that give a connection a database of its own. */
+function attaching(database: string, statements: readonly string[]): readonly string[] {
+  return [settings, `ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
 }
 
 const settings = "SET errors_as_json = true; SET TimeZone = 'UTC'"

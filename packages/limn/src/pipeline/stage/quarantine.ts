@@ -51,14 +51,21 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
   const contract = quarantineContractFor(node.contract)
   const base = (await context.catalog.loadTables([contract.id], { signal: context.signal })).get(contract.id) ?? null
   const registered = base && base.metadata.currentSnapshotId !== null ? base : null
-  const target = targetOf(context, contract, registered)
+  let made: Target | null = null
+  // Most datasets reject nothing: then nobody asks for it.
+  const targetNow = () => {
+    made ??= targetOf(context, contract, registered)
+    return made
+  }
   const pin = registered && pinRef(registered)
   const old = pin ? await filesOfView(context, viewOf(undefined, pin)) : []
   const added: DataFile[] = []
   const removed: DataFile[] = []
-  const scopeField = fieldByName(target.layout.schema, '_scope')
-  const scopePosition = target.layout.spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
   const drop = (scopes: readonly string[]) => {
+    if (old.length === 0) return
+    const { schema, spec } = targetNow().layout
+    const scopeField = fieldByName(schema, '_scope')
+    const scopePosition = spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
     const gone = new Set<unknown>(scopes)
     removed.push(...old.filter((file) => gone.has(file.partition[scopePosition]) && !removed.includes(file)))
   }
@@ -67,15 +74,20 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
     async replace(session, sql, scopes, folder) {
       drop(scopes)
       const rows = `SELECT *, '${run}' AS _run FROM (${sql})`
-      const written: readonly WrittenFile[] = await writeLocal(session, rows, target.layout, `${folder}/quarantine`)
-      added.push(...(await putFiles(context, target.layout, written)))
+      const written: readonly WrittenFile[] = await writeLocal(
+        session,
+        rows,
+        targetNow().layout,
+        `${folder}/quarantine`,
+      )
+      added.push(...(await putFiles(context, targetNow().layout, written)))
       return written.reduce((total, file) => total + Number(file.recordCount), 0)
     },
     clear: drop,
-    collected: () => (added.length === 0 && removed.length === 0 ? null : { target, added, removed }),
+    collected: () => (added.length === 0 && removed.length === 0 ? null : { target: targetNow(), added, removed }),
     async stage(replaces) {
       if (added.length === 0 && removed.length === 0) return null
-      return stageTable(context, run, target, { added, removed, summary: {} }, replaces)
+      return stageTable(context, run, targetNow(), { added, removed, summary: {} }, replaces)
     },
   }
 }

@@ -1,4 +1,5 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Value } from '../../../schema/index.ts'
 import { compareUtf8 } from '../../../schema/index.ts'
@@ -32,7 +33,7 @@ interface Part {
  * not grow with the rows, the disk does.
  */
 export async function writeFiles(run: RunSql, sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
-  await mkdir(target.folder, { recursive: true })
+  mkdirSync(target.folder, { recursive: true })
   const partitions = partitionColumns(target.spec, target.schema)
   const sorted = target.sortOrder && target.sortOrder.fields.length > 0 && target.orderBy === undefined
   const order = sorted && target.sortOrder ? orderSql(target.sortOrder, target.schema) : null
@@ -50,7 +51,6 @@ export async function writeFiles(run: RunSql, sql: string, target: WriteTarget):
       local: part.local,
       partition: await partitionOf(run, part, partitions, target),
       ...metrics,
-      fileSizeInBytes: BigInt((await stat(part.local)).size),
       sortOrderId: order !== null && target.sortOrder ? target.sortOrder.orderId : null,
     })
   }
@@ -67,7 +67,7 @@ async function writeWhole(
   const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
   if (order === null && target.fileSizeBytes !== undefined) {
     const folder = join(target.folder, 'data')
-    await rm(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true })
     return partsOf(await run(copySql(rows, folder, target, [`FILE_SIZE_BYTES ${target.fileSizeBytes}`])))
   }
   const file = join(target.folder, 'data.parquet')
@@ -83,7 +83,7 @@ async function writePartitioned(
   order: string | null,
 ): Promise<readonly Part[]> {
   const folder = join(target.folder, 'parts')
-  await rm(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
   const names = partitions.map((one) => quoteIdentifier(one.name)).join(', ')
   const keyed = `SELECT *, ${partitions.map((one) => `${one.sql} AS ${quoteIdentifier(one.name)}`).join(', ')}`
   const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
