@@ -23,6 +23,7 @@ import type { RunReport } from './report.ts'
 import { requestText, workOf } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
 import { type Carried, recordOf, wholeRun } from './run-record.ts'
+import { StagedWorks } from './staged-works.ts'
 import { Overtaken, type Takeover } from './takeover.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
@@ -55,7 +56,7 @@ export class Execution implements StageInputs {
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
   private readonly pins: InputPins
-  private readonly remembering: Promise<void>[] = []
+  private readonly works: StagedWorks
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
   private begun = false
@@ -67,6 +68,7 @@ export class Execution implements StageInputs {
     this.run = run
     this.registered = context
     this.pins = new InputPins(context, run)
+    this.works = new StagedWorks(context, run)
     this.context = withCatalog(context, stagedCatalog(context, run, { settlesItself: true }))
   }
 
@@ -81,11 +83,11 @@ export class Execution implements StageInputs {
         return await this.endIdle(planned)
       await this.begin()
       const judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged)
-      await Promise.all(this.remembering)
+      await this.works.flush()
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
       return await this.publishAll(planned, judgements)
     } catch (error) {
-      await Promise.allSettled(this.remembering)
+      await this.works.flush().catch(() => undefined)
       if (error instanceof Overtaken) {
         await this.endOvertaken()
         throw error
@@ -205,22 +207,12 @@ export class Execution implements StageInputs {
     if (staged) {
       this.staged.set(id, staged)
       const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-      this.remember(id, JSON.stringify(workOf(staged, base)))
+      this.works.add(id, JSON.stringify(workOf(staged, base)))
       this.carriedOut.push(...items)
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
     await this.noteCarried(book, node, staged)
-  }
-
-  /**
-   * Remembers what was staged for whoever takes it over, once it is durable. Nobody waits for that before the run ends: the
-   * files of many datasets are synced together.
-   */
-  private remember(id: TableId, work: string): void {
-    const done = this.context.store.settle().then(() => this.context.runs.rememberWork(this.run, id, work))
-    done.catch(() => undefined)
-    this.remembering.push(done)
   }
 
   /** What was staged, in graph order. */
