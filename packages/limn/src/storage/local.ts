@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   openSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeSync,
 } from 'node:fs'
@@ -189,10 +190,16 @@ export class LocalStore implements ObjectStore {
   async scratch(): Promise<AsyncDisposable & { readonly folder: string }> {
     const parent = join(this.folder, scratchName)
     const folder = await guard(storePath(parent), 'Nothing was written.', async () => {
-      mkdirSync(parent, { recursive: true })
-      return mkdtempSync(join(parent, `${process.pid}-`))
+      const prefix = join(parent, `${process.pid}-`)
+      try {
+        return mkdtempSync(prefix)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+        mkdirSync(parent, { recursive: true })
+        return mkdtempSync(prefix)
+      }
     })
-    return { folder, [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true, force: true }) }
+    return { folder, [Symbol.asyncDispose]: () => removeScratch(folder) }
   }
 
   /** Removes scratch folders left by processes that are gone. */
@@ -365,6 +372,15 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, 'w')
   await file.writeFile(bytes)
   await file.sync()
+}
+
+/** As a rule all files have been put elsewhere, and the folder is empty. */
+async function removeScratch(folder: string): Promise<void> {
+  try {
+    rmdirSync(folder)
+  } catch {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 const synced = promisify(fsync)

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Value } from '../../../schema/index.ts'
@@ -66,13 +66,20 @@ async function writeWhole(
 ): Promise<readonly Part[]> {
   const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
   if (order === null && target.fileSizeBytes !== undefined) {
-    const folder = join(target.folder, 'data')
-    rmSync(folder, { recursive: true, force: true })
+    const folder = emptyFolder(target.folder)
     return partsOf(await run(copySql(rows, folder, target, [`FILE_SIZE_BYTES ${target.fileSizeBytes}`])))
   }
   const file = join(target.folder, 'data.parquet')
   const [part] = partsOf(await run(copySql(order === null ? rows : `${rows} ORDER BY ${order}`, file, target, [])))
   return part ? await split(run, part, target) : []
+}
+
+/** The folder itself as long as nothing is in it: each folder that is made has to be taken away again. */
+function emptyFolder(folder: string): string {
+  if (readdirSync(folder).length === 0) return folder
+  const inner = join(folder, 'data')
+  rmSync(inner, { recursive: true, force: true })
+  return inner
 }
 
 async function writePartitioned(
