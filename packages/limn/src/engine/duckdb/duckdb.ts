@@ -42,8 +42,8 @@ export interface DuckDbOptions {
 /** Opens the embedded engine. One instance per lake; sessions are isolated from each other. */
 export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
   const { DuckDBInstance } = await import('@duckdb/node-api')
-  const make = () =>
-    DuckDBInstance.create(':memory:', {
+  const make = async () => {
+    const instance = await DuckDBInstance.create(':memory:', {
       threads: String(options.threads),
       memory_limit: options.memoryLimit,
       temp_directory: options.temporaryFolder,
@@ -54,6 +54,12 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
+    // Every connection begins with them.
+    const connection = await instance.connect()
+    await connection.run("SET GLOBAL errors_as_json = true; SET GLOBAL TimeZone = 'UTC'")
+    connection.closeSync()
+    return instance
+  }
   return new DuckDb(await make(), make, options.temporaryFolder)
 }
 
@@ -272,10 +278,8 @@ class DuckDb implements FileEngine {
     return this.tools
   }
 
-  private async connect(): Promise<DuckDBConnection> {
-    const connection = await this.instance.connect()
-    await connection.run(settings)
-    return connection
+  private connect(): Promise<DuckDBConnection> {
+    return this.instance.connect()
   }
 
   /** A connection with a database of its own, in which the statements were run: in one call, each costs a round trip. */
@@ -316,10 +320,8 @@ interface DescribeOptions {
 
 /** Statements that give a connection a database of its own. */
 function attaching(database: string, statements: readonly string[]): readonly string[] {
-  return [settings, `ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
+  return [`ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
 }
-
-const settings = "SET errors_as_json = true; SET TimeZone = 'UTC'"
 
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(sql)
