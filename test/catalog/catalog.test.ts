@@ -46,6 +46,23 @@ catalogSuite('a staged catalog over it', async () => {
 describe('the SQLite catalog', () => {
   const at = { timestampMs: 1_000 }
 
+  it('moves no pointer before the store is settled, and none when it cannot be', async () => {
+    await using made = await temporaryTables()
+    const told: string[] = []
+    let fails = false
+    const settle = made.store.settle.bind(made.store)
+    made.store.settle = async () => {
+      told.push(`settle ${(await made.catalog.listTables()).length}`)
+      if (fails) throw new Error('the disk is gone')
+      await settle()
+    }
+    await made.catalog.commit([create(a, made.store.root)], at)
+    fails = true
+    await expect(made.catalog.commit([create(b, made.store.root)], at)).rejects.toThrow('the disk is gone')
+    await expect(stagedOver(made).commit([create(b, made.store.root)], at)).rejects.toThrow('the disk is gone')
+    expect([told, await made.catalog.listTables()]).toEqual([['settle 0', 'settle 1', 'settle 1'], [a]])
+  })
+
   it('moves several tables together or none of them', async () => {
     await using made = await temporaryTables()
     await made.catalog.commit([create(a, made.store.root), create(b, made.store.root)], at)

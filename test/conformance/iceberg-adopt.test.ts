@@ -48,6 +48,7 @@ function storeOver(one: TableCase, folder: string): ObjectStore {
     write: (path, bytes, options) => ours.write(path, bytes, options),
     putFile: (local, path, options) => ours.putFile(local, path, options),
     putFiles: (files, options) => ours.putFiles(files, options),
+    settle: () => ours.settle(),
     linkFiles: (files, options) => ours.linkFiles(files, options),
     scratch: () => ours.scratch(),
     delete: (paths) => ours.delete(paths),

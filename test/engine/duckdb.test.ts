@@ -351,11 +351,60 @@ describe('queries', () => {
     })
   })
 
+  it('take in only values that their column can hold, whichever way they go', async () => {
+    await using made = await temporaryEngine()
+    await using session = await made.engine.session([])
+    const wide = [
+      { name: 'i', type: 'int' as const },
+      { name: 'n', type: 'long' as const },
+    ]
+    await session.ingest('x', wide, [[2 ** 31 - 1, 2n ** 63n - 1n]])
+    expect((await session.rows('SELECT i, n FROM x')).rows).toEqual([[2 ** 31 - 1, 2n ** 63n - 1n]])
+    for (const row of [
+      [2 ** 31, 0n],
+      [0, 2n ** 63n],
+    ])
+      await expect(session.ingest('y', wide, [row])).rejects.toMatchObject({ kind: 'source/schema' })
+    await session.ingest('z', [{ name: 'd', type: 'decimal(9,2)' }, ...wide], [[1250n, 1, 2n]])
+    expect((await session.rows('SELECT d::VARCHAR, i, n FROM z')).rows).toEqual([['12.50', 1, 2n]])
+  })
+
   it('leave no file half read: a truncated Parquet file is an error', async () => {
     await using made = await temporaryEngine()
     const file = join(made.folder, 'broken.parquet')
     writeFileSync(file, 'PAR1 not really')
     await using session = await made.engine.session([])
     await expect(session.rows(`SELECT * FROM read_parquet('${file}')`)).rejects.toMatchObject({ kind: 'sql/failed' })
+  })
+})
+
+describe('questions asked side by side', () => {
+  it('are parsed together, and each is told its own error', async () => {
+    await using made = await temporaryEngine()
+    const asked = ['SELECT 1 AS a', 'SELECT FROM WHERE', 'DROP TABLE t', "SELECT ';' FROM silver.t"].map((sql) =>
+      made.engine.parse(sql).then(
+        (parsed) => parsed.tables.map((one) => one.name),
+        (error: { kind: string }) => error.kind,
+      ),
+    )
+    expect(await Promise.all(asked)).toEqual([[], 'sql/syntax', 'sql/not-read-only', ['t']])
+  })
+
+  it('bind beside each other where tables of one name have different shapes, and see no others unless parsed', async () => {
+    await using made = await temporaryEngine()
+    const shaped = (name: string, type: PrimitiveType) => new Map([[id, [{ name, type }]]])
+    const asked = [
+      made.engine.describe('SELECT a FROM silver.t', shaped('a', 'int'), undefined, {}, { parsed: true }),
+      made.engine.describe('SELECT a FROM silver.t', shaped('a', 'date'), undefined, {}, { parsed: true }),
+      made.engine.describe('SELECT b FROM silver.t', shaped('b', 'string'), undefined, {}, { parsed: true }),
+    ]
+    expect((await Promise.all(asked)).flat()).toEqual([
+      { name: 'a', type: 'INTEGER' },
+      { name: 'a', type: 'DATE' },
+      { name: 'b', type: 'VARCHAR' },
+    ])
+    await expect(made.engine.describe('SELECT 1 FROM silver.t', new Map())).rejects.toThrow('does not exist')
+    const filters = await made.engine.filters('SELECT a FROM silver.t WHERE a > 3', new Map([[id, { columns }]]))
+    expect(filters.get(id)).toMatchObject({ kind: 'compare', column: 'a' })
   })
 })

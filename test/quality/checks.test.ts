@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
 import type { Check, Contract } from '../../packages/limn/src/contract/index.ts'
 import type { Session } from '../../packages/limn/src/engine/index.ts'
-import { budgetAllows, evaluateChecks, failingSql, rejectSql } from '../../packages/limn/src/quality/index.ts'
+import {
+  budgetAllows,
+  countTogether,
+  evaluateChecks,
+  failingSql,
+  rejectSql,
+} from '../../packages/limn/src/quality/index.ts'
 import { temporaryEngine } from '../support/duckdb.ts'
 
 const table = tableId('silver.t')
@@ -113,6 +119,34 @@ describe('checks', () => {
       })
       expect(together.slice(0, 2)).toEqual(alone)
     }
+  })
+
+  it('of several datasets are the same whether they are scanned together or each by itself', async () => {
+    await session.exec(
+      `CREATE SCHEMA IF NOT EXISTS silver; CREATE OR REPLACE VIEW ${table} AS ${values(`1, 'a', NULL, ${at}`, `2, 'b', 99, ${at}`)}`,
+    )
+    await session.exec(`CREATE OR REPLACE VIEW ${other} AS ${values(`1, 'a', 1, ${at}`, `1, 'b', 2, ${at}`)}`)
+    const checks = [
+      check<'unique'>({ kind: 'unique', columns: ['k'] }),
+      check<'notNull'>({ kind: 'notNull', column: 'v' }),
+      check<'between'>({ kind: 'between', column: 'v', min: 0, max: 10 }),
+    ].map((one, i) => ({ ...one, name: `check ${i}` }))
+    const inputs = [table, other].map((id) => ({
+      contract,
+      checks,
+      table: id,
+      staged: { view: id },
+      stagedIntervals: [],
+    }))
+    const counted = await countTogether(session, inputs)
+    expect(counted).toEqual([
+      [2, 1, 1, 2],
+      [2, 0, 0, 1],
+    ])
+    for (const [i, input] of inputs.entries())
+      expect(await evaluateChecks(session, input, counted[i])).toEqual(await evaluateChecks(session, input))
+    const broken = inputs.map((input, i) => (i === 0 ? input : { ...input, staged: { view: tableId('silver.none') } }))
+    expect(await countTogether(session, broken)).toEqual([])
   })
 
   it('find nulls and values out of range, ends included', async () => {

@@ -97,6 +97,7 @@ export function mappedStore(one: TableCase, folder: string): ObjectStore {
     write: refuse,
     putFile: refuse,
     putFiles: refuse,
+    settle: async () => undefined,
     linkFiles: refuse,
     scratch: refuse,
     delete: refuse,

@@ -91,6 +91,10 @@ export class Simulation {
       write: (path, bytes, options) => change(`write ${short(path)}`, () => store.write(path, bytes, options)),
       putFile: (local, path, options) => change(`put ${short(path)}`, () => store.putFile(local, path, options)),
       putFiles: (files, options) => change(`put ${files.length} files`, () => store.putFiles(files, options)),
+      settle: async () => {
+        sim.alive(writer)
+        await store.settle()
+      },
       linkFiles: (files, options) => change(`link ${files.length} files`, () => store.linkFiles(files, options)),
       scratch: (options) => {
         sim.alive(writer)

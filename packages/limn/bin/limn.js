@@ -49,8 +49,16 @@ if (!existsSync(main)) {
 
 if (major(process.versions.node) >= oldest) {
   process.env.UV_THREADPOOL_SIZE ??= '16'
-  const { enableCompileCache } = await import('node:module')
+  const { enableCompileCache, registerHooks } = await import('node:module')
   enableCompileCache()
+  // The built files name each other by their real paths: asking the disk for each of hundreds takes a third of the start.
+  const built = new URL('../dist/', main).href
+  registerHooks?.({
+    resolve: (specifier, context, next) =>
+      specifier.startsWith('.') && specifier.endsWith('.js') && context.parentURL?.startsWith(built)
+        ? { url: new URL(specifier, context.parentURL).href, format: 'module', shortCircuit: true }
+        : next(specifier, context),
+  })
   const { runCli } = await import(main.href)
   await runCli(process.argv.slice(2))
 } else {

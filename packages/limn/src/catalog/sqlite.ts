@@ -112,6 +112,7 @@ export class SqliteCatalog implements Catalog {
       const next = await mapConcurrently(changes, writesAtOnce, (change) =>
         this.metadata.write(change, bases.get(change.table) ?? null, options.timestampMs),
       )
+      await this.options.store.settle()
       const detail = [...changes.map((change) => change.table), ...renames.map((one) => `${one.from}→${one.to}`)].join(
         ' ',
       )
@@ -128,7 +129,8 @@ export class SqliteCatalog implements Catalog {
 
   async registerTable(table: TableId, metadataLocation: StorePath): Promise<LoadedTable | null> {
     const loaded = await this.metadata.load(table, metadataLocation)
-    const { name } = this.options
+    const { name, store } = this.options
+    await store.settle()
     const inserted = await step(this.steps, 'catalog.commit', `register ${table}`, () =>
       this.guarded(() =>
         transact(this.database, (tx) => {
@@ -263,7 +265,7 @@ CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
   property_value VARCHAR(1000),
   PRIMARY KEY (catalog_name, namespace, property_key));`
 
-/** Metadata files: read with a cache, for they never change; written before any pointer can name them. */
+/** Metadata files: read with a cache, for they never change. Durable once the store is settled, before a pointer moves. */
 export class MetadataFiles {
   private readonly store: ObjectStore
   private readonly steps: Steps
@@ -295,7 +297,7 @@ export class MetadataFiles {
     const name = `${String(version).padStart(5, '0')}-${randomUuid(this.randomness)}.metadata.json`
     const metadataLocation = storePath(`${metadataFolder(metadata)}/${name}`)
     await step(this.steps, 'metadata.write', metadataLocation, () =>
-      this.store.write(metadataLocation, encodeMetadata(metadata)),
+      this.store.write(metadataLocation, encodeMetadata(metadata), { later: true }),
     )
     this.remember(metadataLocation, metadata)
     return { table: change.table, metadataLocation, metadata }

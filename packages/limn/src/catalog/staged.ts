@@ -31,6 +31,7 @@ export class StagedCatalog implements Catalog {
   private readonly pointers: PointerStore
   private readonly metadata: MetadataFiles
   private readonly steps: Steps
+  private readonly settle: () => Promise<void>
 
   constructor(options: {
     readonly catalog: Catalog
@@ -38,8 +39,14 @@ export class StagedCatalog implements Catalog {
     readonly store: ObjectStore
     readonly steps: Steps
     readonly randomness: Randomness
+    /**
+     * Pointers move before what they name is durable: for whoever lets nobody rely on them before the store is settled.
+     * Default false.
+     */
+    readonly settlesItself?: boolean
   }) {
     this.real = options.catalog
+    this.settle = options.settlesItself ? async () => undefined : () => options.store.settle()
     this.capabilities = options.catalog.capabilities
     if (options.catalog.views) this.views = options.catalog.views
     this.pointers = options.pointers
@@ -89,6 +96,7 @@ export class StagedCatalog implements Catalog {
     const failed = checkRequirements(base?.metadata ?? null, change.requirements)
     if (failed) return { kind: 'conflict', table: change.table, requirement: failed }
     const next = await this.metadata.write(change, base, options.timestampMs)
+    await this.settle()
     const swapped = await step(this.steps, 'catalog.commit', `staged ${change.table}`, () =>
       this.pointers.compareAndSet(change.table, pointer?.metadataLocation ?? null, next.metadataLocation),
     )

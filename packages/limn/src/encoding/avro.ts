@@ -87,8 +87,11 @@ function stripField(field: Readonly<Record<string, unknown>>): Record<string, un
   return { ...field, type: stripLogical(field.type as AvroSchema) }
 }
 
+/** Fewer bytes are left as they are: a disk keeps them in one block all the same, and to deflate them takes longer than to write them. */
+const deflatedFrom = 2048
+
 /**
- * Encodes rows as a container file (one block, codec deflate unless stated) with the given header entries. The same input gives the
+ * Encodes rows as a container file (one block, codec deflate unless stated or hardly anything is to be gained) with the given header entries. The same input gives the
  * same bytes: the sync marker, which has only to be unlikely inside a block, is a hash of header and rows.
  */
 export function writeAvro(
@@ -97,8 +100,9 @@ export function writeAvro(
   metadata: Readonly<Record<string, string>>,
   options: { readonly codec?: 'deflate' | 'null' } = {},
 ): Uint8Array {
-  const { codec = 'deflate' } = options
   const type = typeOf(schema)
+  const encoded = Buffer.concat(rows.map((row) => type.toBuffer(row)))
+  const { codec = encoded.length < deflatedFrom ? 'null' : 'deflate' } = options
   const header: [string, Buffer][] = [
     ...Object.entries(metadata).map(([key, value]): [string, Buffer] => [key, Buffer.from(value)]),
     ['avro.codec', Buffer.from(codec)],
@@ -108,7 +112,6 @@ export function writeAvro(
   for (const [key, value] of header)
     parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
   parts.push(long(0))
-  const encoded = Buffer.concat(rows.map((row) => type.toBuffer(row)))
   const sync = createHash('md5').update(Buffer.concat(parts)).update(encoded).digest()
   parts.push(sync)
   if (rows.length > 0) {

@@ -122,12 +122,16 @@ export interface FileEngine {
   parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery>
   /** The SQL text of an expression out of a syntax tree (`ParsedQuery.canonical`), in the engine's own spelling. */
   printExpression(tree: Readonly<Record<string, unknown>>): Promise<string>
-  /** Binds a query against empty tables: its columns, or `sql/unknown-column`, `sql/unknown-table`, `sql/invalid`. */
+  /**
+   * Binds a query against empty tables: its columns, or `sql/unknown-column`, `sql/unknown-table`, `sql/invalid`. `parsed`: the
+   * query was parsed and `tables` are all that it names, so that it may be bound beside tables of other questions.
+   */
   describe(
     sql: string,
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
     origin?: TextOrigin,
     parameters?: Readonly<Record<string, string>>,
+    options?: { readonly parsed?: boolean },
   ): Promise<readonly OutputColumn[]>
   /**
    * For each table, a condition that every row the query can use satisfies. What is not understood is `true`. An entry with

@@ -1,6 +1,6 @@
 import type { RunId, TableId } from '../base/index.ts'
 import { type EnvironmentName, nameIn } from '../catalog/index.ts'
-import { decodeMetadata, type LoadedTable } from '../iceberg/index.ts'
+import type { LoadedTable } from '../iceberg/index.ts'
 import {
   BackfillState,
   backfillBranch,
@@ -12,6 +12,7 @@ import {
   pinRefName,
   readLedger,
   runBranch,
+  stagedMetadata,
 } from '../pipeline/index.ts'
 import type { LiveRuns } from '../table/index.ts'
 import type { Lake } from './lake.ts'
@@ -29,9 +30,8 @@ export async function liveRunsOf(lake: Lake, table: TableId): Promise<LiveRuns> 
   let longestMs = 0
   const addStaged = async (run: RunId) => {
     for (const { table: of, metadataLocation } of runs.pointers(run)) {
-      if (of !== table || (await store.stat(metadataLocation, { signal })) === null) continue
-      const metadata = decodeMetadata(await store.read(metadataLocation, undefined, { signal }))
-      staged.push({ table, metadataLocation, metadata })
+      const metadata = of === table ? await stagedMetadata(store, metadataLocation, signal) : null
+      if (metadata) staged.push({ table, metadataLocation, metadata })
     }
   }
   for (const run of runs.runs()) {

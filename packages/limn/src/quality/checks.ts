@@ -49,13 +49,60 @@ export interface EvaluateInput {
 const sampleMax = 10
 const noSample: Sample = { columns: [], rows: [] }
 
-/** Evaluates checks against bound tables. Verdicts come in the order of `checks`. An SQL error in a check is `sql/invalid`. */
-export async function evaluateChecks(query: Queryable, input: EvaluateInput): Promise<readonly Verdict[]> {
-  const verdicts = new Map<Check, Verdict>()
-  const perRow = input.checks.filter((check) => check.kind === 'notNull' || check.kind === 'between')
+/** What one scan of the staged rows counts: all of them, those at fault with each check on single rows, and different keys. */
+interface Scan {
+  readonly checks: readonly Check[]
+  readonly keys: readonly Extract<Check, { kind: 'unique' }>[]
+  /** Empty: there is nothing to scan for. */
+  readonly counts: readonly string[]
+}
+
+function scanOf(input: EvaluateInput): Scan {
+  const checks = input.checks.filter((check) => check.kind === 'notNull' || check.kind === 'between')
   // Where the rows staged are all of the table, one scan tells of keys too.
   const keys = input.staged.view === input.table ? input.checks.filter((check) => check.kind === 'unique') : []
-  for (const [check, verdict] of await judgeRows(query, input, perRow, keys)) verdicts.set(check, verdict)
+  if (checks.length === 0) return { checks, keys, counts: [] }
+  const atFault = checks.map((check) => `count(*) FILTER (${conditionOf(check, input.contract)})`)
+  return { checks, keys, counts: ['count(*)', ...atFault, ...keys.map(distinctOf)] }
+}
+
+/** What the scans of several datasets count, in their order. */
+export type Counted = readonly (readonly number[] | undefined)[]
+
+/**
+ * Scans several datasets in one query, which costs half of what theirs would. Nothing where it fails: each by itself says
+ * which check it is.
+ */
+export async function countTogether(query: Queryable, inputs: readonly EvaluateInput[]): Promise<Counted> {
+  const scans = inputs.flatMap((input, i) => {
+    const { counts } = scanOf(input)
+    return counts.length === 0
+      ? []
+      : [`SELECT ${i} AS at, to_json([${counts.join(', ')}]::BIGINT[])::VARCHAR AS counts FROM ${input.staged.view}`]
+  })
+  if (scans.length < 2) return []
+  try {
+    const { rows } = await query.rows(scans.join(' UNION ALL '))
+    const out: (readonly number[] | undefined)[] = inputs.map(() => undefined)
+    for (const [at, counts] of rows) out[Number(at)] = JSON.parse(String(counts)) as readonly number[]
+    return out
+  } catch (error) {
+    if (error instanceof LimnError && error.kind.startsWith('sql/')) return []
+    throw error
+  }
+}
+
+/**
+ * Evaluates checks against bound tables. Verdicts come in the order of `checks`. An SQL error in a check is `sql/invalid`.
+ * `counted`: what `countTogether` found of this dataset.
+ */
+export async function evaluateChecks(
+  query: Queryable,
+  input: EvaluateInput,
+  counted?: readonly number[],
+): Promise<readonly Verdict[]> {
+  const verdicts = new Map<Check, Verdict>()
+  for (const [check, verdict] of await judgeRows(query, input, scanOf(input), counted)) verdicts.set(check, verdict)
   for (const check of input.checks) {
     if (!verdicts.has(check)) verdicts.set(check, await guarded(input, check, () => judgeOne(query, input, check)))
   }
@@ -80,19 +127,15 @@ function verdict(check: Check, failures: number, judged: number, explanation: st
 async function judgeRows(
   query: Queryable,
   input: EvaluateInput,
-  checks: readonly Check[],
-  keys: readonly Extract<Check, { kind: 'unique' }>[],
+  { checks, keys, counts }: Scan,
+  counted: readonly number[] | undefined,
 ): Promise<ReadonlyMap<Check, Verdict>> {
   const out = new Map<Check, Verdict>()
-  if (checks.length === 0) return out
+  if (counts.length === 0) return out
   const view = input.staged.view
-  const counts = [
-    ...checks.map((check) => `count(*) FILTER (${conditionOf(check, input.contract)})`),
-    ...keys.map(distinctOf),
-  ]
   const [first] = checks
-  const { rows } = await guarded(input, first, () => query.rows(`SELECT count(*), ${counts.join(', ')} FROM ${view}`))
-  const row = rows[0] ?? []
+  const scan = async () => (await query.rows(`SELECT ${counts.join(', ')} FROM ${view}`)).rows[0] ?? []
+  const row = counted ?? (await guarded(input, first, scan))
   const judged = Number(row[0] ?? 0)
   for (const [i, check] of checks.entries()) {
     const failures = Number(row[i + 1] ?? 0)

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { type Clock, explainSystemError, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
 import {
   type AcquireOptions,
@@ -218,13 +218,35 @@ export function transact<T>(database: DatabaseSync, body: (tx: Tx) => T): T {
   }
 }
 
+/** Statements of a database, prepared once. */
+const prepared = new WeakMap<DatabaseSync, Map<string, StatementSync>>()
+
+/** Texts that are made for one call, with lists of names in them, would fill the memory. */
+const preparedMax = 200
+
+function statementOf(database: DatabaseSync, sql: string): StatementSync {
+  let known = prepared.get(database)
+  if (!known) {
+    known = new Map()
+    prepared.set(database, known)
+  }
+  let statement = known.get(sql)
+  if (!statement) {
+    if (known.size >= preparedMax) known.clear()
+    statement = database.prepare(sql)
+    known.set(sql, statement)
+  }
+  return statement
+}
+
 function txOf(database: DatabaseSync): Tx {
   return {
     run: (sql, params = []) => {
-      database.prepare(sql).run(...params)
+      statementOf(database, sql).run(...params)
     },
     get: <Row>(sql: string, params: readonly SQLInputValue[] = []) =>
-      database.prepare(sql).get(...params) as Row | undefined,
-    all: <Row>(sql: string, params: readonly SQLInputValue[] = []) => database.prepare(sql).all(...params) as Row[],
+      statementOf(database, sql).get(...params) as Row | undefined,
+    all: <Row>(sql: string, params: readonly SQLInputValue[] = []) =>
+      statementOf(database, sql).all(...params) as Row[],
   }
 }

@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
 import {
-  access,
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  opendir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  unlink,
-} from 'node:fs/promises'
+  accessSync,
+  closeSync,
+  constants,
+  fsync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { access, copyFile, link, mkdir, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import {
   explainSystemError,
   LimnError,
@@ -33,10 +33,18 @@ import {
   type ObjectStore,
   type StorePath,
   storePath,
+  type WriteOptions,
 } from './store.ts'
+import { Unsynced } from './unsynced.ts'
 
 const scheme = 'file://'
 const scratchName = '.scratch'
+
+/** Up to so many bytes are written in place: asking a thread for it takes longer. */
+const smallBytesMax = 256 * 1024
+
+/** Up to so many files are looked at in place. */
+const fewFiles = 16
 
 /** The local file of a `file://` location. */
 export function localFile(path: StorePath): string {
@@ -56,6 +64,7 @@ export class LocalStore implements ObjectStore {
   private readonly steps: Steps
   private readonly changes: (path: StorePath) => boolean
   private readonly known = new Set<string>()
+  private readonly unsynced = new Unsynced(syncPath)
 
   /** With `changes`, only files of which it says so are written or deleted; reading is free. Default: all of the folder. */
   constructor(
@@ -81,12 +90,16 @@ export class LocalStore implements ObjectStore {
   async write(
     path: StorePath,
     bytes: Uint8Array,
-    options: Cancel & { ifAbsent?: boolean } = {},
+    options: WriteOptions & { ifAbsent?: boolean } = {},
   ): Promise<'written' | 'exists'> {
     options.signal?.throwIfAborted()
     const target = this.inside(path)
     return step(this.steps, 'file.write', path, () =>
       guard(path, 'It was not written.', async () => {
+        if (options.later && !options.ifAbsent && bytes.length <= smallBytesMax) {
+          this.writeLater(target, bytes)
+          return 'written'
+        }
         await this.makeFolder(dirname(target))
         const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`
         try {
@@ -107,22 +120,56 @@ export class LocalStore implements ObjectStore {
           await rm(temporary, { force: true })
           throw error
         }
-        await syncFolder(dirname(target))
+        await syncPath(dirname(target))
         return 'written'
       }),
     )
   }
 
-  putFile(local: string, path: StorePath, options: Cancel = {}): Promise<void> {
+  /** Whole when it appears, as every file. */
+  private writeLater(target: string, bytes: Uint8Array): void {
+    this.makeFolderLater(dirname(target))
+    const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`
+    try {
+      const file = openSync(temporary, 'wx')
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+      } finally {
+        closeSync(file)
+      }
+      renameSync(temporary, target)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+    this.unsynced.addFile(target)
+  }
+
+  async settle(): Promise<void> {
+    await guard(this.root, 'What was written may not last.', () => this.unsynced.settle())
+  }
+
+  putFile(local: string, path: StorePath, options: WriteOptions = {}): Promise<void> {
     return this.putFiles([{ local, path }], options)
   }
 
   async putFiles(
     files: readonly { readonly local: string; readonly path: StorePath }[],
-    options: Cancel = {},
+    options: WriteOptions = {},
   ): Promise<void> {
     const folders = new Set<string>()
     const targets = files.map((file) => ({ ...file, target: this.inside(file.path) }))
+    if (options.later) {
+      for (const { local, path, target } of targets) {
+        options.signal?.throwIfAborted()
+        await guard(path, 'It was not written.', async () => {
+          this.makeFolderLater(dirname(target))
+          renameSync(local, target)
+        })
+        this.unsynced.addFile(target)
+      }
+      return
+    }
     for (const { target, path } of targets) {
       const folder = dirname(target)
       if (!folders.has(folder)) await guard(path, 'It was not written.', () => this.makeFolder(folder))
@@ -131,22 +178,28 @@ export class LocalStore implements ObjectStore {
     await mapConcurrently(targets, 16, async ({ local, path, target }) => {
       options.signal?.throwIfAborted()
       await guard(path, 'It was not written.', async () => {
-        await syncFile(local)
+        await syncPath(local)
         await rename(local, target)
       })
     })
     await mapConcurrently([...folders], 16, (folder) =>
-      guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
+      guard(storePath(folder), 'It was not synced.', () => syncPath(folder)),
     )
   }
 
   async scratch(): Promise<AsyncDisposable & { readonly folder: string }> {
     const parent = join(this.folder, scratchName)
     const folder = await guard(storePath(parent), 'Nothing was written.', async () => {
-      await mkdir(parent, { recursive: true })
-      return await mkdtemp(join(parent, `${process.pid}-`))
+      const prefix = join(parent, `${process.pid}-`)
+      try {
+        return mkdtempSync(prefix)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+        mkdirSync(parent, { recursive: true })
+        return mkdtempSync(prefix)
+      }
     })
-    return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+    return { folder, [Symbol.asyncDispose]: () => removeScratch(folder) }
   }
 
   /** Removes scratch folders left by processes that are gone. */
@@ -165,9 +218,12 @@ export class LocalStore implements ObjectStore {
 
   async lease(paths: readonly StorePath[]): Promise<FileLease> {
     const names = new Map<string, StorePath>()
+    const few = paths.length <= fewFiles
     await mapConcurrently([...paths], 32, async (path) => {
       const local = localFile(path)
-      await guard(path, 'It was not read.', () => access(local, constants.R_OK))
+      await guard(path, 'It was not read.', async () =>
+        few ? accessSync(local, constants.R_OK) : await access(local, constants.R_OK),
+      )
       names.set(local, path)
     })
     return {
@@ -211,7 +267,9 @@ export class LocalStore implements ObjectStore {
   async delete(paths: readonly StorePath[]): Promise<void> {
     await mapConcurrently([...paths], 16, (path) =>
       guard(path, 'It was not deleted.', async () => {
-        await rm(this.inside(path), { force: true })
+        const local = this.inside(path)
+        await rm(local, { force: true })
+        this.unsynced.forget(local)
       }),
     )
   }
@@ -249,24 +307,39 @@ export class LocalStore implements ObjectStore {
       })
     })
     await mapConcurrently([...folders], 16, (folder) =>
-      guard(storePath(folder), 'It was not synced.', () => syncFolder(folder)),
+      guard(storePath(folder), 'It was not synced.', () => syncPath(folder)),
     )
   }
 
   /** Makes a folder and syncs every parent that gained an entry; the folder itself is synced with the first file in it. */
   private async makeFolder(folder: string): Promise<void> {
-    if (this.known.has(folder)) return
-    const first = await mkdir(folder, { recursive: true })
-    if (first !== undefined) {
-      const gained: string[] = []
-      for (let at = dirname(folder); at.length >= dirname(first).length; at = dirname(at)) {
-        gained.push(at)
-        if (at === dirname(first) || at === dirname(at)) break
-      }
-      await Promise.all(gained.map(syncFolder))
+    if (this.known.has(folder)) {
+      await this.unsynced.settleAbove(folder)
+      return
     }
+    const first = await mkdir(folder, { recursive: true })
+    await Promise.all(gainedBy(folder, first).map(syncPath))
+    await this.unsynced.settleAbove(folder)
     this.known.add(folder)
   }
+
+  private makeFolderLater(folder: string): void {
+    if (this.known.has(folder)) return
+    const first = mkdirSync(folder, { recursive: true })
+    for (const one of gainedBy(folder, first)) this.unsynced.addFolder(one)
+    this.known.add(folder)
+  }
+}
+
+/** Folders that gained an entry when a folder was made and `first` is the uppermost one that was not there. */
+function gainedBy(folder: string, first: string | undefined): readonly string[] {
+  const gained: string[] = []
+  if (first === undefined) return gained
+  for (let at = dirname(folder); at.length >= dirname(first).length; at = dirname(at)) {
+    gained.push(at)
+    if (at === dirname(first) || at === dirname(at)) break
+  }
+  return gained
 }
 
 /** Gives a file a second name. False: the file system has none. One that is there already stays. */
@@ -287,7 +360,7 @@ async function copied(from: string, to: string): Promise<void> {
   const temporary = `${to}.${randomBytes(4).toString('hex')}.tmp`
   try {
     await copyFile(from, temporary)
-    await syncFile(temporary)
+    await syncPath(temporary)
     await rename(temporary, to)
   } catch (error) {
     await rm(temporary, { force: true })
@@ -301,14 +374,25 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   await file.sync()
 }
 
-async function syncFile(path: string): Promise<void> {
-  await using file = await open(path, 'r')
-  await file.sync()
+/** As a rule all files have been put elsewhere, and the folder is empty. */
+async function removeScratch(folder: string): Promise<void> {
+  try {
+    rmdirSync(folder)
+  } catch {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r')
-  await folder.sync()
+const synced = promisify(fsync)
+
+/** A file or a folder. */
+async function syncPath(path: string): Promise<void> {
+  const file = openSync(path, 'r')
+  try {
+    await synced(file)
+  } finally {
+    closeSync(file)
+  }
 }
 
 async function guard<T>(path: StorePath, notDone: string, body: () => Promise<T>): Promise<T> {

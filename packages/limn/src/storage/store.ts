@@ -32,19 +32,37 @@ export interface Cancel {
   readonly signal?: AbortSignal
 }
 
+/** How a file is written. */
+export interface WriteOptions extends Cancel {
+  /**
+   * It is durable when `settle` returns, not before: for files that nobody knows of until a commit names them, because a
+   * catalog settles the store before a pointer moves. Until then a power failure may leave less than the file. Default: false.
+   */
+  readonly later?: boolean
+}
+
 /**
- * The only door to bytes, for DuckDB too. `write` and `putFile` are durable when they return: file and folder are synced
- * before any commit can name the file. Errors: `storage/missing`, `storage/not-writable`, `storage/full`, `storage/failed`.
+ * The only door to bytes, for DuckDB too. `write` and `putFile` are durable when they return unless told `later`: file and
+ * folder are synced before any commit can name the file. Errors: `storage/missing`, `storage/not-writable`, `storage/full`, `storage/failed`.
  */
 export interface ObjectStore {
   /** Root location under which this store may write, without trailing slash. */
   readonly root: StorePath
   read(path: StorePath, range?: ByteRange, options?: Cancel): Promise<Uint8Array>
-  write(path: StorePath, bytes: Uint8Array, options?: Cancel & { ifAbsent?: boolean }): Promise<'written' | 'exists'>
+  write(
+    path: StorePath,
+    bytes: Uint8Array,
+    options?: WriteOptions & { ifAbsent?: boolean },
+  ): Promise<'written' | 'exists'>
   /** Moves a local file (made by `scratchFile`) to `path`. */
-  putFile(local: string, path: StorePath, options?: Cancel): Promise<void>
+  putFile(local: string, path: StorePath, options?: WriteOptions): Promise<void>
   /** `putFile` for many files at once: synced in parallel, each folder once. All or an error; leftovers are orphans. */
-  putFiles(files: readonly { readonly local: string; readonly path: StorePath }[], options?: Cancel): Promise<void>
+  putFiles(
+    files: readonly { readonly local: string; readonly path: StorePath }[],
+    options?: WriteOptions,
+  ): Promise<void>
+  /** Makes durable what was written for later before it was called. Calls that meet share the work. */
+  settle(): Promise<void>
   /**
    * Gives objects, which never change, a second place: without moving their bytes where the store can. Durable when it
    * returns; one that is there already stays. Deleting either place leaves the other. `copy`: two sets of bytes, whatever it

@@ -15,16 +15,16 @@ import {
 import type { Bound, BoundTable } from '../bound.ts'
 import type { ColumnShape, FileEngine, OutputColumn, ParsedQuery, Session, TextOrigin } from '../engine.ts'
 import { explainQuery, isInvalidated } from './errors.ts'
-import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan, stubRows } from './filters.ts'
+import { certainFilterOfPlan, filtersOfPlan, isEmptyPlan } from './filters.ts'
 import { loadRows } from './load.ts'
+import { Parser } from './parser.ts'
 import { AvroFiles } from './read/avro.ts'
 import { Binder } from './read/bind.ts'
 import { explainRead, filesRead } from './read/damage.ts'
 import { Footers } from './read/footers.ts'
-import { namesApart } from './read/parts.ts'
-import { duckTypeOf } from './read/project.ts'
 import { ZonedNanos } from './read/zoned-nanos.ts'
 import { DuckSession } from './session.ts'
+import { createSchema, nameOf, Stubs, viewOf } from './stubs.ts'
 import { usedColumns } from './used-columns.ts'
 
 export interface DuckDbOptions {
@@ -42,8 +42,8 @@ export interface DuckDbOptions {
 /** Opens the embedded engine. One instance per lake; sessions are isolated from each other. */
 export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
   const { DuckDBInstance } = await import('@duckdb/node-api')
-  const make = () =>
-    DuckDBInstance.create(':memory:', {
+  const make = async () => {
+    const instance = await DuckDBInstance.create(':memory:', {
       threads: String(options.threads),
       memory_limit: options.memoryLimit,
       temp_directory: options.temporaryFolder,
@@ -54,6 +54,12 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
+    // Every connection begins with them.
+    const connection = await instance.connect()
+    await connection.run("SET GLOBAL errors_as_json = true; SET GLOBAL TimeZone = 'UTC'")
+    connection.closeSync()
+    return instance
+  }
   return new DuckDb(await make(), make, options.temporaryFolder)
 }
 
@@ -64,9 +70,10 @@ class DuckDb implements FileEngine {
   readonly footers = new Footers()
   readonly avro: AvroFiles
   readonly nanos: ZonedNanos
+  private readonly parser = new Parser(() => this.tool())
   private names = 0
   private tools: Promise<DuckDBConnection> | null = null
-  private readonly stubbed = new Map<string, Promise<DuckDBConnection>>()
+  private stubs = this.newStubs()
 
   constructor(instance: DuckDBInstance, make: () => Promise<DuckDBInstance>, temporaryFolder: string) {
     this.instance = instance
@@ -76,8 +83,7 @@ class DuckDb implements FileEngine {
   }
 
   async parse(sql: string, origin?: TextOrigin): Promise<ParsedQuery> {
-    const connection = await this.tool()
-    const json = await scalar(connection, `SELECT json_serialize_sql(${quoteText(sql)})`)
+    const json = await this.parser.serialize(sql)
     const parsed = JSON.parse(json) as {
       error: boolean
       error_type?: string
@@ -113,11 +119,11 @@ class DuckDb implements FileEngine {
     tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
     origin?: TextOrigin,
     parameters: Readonly<Record<string, string>> = {},
-    /** Characters that are not the asker's: places are told from behind them. */
-    before = 0,
+    options: DescribeOptions = {},
   ): Promise<readonly OutputColumn[]> {
     const prefix = 'DESCRIBE '
-    const connection = await this.stubs(tables)
+    const before = options.before ?? 0
+    const connection = await (options.parsed ? this.stubs.beside(tables, 'columns') : this.stubs.alone(tables))
     try {
       const reader = await connection.runAndReadAll(prefix + substituteParameters(sql, parameters))
       return reader.getRowsJson().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
@@ -135,6 +141,7 @@ class DuckDb implements FileEngine {
     sql: string,
     tables: ReadonlyMap<TableId, { readonly columns: readonly ColumnShape[]; readonly query?: string }>,
   ): Promise<ReadonlyMap<TableId, Predicate>> {
+    if (!mayFilter.test(sql)) return new Map()
     const plan = await this.planOf(sql, tables, true)
     return plan.error ? new Map() : filtersOfPlan(plan.plans, tables)
   }
@@ -156,7 +163,7 @@ class DuckDb implements FileEngine {
     const queries = new Map(
       [...tables].flatMap(([id, { query }]) => (query === undefined ? [] : [[id, query] as const])),
     )
-    const connection = await this.stubs(shapes, queries)
+    const connection = await (queries.size > 0 ? this.stubs.alone(shapes, queries) : this.stubs.beside(shapes, 'rows'))
     const call = `json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := ${optimize})`
     return parsePlan(await scalar(connection, `SELECT ${call}`))
   }
@@ -171,8 +178,8 @@ class DuckDb implements FileEngine {
     const known = new Map([...tables, [own, table.columns] as const])
     const head = `SELECT * FROM ${nameOf(own)} AS ${quoteIdentifier(table.alias)} WHERE (`
     const sql = `${head}${filter}\n)`
-    await this.describe(sql, known, undefined, {}, head.length)
-    const connection = await this.stubs(known)
+    await this.describe(sql, known, undefined, {}, { before: head.length })
+    const connection = await this.stubs.alone(known)
     const json = await scalar(connection, `SELECT json_serialize_plan(${quoteText(sql)}::VARCHAR, optimize := true)`)
     const plan = parsePlan(json)
     if (plan.error) return { atMost: always, atLeast: never }
@@ -189,11 +196,11 @@ class DuckDb implements FileEngine {
       if (isInvalidated(error)) await this.renew()
       return explainRead(error, sql, filesRead(tables), (local) => this.canRead(local))
     }
-    const { connection, database } = await this.attached(tables.map(createSchema)).catch(async (error) => {
-      throw await explain(error, null)
-    })
+    const database = `limn_${this.names++}`
+    const connection = await this.instance.connect()
     try {
-      await this.bindAll(new Binder(connection, this), database, tables)
+      const before = attaching(database, tables.map(createSchema))
+      await this.bindAll(new Binder(connection, this, { before }), database, tables)
     } catch (error) {
       await this.detach(connection, database)
       throw await explain(error, null)
@@ -226,7 +233,7 @@ class DuckDb implements FileEngine {
       const former = this.instance
       this.instance = await this.make()
       this.tools = null
-      this.stubbed.clear()
+      this.stubs = this.newStubs()
       this.renewal = null
       former.closeSync()
     })()
@@ -238,6 +245,7 @@ class DuckDb implements FileEngine {
     try {
       const binder = new Binder(connection, this, { portable: true })
       await binder.bind(table)
+      await binder.flush()
       return binder.statements.join(';\n')
     } finally {
       await this.detach(connection, database)
@@ -246,10 +254,13 @@ class DuckDb implements FileEngine {
 
   private async bindAll(binder: Binder, database: string, tables: readonly Bound[]): Promise<void> {
     for (const table of tables) {
-      if ('rows' in table) await loadRows(binder.connection, database, table)
-      else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
+      if ('rows' in table) {
+        await binder.flush()
+        await loadRows(binder.connection, database, table)
+      } else if ('query' in table) await binder.run(viewOf(table.id, table.schema.fields, table.query))
       else await binder.bind(table)
     }
+    await binder.flush()
   }
 
   close(): void {
@@ -258,34 +269,8 @@ class DuckDb implements FileEngine {
     this.nanos.close()
   }
 
-  /** A connection on which tables of these shapes stand as stubs. Kept: the same shapes are asked for again and again. */
-  private async stubs(
-    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
-    queries: ReadonlyMap<TableId, string> = new Map(),
-  ): Promise<DuckDBConnection> {
-    const shapes = [...tables].map(([id, columns]) => [id, columns.map((one) => [one.name, duckTypeOf(one.type)])])
-    const key = JSON.stringify([shapes, [...queries]])
-    let made = this.stubbed.get(key)
-    if (!made) {
-      made = this.makeStubs(tables, queries)
-      this.stubbed.set(key, made)
-    }
-    return made
-  }
-
-  private async makeStubs(
-    tables: ReadonlyMap<TableId, readonly ColumnShape[]>,
-    queries: ReadonlyMap<TableId, string>,
-  ): Promise<DuckDBConnection> {
-    const { connection } = await this.attached(
-      [...tables].flatMap(([id, columns]) => {
-        const query = queries.get(id)
-        return query === undefined
-          ? [stubTable(id, columns), `INSERT INTO ${nameOf(id)} VALUES ${stubRows(columns).join(', ')}`]
-          : [createSchema({ id }), viewOf(id, columns, query)]
-      }),
-    )
-    return connection
+  private newStubs(): Stubs {
+    return new Stubs({ attached: async (statements) => await this.attached(statements), connect: () => this.connect() })
   }
 
   private tool(): Promise<DuckDBConnection> {
@@ -293,10 +278,8 @@ class DuckDb implements FileEngine {
     return this.tools
   }
 
-  private async connect(): Promise<DuckDBConnection> {
-    const connection = await this.instance.connect()
-    await connection.run(settings)
-    return connection
+  private connect(): Promise<DuckDBConnection> {
+    return this.instance.connect()
   }
 
   /** A connection with a database of its own, in which the statements were run: in one call, each costs a round trip. */
@@ -306,8 +289,7 @@ class DuckDb implements FileEngine {
     const database = `limn_${this.names++}`
     const connection = await this.instance.connect()
     try {
-      const all = [settings, `ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
-      await connection.run(all.join(';\n'))
+      await connection.run(attaching(database, statements).join(';\n'))
       return { connection, database }
     } catch (error) {
       await this.detach(connection, database)
@@ -326,25 +308,19 @@ class DuckDb implements FileEngine {
   }
 }
 
-const settings = "SET errors_as_json = true; SET TimeZone = 'UTC'"
+/** Words without one of which no query leaves rows of a table out. One that stands in a text or a comment costs a plan. */
+const mayFilter = /\b(where|having|qualify|filter|join|in|any|all|exists|intersect|except|semi|anti|limit|sample)\b/i
 
-function createSchema(table: Pick<Bound, 'id'>): string {
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.id.split('.')[0] ?? '')}`
+interface DescribeOptions {
+  /** See `FileEngine.describe`. */
+  readonly parsed?: boolean
+  /** Characters that are not the asker's: places are told from behind them. */
+  readonly before?: number
 }
 
-function nameOf(id: TableId): string {
-  return id.split('.').map(quoteIdentifier).join('.')
-}
-
-function stubTable(id: TableId, columns: readonly ColumnShape[]): string {
-  const names = namesApart(columns.map((column) => column.name))
-  const list = columns.map((column, i) => `${quoteIdentifier(names[i] ?? column.name)} ${duckTypeOf(column.type)}`)
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(id.split('.')[0] ?? '')}; CREATE TABLE ${nameOf(id)} (${list.join(', ')})`
-}
-
-function viewOf(id: TableId, columns: readonly Pick<ColumnShape, 'name'>[], query: string): string {
-  const names = namesApart(columns.map((column) => column.name))
-  return `CREATE VIEW ${nameOf(id)} (${names.map(quoteIdentifier).join(', ')}) AS ${query}`
+/** Statements that give a connection a database of its own. */
+function attaching(database: string, statements: readonly string[]): readonly string[] {
+  return [`ATTACH ':memory:' AS ${database}`, `USE ${database}`, ...new Set(statements)]
 }
 
 async function scalar(connection: DuckDBConnection, sql: string): Promise<string> {

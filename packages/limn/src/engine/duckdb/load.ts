@@ -32,14 +32,29 @@ export async function loadRows(connection: DuckDBConnection, database: string, t
   const names = namesApart(fields.map((field) => field.name))
   const list = fields.map((field, i) => `${quoteIdentifier(names[i] ?? field.name)} ${duckTypeOf(field.type)}`)
   await connection.run(`CREATE TABLE ${quoteIdentifier(schema)}.${quoteIdentifier(name)} (${list.join(', ')})`)
-  const appender = await connection.createAppender(name, schema, database)
+  await appendRows(
+    connection,
+    { name, schema, database },
+    fields.map((field) => field.type),
+    table.rows(),
+  )
+}
+
+/** Appends rows to a table, a chunk at a time. */
+export async function appendRows(
+  connection: DuckDBConnection,
+  to: { readonly name: string; readonly schema: string; readonly database: string },
+  columns: readonly Type[],
+  rows: AsyncIterable<readonly (readonly Datum[])[]> | Iterable<readonly (readonly Datum[])[]>,
+): Promise<void> {
+  const appender = await connection.createAppender(to.name, to.schema, to.database)
   let held = 0
   try {
-    const types = fields.map((_field, i): DuckDBType => appender.columnType(i))
-    const converters = fields.map((field) => converter(field.type))
+    const types = columns.map((_column, i): DuckDBType => appender.columnType(i))
+    const converters = columns.map(converter)
     // One chunk for all: of many, each would hold native memory until it is collected.
     const chunk = DuckDBDataChunk.create(types)
-    for await (const batch of table.rows()) {
+    for await (const batch of rows) {
       for (let at = 0; at < batch.length; at += chunkRowsMax) {
         const part = batch.slice(at, at + chunkRowsMax)
         chunk.reset()

@@ -3,10 +3,24 @@ import { LimnError } from '../../base/index.ts'
 import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
 import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
+import { appendRows } from './load.ts'
 import { writeFiles } from './write/write.ts'
 
 /** Rows sent per INSERT when JavaScript values are ingested. */
 const ingestRowsMax = 1000
+
+/** Types whose values are appended as they are; others go as literals, which the engine checks. */
+const appended: ReadonlySet<PrimitiveType> = new Set<PrimitiveType>([
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'string',
+  'date',
+  'timestamp',
+  'timestamptz',
+])
 
 /** A connection with its own database of bound views. */
 export class DuckSession implements Session {
@@ -40,7 +54,7 @@ export class DuckSession implements Session {
       const types = reader.columnTypes()
       return {
         columns: reader.columnNames().map((name, i) => ({ name, type: String(types[i]) })),
-        rows: reader.getRows().map((row) => row.map(cellOf)),
+        rows: cellsOf(reader.getRows()),
       }
     })
   }
@@ -65,6 +79,12 @@ export class DuckSession implements Session {
   ): Promise<void> {
     const list = columns.map((column) => `${quoteIdentifier(column.name)} ${duckType(column.type)}`).join(', ')
     await this.exec(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(name)} (${list})`)
+    if (columns.every((column) => appended.has(column.type))) {
+      const fitted = rows.map((row, i) => columns.map((column, j) => fittedOf(column, row[j], i)))
+      const to = { name, schema: 'main', database: 'temp' }
+      const types = columns.map((column) => column.type)
+      return this.guarded(`appending to ${name}`, () => appendRows(this.connection, to, types, [fitted]))
+    }
     for (let at = 0; at < rows.length; at += ingestRowsMax) {
       const part = rows.slice(at, at + ingestRowsMax)
       const values = part.map(
@@ -90,6 +110,12 @@ export class DuckSession implements Session {
   }
 }
 
+/** In place: of a large answer there is no second copy. */
+function cellsOf(rows: DuckDBValue[][]): readonly (readonly Cell[])[] {
+  for (const row of rows as unknown[][]) for (let i = 0; i < row.length; i++) row[i] = cellOf(row[i] as DuckDBValue)
+  return rows as readonly (readonly Cell[])[]
+}
+
 /** A DuckDB value as plain JavaScript: wide integers as bigint, dates, times and decimals as ISO text. */
 function cellOf(value: DuckDBValue): Cell {
   if (
@@ -104,21 +130,26 @@ function cellOf(value: DuckDBValue): Cell {
   return String(value)
 }
 
-function literalOf(
-  column: { readonly name: string; readonly type: PrimitiveType },
-  value: unknown,
-  row: number,
-): string {
-  if (value === null || value === undefined) return 'NULL'
+type Column = { readonly name: string; readonly type: PrimitiveType }
+
+function literalOf(column: Column, value: unknown, row: number): string {
+  const fitted = fittedOf(column, value, row)
+  return fitted === null ? 'NULL' : sqlLiteral(column.type, fitted)
+}
+
+function fittedOf(column: Column, value: unknown, row: number): Value | null {
+  if (value === null || value === undefined) return null
   const fitted = fit(column.type, value)
-  if (fitted === undefined) {
-    throw new LimnError('source/schema', {
-      message: `Row ${row + 1}: ${JSON.stringify(String(value))} is no ${column.type} for column ${column.name}.`,
-      notDone: 'Nothing was written.',
-      remedy: 'Correct the value, or the type in the contract.',
-    })
-  }
-  return sqlLiteral(column.type, fitted)
+  if (fitted !== undefined) return fitted
+  throw new LimnError('source/schema', {
+    message: `Row ${row + 1}: ${JSON.stringify(String(value))} is no ${column.type} for column ${column.name}.`,
+    notDone: 'Nothing was written.',
+    remedy: 'Correct the value, or the type in the contract.',
+  })
+}
+
+function within64(value: bigint): bigint | undefined {
+  return BigInt.asIntN(64, value) === value ? value : undefined
 }
 
 /** A JavaScript value as a value of a type, or undefined when it does not fit. Dates and ISO text are understood. */
@@ -127,11 +158,10 @@ function fit(type: PrimitiveType, value: unknown): Value | undefined {
     case 'boolean':
       return typeof value === 'boolean' ? value : undefined
     case 'int':
-      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2_147_483_648
-        ? value
-        : undefined
+      return typeof value === 'number' && Number.isInteger(value) && value === (value | 0) ? value : undefined
     case 'long':
-      return typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined
+      if (typeof value === 'bigint') return within64(value)
+      return Number.isSafeInteger(value) ? BigInt(value as number) : undefined
     case 'float':
     case 'double':
       return typeof value === 'number' ? value : undefined
@@ -149,7 +179,7 @@ function fit(type: PrimitiveType, value: unknown): Value | undefined {
     }
     case 'timestamp':
     case 'timestamptz': {
-      if (typeof value === 'bigint') return value
+      if (typeof value === 'bigint') return within64(value)
       const at =
         value instanceof Date
           ? value.getTime()

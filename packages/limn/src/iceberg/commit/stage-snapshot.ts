@@ -175,9 +175,10 @@ function branchOf(base: TableMetadata, name: string): Partial<SnapshotRef> {
   })
 }
 
-function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array): Promise<unknown> {
-  const options = input.signal ? { signal: input.signal } : {}
-  return step(input.steps, 'manifest.write', path, () => input.store.write(path, bytes, options))
+async function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array): Promise<void> {
+  const options = { later: true, ...(input.signal ? { signal: input.signal } : {}) }
+  await step(input.steps, 'manifest.write', path, () => input.store.write(path, bytes, options))
+  input.manifests.remember(path, bytes)
 }
 
 /** Names the drafts' places; the list's rows in the order given. */

@@ -143,6 +143,6 @@ export async function stageManifests(
 }
 
 function put(input: StageManifestsInput, path: StorePath, bytes: Uint8Array): Promise<unknown> {
-  const options = input.signal ? { signal: input.signal } : {}
+  const options = { later: true, ...(input.signal ? { signal: input.signal } : {}) }
   return step(input.steps, 'manifest.write', path, () => input.store.write(path, bytes, options))
 }

@@ -1,6 +1,10 @@
-import type { ObjectStore } from '../../storage/index.ts'
+import type { ObjectStore, StorePath } from '../../storage/index.ts'
 import { decodeManifest, decodeManifestList, inlineManifest } from '../spec/manifest.ts'
 import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
+
+/** Files whose bytes are held for their first reader, and how large one of them may be. */
+const writtenMax = 64
+const writtenBytesMax = 64 * 1024
 
 /**
  * Reads manifest lists and manifests, which never change, and keeps the latest decoded ones: as many as have
@@ -11,10 +15,28 @@ export class ManifestReader {
   private readonly max: number
   private readonly cache = new Map<string, { readonly rows: readonly unknown[] }>()
   private kept = 0
+  /** The bytes of files written a moment ago, which are read next as a rule. */
+  private readonly written = new Map<StorePath, Uint8Array>()
 
   constructor(store: Pick<ObjectStore, 'read'>, options: { readonly entriesMax?: number } = {}) {
     this.store = store
     this.max = options.entriesMax ?? 20_000
+  }
+
+  /** The file at a path has these bytes: it was just written, and need not be read. */
+  remember(path: StorePath, bytes: Uint8Array): void {
+    for (const [oldest] of this.written) {
+      if (this.written.size < writtenMax) break
+      this.written.delete(oldest)
+    }
+    if (bytes.length <= writtenBytesMax) this.written.set(path, bytes)
+  }
+
+  private read(path: StorePath, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const bytes = this.written.get(path)
+    if (bytes === undefined) return this.store.read(path, undefined, signal ? { signal } : {})
+    this.written.delete(path)
+    return Promise.resolve(bytes)
   }
 
   /** The manifests of a snapshot, in the list's order. */
@@ -23,14 +45,12 @@ export class ManifestReader {
     if (manifestList === null) {
       const inline = (manifests ?? []).map((path) =>
         this.cached(`list of ${path}`, true, async () => [
-          inlineManifest(await this.store.read(path, undefined, options(signal)), path, snapshot.snapshotId),
+          inlineManifest(await this.read(path, signal), path, snapshot.snapshotId),
         ]),
       )
       return (await Promise.all(inline)).flat()
     }
-    return this.cached(manifestList, true, async () =>
-      decodeManifestList(await this.store.read(manifestList, undefined, options(signal))),
-    )
+    return this.cached(manifestList, true, async () => decodeManifestList(await this.read(manifestList, signal)))
   }
 
   /**
@@ -47,7 +67,7 @@ export class ManifestReader {
     return this.cached(
       inherited,
       keep,
-      async () => decodeManifest(await this.store.read(manifest.path, undefined, options(signal)), manifest).entries,
+      async () => decodeManifest(await this.read(manifest.path, signal), manifest).entries,
     )
   }
 
@@ -73,8 +93,4 @@ export class ManifestReader {
     this.kept += rows.length + 1
     return rows
   }
-}
-
-function options(signal: AbortSignal | undefined): { signal?: AbortSignal } {
-  return signal ? { signal } : {}
 }

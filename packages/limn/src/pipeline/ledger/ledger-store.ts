@@ -52,21 +52,16 @@ export async function prepareRecord(context: PipelineContext, record: RunRecordR
   const landedTwice = record.basedOn === undefined ? [] : [...landed(record.rows).intersection(landed(before))]
   if (landedTwice.length > 0) return { commits: [], files: [], known: [], landedTwice }
   const first = lastSeq + 1
-  const parts = [
-    await prepareAppend(
-      context,
-      ledgerContract,
-      ledger,
-      stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i })),
-      'started_at',
-    ),
-  ]
-  if (record.verdicts.length > 0) {
-    const cells = record.verdicts.map((one) => verdictCells(one, record))
-    parts.push(await prepareAppend(context, verdictContract, tables.get(verdictTable) ?? null, cells, 'judged_at'))
-  }
-  const definitions = await prepareDefinitions(context, tables.get(definitionTable) ?? null, record)
-  if (definitions) parts.push(definitions)
+  const rows = stillTrue(record, before).map((row, i) => ledgerCells({ ...row, seq: first + i }))
+  const verdicts = record.verdicts.map((one) => verdictCells(one, record))
+  const found = await Promise.all([
+    prepareAppend(context, ledgerContract, ledger, rows, 'started_at'),
+    verdicts.length === 0
+      ? null
+      : prepareAppend(context, verdictContract, tables.get(verdictTable) ?? null, verdicts, 'judged_at'),
+    prepareDefinitions(context, tables.get(definitionTable) ?? null, record),
+  ])
+  const parts = found.flatMap((part) => part ?? [])
   return {
     commits: parts.map((part) => part.commit),
     files: parts.flatMap((part) => part.files),

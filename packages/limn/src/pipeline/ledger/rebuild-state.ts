@@ -1,9 +1,10 @@
 import { type RunId, runId, type TableId } from '../../base/index.ts'
-import { decodeMetadata, isUnder, type LoadedTable } from '../../iceberg/index.ts'
+import { isUnder, type LoadedTable } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import { requestIn } from '../backfill/branch.ts'
 import { BackfillState, parseRequest } from '../backfill/request.ts'
 import type { PipelineContext } from '../context.ts'
+import { stagedMetadata } from '../stage/staged-table.ts'
 import { type LedgerRow, ledgerTable, outcomeOfRun } from './ledger.ts'
 import { readLedger } from './ledger-read.ts'
 import type { Phase } from './run-state.ts'
@@ -132,7 +133,8 @@ async function stagedTables(
     if (registered.some((location) => isUnder(location, folder))) continue
     for await (const info of store.list(folder as StorePath, { signal })) {
       if (!info.path.endsWith('.metadata.json')) continue
-      const metadata = decodeMetadata(await store.read(info.path, undefined, { signal }))
+      const metadata = await stagedMetadata(store, info.path, signal)
+      if (!metadata) continue
       for (const ref of Object.keys(metadata.refs)) {
         const run = runOfRef(ref)
         if (run === null) continue

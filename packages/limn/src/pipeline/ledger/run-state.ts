@@ -202,11 +202,12 @@ export class RunState {
     return row?.request ?? null
   }
 
-  /** Remembers what a run staged of a dataset, for a retry. Lost, it is built again: no named step guards it. */
-  rememberWork(run: RunId, dataset: TableId, work: string): void {
-    this.state.transactSoon((tx) =>
-      tx.run('INSERT OR REPLACE INTO staged_work (run, dataset, work) VALUES (?, ?, ?)', [run, dataset, work]),
-    )
+  /** Remembers what a run staged of datasets, for a retry. Lost, it is built again: no named step guards it. */
+  rememberWorks(run: RunId, works: readonly (readonly [dataset: TableId, work: string])[]): void {
+    this.state.transactSoon((tx) => {
+      for (const [dataset, work] of works)
+        tx.run('INSERT OR REPLACE INTO staged_work (run, dataset, work) VALUES (?, ?, ?)', [run, dataset, work])
+    })
   }
 
   works(run: RunId): readonly string[] {

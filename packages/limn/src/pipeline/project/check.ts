@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../../base/index.ts'
+import { LimnError, mapConcurrently, type TableId } from '../../base/index.ts'
 import { allChecks } from '../../contract/index.ts'
 import type { ColumnShape, FileEngine } from '../../engine/index.ts'
 import { duckType, quoteIdentifier } from '../../sql/index.ts'
@@ -32,17 +32,24 @@ export async function checkProject(
   only?: ReadonlySet<TableId>,
 ): Promise<readonly LimnError[]> {
   const shapes = shapesOf(project)
-  const problems: LimnError[] = []
-  for (const id of project.order) {
+  const found = await mapConcurrently([...project.order], checkedAtOnce, async (id) => {
     const node = project.nodes.get(id)
-    if (!node || (only && !only.has(id))) continue
-    for (const check of [checkQuery, checkEdges, checkIncrement, checkChecks]) {
-      try {
-        await check(node, engine, shapes)
-      } catch (error) {
-        if (!(error instanceof LimnError)) throw error
-        problems.push(error)
-      }
+    return node && (!only || only.has(id)) ? problemsOf(node, engine, shapes) : []
+  })
+  return found.flat()
+}
+
+/** Datasets bound at once: each waits for the engine several times. */
+const checkedAtOnce = 4
+
+async function problemsOf(node: Node, engine: FileEngine, shapes: Shapes): Promise<readonly LimnError[]> {
+  const problems: LimnError[] = []
+  for (const check of [checkQuery, checkEdges, checkIncrement, checkChecks]) {
+    try {
+      await check(node, engine, shapes)
+    } catch (error) {
+      if (!(error instanceof LimnError)) throw error
+      problems.push(error)
     }
   }
   return problems
@@ -57,7 +64,8 @@ function pick(shapes: Shapes, ids: Iterable<TableId>): Shapes {
 async function checkQuery(node: Node, engine: FileEngine, shapes: Shapes): Promise<void> {
   if (!node.query) return
   const parameters = node.shape.kind === 'interval' ? sampleInterval : {}
-  const given = await engine.describe(node.query.text, pick(shapes, node.edges.keys()), node.query.origin, parameters)
+  const inputs = pick(shapes, node.edges.keys())
+  const given = await engine.describe(node.query.text, inputs, node.query.origin, parameters, { parsed: true })
   const wanted = Object.entries(node.contract.columns)
   const location = node.query.origin
   const mismatch = (message: string, remedy: string) =>

@@ -50,10 +50,13 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     TableId,
     { inputs: readonly TableId[]; query: ModelQuery | null; checkTables: readonly TableId[]; contract: Contract }
   >()
+  // All at once, which is one call of the parser; what is wrong is told in order, below.
+  const syntaxes = new Map(loaded.map((one) => [one, one.query && engine.parse(one.query.text, one.query.origin)]))
+  for (const one of syntaxes.values()) one?.catch(() => undefined)
   for (const one of loaded) {
     const contract = contractOf(one)
     const query = one.query
-    const syntax = query ? await engine.parse(query.text, query.origin) : null
+    const syntax = (await syntaxes.get(one)) ?? null
     const inputs = syntax ? datasetsIn(syntax.tables, one, known) : []
     const checkTables = new Set<TableId>()
     for (const check of contract.checks) {
@@ -74,9 +77,10 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
   const graph = buildGraph(
     loaded.map((one) => ({ id: one.dataset.id, inputs: parsed.get(one.dataset.id)?.inputs ?? [], file: one.file })),
   )
-  const tables = columnsOf(new Map([...parsed].map(([id, { contract }]) => [id, contract])))
   const nodes = new Map<TableId, Node>()
   const firstNames = firstNamesOf(loaded)
+  const contracts = new Map([...parsed].map(([id, { contract }]) => [id, contract]))
+  const tables = columnsOf(contracts)
   for (const one of loaded) {
     const found = parsed.get(one.dataset.id)
     if (!found) continue
@@ -86,7 +90,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
     const reading = await readingOf(engine, edges, query?.canonical ?? null, tables, incrementOf(one.dataset.producer))
-    requireIncrement(one, contract, new Map([...parsed].map(([id, other]) => [id, other.contract])), inputs)
+    requireIncrement(one, contract, contracts, inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
       file: one.file,

@@ -23,6 +23,7 @@ import type { RunReport } from './report.ts'
 import { requestText, workOf } from './retry.ts'
 import { stagedCatalog } from './run-catalog.ts'
 import { type Carried, recordOf, wholeRun } from './run-record.ts'
+import { StagedWorks } from './staged-works.ts'
 import { Overtaken, type Takeover } from './takeover.ts'
 
 /** After so many rebases a run takes the write leases of its tables, so that the next attempt is the last. */
@@ -55,6 +56,7 @@ export class Execution implements StageInputs {
   private readonly checksChanged = new Set<TableId>()
   private readonly carriedOut: PlanItem[] = []
   private readonly pins: InputPins
+  private readonly works: StagedWorks
   private book: FactBook | null = null
   private planned: Plan = { items: [] }
   private begun = false
@@ -66,7 +68,8 @@ export class Execution implements StageInputs {
     this.run = run
     this.registered = context
     this.pins = new InputPins(context, run)
-    this.context = withCatalog(context, stagedCatalog(context, run))
+    this.works = new StagedWorks(context, run)
+    this.context = withCatalog(context, stagedCatalog(context, run, { settlesItself: true }))
   }
 
   async execute(): Promise<RunReport> {
@@ -80,9 +83,11 @@ export class Execution implements StageInputs {
         return await this.endIdle(planned)
       await this.begin()
       const judgements = await judge(this.context, this, this.requireBook(), this.staged, this.checksChanged)
+      await this.works.flush()
       if (refusals(judgements).length > 0) return await this.endRefused(planned, judgements)
       return await this.publishAll(planned, judgements)
     } catch (error) {
+      await this.works.flush().catch(() => undefined)
       if (error instanceof Overtaken) {
         await this.endOvertaken()
         throw error
@@ -131,7 +136,7 @@ export class Execution implements StageInputs {
   private rememberWork(staged: StagedDataset): void {
     const { id } = staged.node
     const base = this.requireBook().mains.get(id)?.metadata.currentSnapshotId ?? null
-    this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
+    this.works.add(id, JSON.stringify(workOf(staged, base)))
   }
 
   private rank(id: TableId): number {

@@ -3,7 +3,7 @@ import { allChecks, type Check, scopeOf } from '../../contract/index.ts'
 import { IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable } from '../../engine/index.ts'
 import { snapshotById } from '../../iceberg/index.ts'
-import { evaluateChecks, type Verdict } from '../../quality/index.ts'
+import { countTogether, type EvaluateInput, evaluateChecks, type Verdict } from '../../quality/index.ts'
 import { bindFiles, type PinnedTable, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { FactBook } from '../plan/fact-book.ts'
@@ -11,7 +11,7 @@ import type { Node } from '../project/node.ts'
 import type { StagedDataset, StageInputs } from '../stage/stage.ts'
 import type { StagedTable } from '../stage/staged-table.ts'
 import { stagedRows, viewOf } from '../stage/view.ts'
-import { bytesSize, Lanes } from './lanes.ts'
+import { bytesSize, Lanes, smallAtOnce } from './lanes.ts'
 
 /** A verdict and the snapshot it holds for. */
 export interface Judgement extends Verdict {
@@ -49,11 +49,10 @@ export async function judge(
   const task = context.progress.begin('checks')
   const lanes = new Lanes()
   const ended = await Promise.allSettled(
-    cases.map((one) =>
-      lanes.run(sizeOfCase(book, one), () => {
+    groupsOf(book, cases).map(({ size, group }) =>
+      lanes.run(size, () => {
         context.signal.throwIfAborted()
-        task.update(one.node.id)
-        return judgeDataset(context, inputs, book, one)
+        return judgeGroup(context, inputs, book, group, (id) => task.update(id))
       }),
     ),
   )
@@ -67,9 +66,34 @@ export async function judge(
   return out
 }
 
+/** So many small datasets are judged in one session at most: a good part of what each costs is to make one. */
+const judgedTogetherMax = 16
+
+/** Cases in order; neighbours that are small, and whose rows go by the name of their table, together. */
+function groupsOf(
+  book: FactBook,
+  cases: readonly Case[],
+): readonly { readonly size: 'small' | 'large'; readonly group: readonly Case[] }[] {
+  const groups: { size: 'small' | 'large'; group: Case[]; open: boolean }[] = []
+  const groupMax = Math.min(judgedTogetherMax, Math.ceil(cases.length / smallAtOnce))
+  for (const one of cases) {
+    const size = sizeOfCase(book, one)
+    const open = size === 'small' && !standsApart(one)
+    const last = groups.at(-1)
+    if (open && last?.open && last.group.length < groupMax) last.group.push(one)
+    else groups.push({ size, group: [one], open })
+  }
+  return groups
+}
+
 /** What is judged reads the dataset itself and what its checks compare it with. */
 function sizeOfCase(book: FactBook, { node }: Case): 'small' | 'large' {
   return bytesSize([node.id, ...node.checkInputs].map((id) => book.pinOf(id)))
+}
+
+/** Whether the rows to judge are those that were staged, which are not all of the table. */
+function standsApart({ staged, anew }: Case): boolean {
+  return !anew && staged !== null && staged.table !== null && !isWhole(staged.table)
 }
 
 function casesOf(
@@ -98,40 +122,57 @@ function casesOf(
   return out
 }
 
-async function judgeDataset(
+async function judgeGroup(
   context: PipelineContext,
   inputs: StageInputs,
   book: FactBook,
-  one: Case,
+  cases: readonly Case[],
+  begins: (dataset: TableId) => void,
 ): Promise<readonly Judgement[]> {
-  const { node, staged, checks } = one
-  const pin = await inputs.pinOf(node.id)
-  if (!pin || pin.snapshotId === null) return []
   const stack = new AsyncDisposableStack()
   await using _all = stack
-  const tables: BoundTable[] = []
-  for (const id of new Set([node.id, ...node.checkInputs])) {
-    const other = id === node.id ? pin : await inputs.pinOf(id)
-    if (!other) continue
-    const view = viewOf(context.project.nodes.get(id), other)
-    tables.push(stack.use(await readPinned(context, other, { keep: view.keep })).bound)
+  const tables = new Map<TableId, BoundTable>()
+  const judged: { readonly pin: PinnedTable; readonly one: Case; readonly input: EvaluateInput }[] = []
+  for (const one of cases) {
+    const { node, staged } = one
+    const pin = await inputs.pinOf(node.id)
+    if (!pin || pin.snapshotId === null) continue
+    for (const id of new Set([node.id, ...node.checkInputs])) {
+      const other = tables.has(id) ? null : id === node.id ? pin : await inputs.pinOf(id)
+      if (!other) continue
+      const view = viewOf(context.project.nodes.get(id), other)
+      tables.set(id, stack.use(await readPinned(context, other, { keep: view.keep })).bound)
+    }
+    if (standsApart(one)) tables.set(stagedRows, await stagedTable(context, stack, pin, staged))
+    judged.push({ pin, one, input: await evaluationOf(context, book, one) })
   }
-  const apart = staged !== null && staged.table !== null && !one.anew && !isWhole(staged.table)
-  if (apart) tables.push(await stagedTable(context, stack, pin, staged))
-  const session = stack.use(await context.engine.session(tables, { signal: context.signal }))
+  if (judged.length === 0) return []
+  const session = stack.use(await context.engine.session([...tables.values()], { signal: context.signal }))
+  const inOrder = judged.map(({ input }) => input)
+  const counted = await countTogether(session, inOrder)
+  const out: Judgement[] = []
+  for (const [i, { pin, one, input }] of judged.entries()) {
+    begins(one.node.id)
+    const verdicts = await evaluateChecks(session, input, counted[i])
+    for (const verdict of verdicts) out.push({ ...verdict, dataset: one.node.id, snapshotId: pin.snapshotId })
+  }
+  return out
+}
+
+async function evaluationOf(context: PipelineContext, book: FactBook, one: Case): Promise<EvaluateInput> {
+  const { node, staged, checks } = one
   const fresh = await freshOf(context, book, node, staged)
-  const verdicts = await evaluateChecks(session, {
+  return {
     contract: node.contract,
     checks: checks.filter((check) => check.kind !== 'reconcile' || fresh.comparable(check.with)),
     fresh: { own: fresh.own, of: fresh.of },
     table: node.id,
     staged: {
-      view: apart ? stagedRows : node.id,
+      view: standsApart(one) ? stagedRows : node.id,
       ...(node.shape.kind === 'interval' ? { interval: { column: node.shape.column, unit: node.shape.unit } } : {}),
     },
     stagedIntervals: stagedIntervals(node, staged),
-  })
-  return verdicts.map((verdict) => ({ ...verdict, dataset: node.id, snapshotId: pin.snapshotId }))
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ const smallBytesMax = 32 * 1024 * 1024
 const largeAtOnce = 2
 
 /** Small ones at once: their waits for the disk, which the file system answers together, are what is shared. */
-const smallAtOnce = 8
+export const smallAtOnce = 8
 
 /** Where datasets that do not read each other are worked on side by side: few where there is much to read, more where little. */
 export class Lanes {

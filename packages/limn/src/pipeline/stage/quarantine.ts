@@ -64,21 +64,29 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
   const contract = quarantineContractFor(node.contract)
   const base = (await context.catalog.loadTables([contract.id], { signal: context.signal })).get(contract.id) ?? null
   const registered = base && base.metadata.currentSnapshotId !== null ? base : null
-  const target = targetOf(context, contract, registered)
+  let made: Target | null = null
+  // Most datasets reject nothing: then nobody asks for it.
+  const targetNow = () => {
+    made ??= targetOf(context, contract, registered)
+    return made
+  }
   const pin = registered && pinRef(registered)
   const tasks = pin ? await tasksOfView(context, viewOf(undefined, pin)) : []
   const old = tasks.map((task) => task.file)
   const added: DataFile[] = []
   const removed: DataFile[] = []
-  const scopeField = fieldByName(target.layout.schema, '_scope')
-  const scopePosition = target.layout.spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
   const drop = (scopes: readonly string[]) => {
+    if (old.length === 0) return
+    const { schema, spec } = targetNow().layout
+    const scopeField = fieldByName(schema, '_scope')
+    const scopePosition = spec.fields.findIndex((field) => field.sourceId === scopeField?.id)
     const gone = new Set<unknown>(scopes)
     removed.push(...old.filter((file) => gone.has(file.partition[scopePosition]) && !removed.includes(file)))
   }
   const write = async (session: Session, rows: string, folder: string): Promise<number> => {
-    const written: readonly WrittenFile[] = await writeLocal(session, rows, target.layout, `${folder}/quarantine`)
-    added.push(...(await putFiles(context, target.layout, written)))
+    const { layout } = targetNow()
+    const written: readonly WrittenFile[] = await writeLocal(session, rows, layout, `${folder}/quarantine`)
+    added.push(...(await putFiles(context, layout, written)))
     return written.reduce((total, file) => total + Number(file.recordCount), 0)
   }
   const ofRun = (sql: string) => `SELECT *, '${run}' AS _run FROM (${sql})`
@@ -99,7 +107,9 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
       if (fresh + stale === 0) return 0
       if (stale === 0) await write(session, 'SELECT * FROM limn_rejected', folder)
       else {
-        const names = target.layout.schema.fields.map(({ name }) => `"${name}"`).join(', ')
+        const names = targetNow()
+          .layout.schema.fields.map(({ name }) => `"${name}"`)
+          .join(', ')
         const kept = `SELECT ${names} FROM ${own} AND (${gone}) IS NOT TRUE`
         drop([scope])
         await write(session, `SELECT ${names} FROM limn_rejected UNION ALL ${kept}`, folder)
@@ -113,10 +123,10 @@ export async function quarantineWriter(context: PipelineContext, run: RunId, nod
       return { ...bindFiles(pin, tasks, lease), id: quarantined }
     },
     clear: drop,
-    collected: () => (added.length === 0 && removed.length === 0 ? null : { target, added, removed }),
+    collected: () => (added.length === 0 && removed.length === 0 ? null : { target: targetNow(), added, removed }),
     async stage(replaces) {
       if (added.length === 0 && removed.length === 0) return null
-      return stageTable(context, run, target, { added, removed, summary: {} }, replaces)
+      return stageTable(context, run, targetNow(), { added, removed, summary: {} }, replaces)
     },
   }
 }

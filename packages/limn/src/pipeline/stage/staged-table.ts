@@ -1,10 +1,11 @@
-import { invariant, type RunId, randomPositiveLong, randomUuid, type TableId } from '../../base/index.ts'
+import { invariant, LimnError, type RunId, randomPositiveLong, randomUuid, type TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
 import { partitionSpecOf, schemaOf, specEquals } from '../../dataset/index.ts'
 import {
   applyUpdates,
   createTableUpdates,
   type DataFile,
+  decodeMetadata,
   type LoadedTable,
   type Requirement,
   schemaById,
@@ -14,6 +15,7 @@ import {
   type Update,
 } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
+import type { ObjectStore, StorePath } from '../../storage/index.ts'
 import { committed, type Layout, type PinnedTable, pinSnapshot } from '../../table/index.ts'
 import { type PipelineContext, tableLocation } from '../context.ts'
 
@@ -204,6 +206,24 @@ export async function stageTable(
     snapshotId,
     pin: { ...pinSnapshot(loaded, snapshotId), schemaId: target.layout.schema.schemaId },
     updates,
+  }
+}
+
+/**
+ * The metadata of a table that a run staged and did not register; null when it is no more. A power failure may have left less
+ * than all of it: then nobody relies on it, because what may be taken over is durable before it is remembered.
+ */
+export async function stagedMetadata(
+  store: ObjectStore,
+  location: StorePath,
+  signal: AbortSignal,
+): Promise<TableMetadata | null> {
+  if ((await store.stat(location, { signal })) === null) return null
+  try {
+    return decodeMetadata(await store.read(location, undefined, { signal }))
+  } catch (error) {
+    if (error instanceof LimnError && error.kind === 'iceberg/invalid-metadata') return null
+    throw error
   }
 }
 

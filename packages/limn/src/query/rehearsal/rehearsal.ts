@@ -75,6 +75,10 @@ class RehearsalStore implements ObjectStore {
     for (const { from, to } of files) this.put.set(to, this.put.get(from) ?? from)
   }
 
+  async settle(): Promise<void> {
+    // Nothing of it is to last.
+  }
+
   scratch(options?: Cancel) {
     return this.real.scratch(options)
   }

@@ -69,7 +69,8 @@ export function writeLocal(
 }
 
 /**
- * Writes the rows of a query as data files of a table and returns them, in order; durable, and part of no snapshot yet.
+ * Writes the rows of a query as data files of a table and returns them, in order; part of no snapshot yet, and durable once
+ * a commit names them.
  * Rows are cast to the table's types. Throws `source/schema` when the query lacks a column, and when a required one is
  * null, before anything is put.
  */
@@ -229,7 +230,7 @@ function badProperty(name: string, value: string, wanted: string): LimnError {
   })
 }
 
-/** Puts written files into the table's data folder and returns them as Iceberg data files, in order. Durable on return. */
+/** Puts written files into the table's data folder and returns them as Iceberg data files, in order. Durable once a commit names them. */
 export async function putFiles(
   context: TableContext,
   layout: Layout,
@@ -244,7 +245,9 @@ export async function putFiles(
     return { local: file.local, path, file: dataFileOf(file, path, layout.spec.specId) }
   })
   const detail = `${folder} × ${placed.length}`
-  await step(context.steps, 'file.put', detail, () => context.store.putFiles(placed, { signal: context.signal }))
+  await step(context.steps, 'file.put', detail, () =>
+    context.store.putFiles(placed, { later: true, signal: context.signal }),
+  )
   return placed.map((one) => one.file)
 }
 

@@ -36,16 +36,21 @@ export class Binder {
   readonly nanos: ZonedNanos
   readonly statements: string[] = []
   private readonly short: boolean
+  private held: string[]
   private names = 0
   private hasSchema = false
 
-  /** `portable`: every statement stands by itself, file lists as text. */
+  /**
+   * `portable`: every statement stands by itself, file lists as text. `before`: statements that are run with the first of its
+   * own, because each call waits for the engine.
+   */
   constructor(
     connection: DuckDBConnection,
     files: { readonly footers: Footers; readonly avro: AvroFiles; readonly nanos: ZonedNanos },
-    options: { readonly portable?: boolean } = {},
+    options: { readonly portable?: boolean; readonly before?: readonly string[] } = {},
   ) {
     this.connection = connection
+    this.held = [...(options.before ?? [])]
     this.footers = files.footers
     this.avro = files.avro
     this.nanos = files.nanos
@@ -53,8 +58,27 @@ export class Binder {
   }
 
   async run(sql: string): Promise<void> {
-    await this.connection.run(sql)
+    this.hold(sql)
+    await this.flush()
+  }
+
+  /** Runs a statement with the next one, or when the binder is flushed. */
+  hold(sql: string): void {
+    this.held.push(sql)
     this.statements.push(sql)
+  }
+
+  /** Runs what is held; before anything else uses the connection. */
+  async flush(): Promise<void> {
+    if (this.held.length === 0) return
+    const held = this.held.join(';\n')
+    this.held = []
+    await this.connection.run(held)
+  }
+
+  private async ready(): Promise<DuckDBConnection> {
+    await this.flush()
+    return this.connection
   }
 
   /** A new name for a table beside the views; bare and as SQL names it. */
@@ -84,7 +108,7 @@ export class Binder {
     const localOf = (file: F) => copies.get(file.local) ?? file.local
     const footersOf = (asked: readonly F[]) =>
       this.footers.of(
-        this.connection,
+        () => this.ready(),
         asked.map((file) => ({ local: localOf(file), keep: file.path !== undefined })),
       )
     let footers = await footersOf(files)
@@ -116,15 +140,17 @@ export class Binder {
   private async copiesOf(files: readonly ScanFile[]): Promise<Map<string, string>> {
     const copies = new Map<string, string>()
     for (const { local, format } of files)
-      if (format === 'avro') copies.set(local, await this.avro.copyOf(this.connection, local))
+      if (format === 'avro') copies.set(local, await this.avro.copyOf(await this.ready(), local))
     return copies
   }
 
   /** Makes the view of a table. */
   async bind(table: BoundTable): Promise<void> {
     const [schema = '', name = ''] = table.id.split('.')
+    // What is deleted stands in tables that are filled here.
+    if (table.files.some((file) => file.deletes && file.deletes.length > 0)) await this.flush()
     const selects = await selectsOf(this, table)
-    await this.run(
+    this.hold(
       `CREATE OR REPLACE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(name)} AS ${selects.join('\nUNION ALL\n')}`,
     )
   }

@@ -1,10 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteFile } from '../../../sql/index.ts'
-import { schemaBytes } from './damage.ts'
+import { schemaBytes, schemaBytesNow } from './damage.ts'
 import { asVariants, columnsOf, hasIds, mightHoldVariant, type PhysicalColumn, type SchemaRow } from './physical.ts'
 
 /** Footers that one query reads: it holds a row for each column of each file. */
 const filesAtOnce = 1000
+
+/** Up to so many files are looked at one after the other, at once. */
+const readNowMax = 32
 
 /** The columns of Parquet files, from their footers. Table files never change, so what was read is kept. */
 export class Footers {
@@ -20,7 +23,7 @@ export class Footers {
 
   /** By local file. `keep`: the files are a table's, so the answer holds for good. */
   async of(
-    connection: DuckDBConnection,
+    connect: () => Promise<DuckDBConnection>,
     files: readonly { readonly local: string; readonly keep: boolean }[],
   ): Promise<ReadonlyMap<string, FooterSchema>> {
     const found = new Map<string, FooterSchema>()
@@ -34,19 +37,20 @@ export class Footers {
     if (this.known.size + asked.size > this.max) this.known.clear()
     const locals = [...asked.keys()]
     for (let at = 0; at < locals.length; at += filesAtOnce)
-      await this.read(connection, locals.slice(at, at + filesAtOnce), asked, found)
+      await this.read(connect, locals.slice(at, at + filesAtOnce), asked, found)
     return found
   }
 
   private async read(
-    connection: DuckDBConnection,
+    connect: () => Promise<DuckDBConnection>,
     files: readonly string[],
     asked: ReadonlyMap<string, boolean>,
     found: Map<string, FooterSchema>,
   ): Promise<void> {
     const bytesOf = new Map<string, string>()
+    const few = files.length <= readNowMax
     await eachOf(files, async (local) => {
-      const bytes = await schemaBytes({ local })
+      const bytes = few ? schemaBytesNow({ local }) : await schemaBytes({ local })
       if (bytes !== null) bytesOf.set(local, bytes)
     })
     const learn = (local: string, schema: FooterSchema) => {
@@ -68,7 +72,7 @@ export class Footers {
     }
     if (unknown.size === 0) return
     const firsts = [...unknown.values()].flatMap((alike) => alike[0] ?? [])
-    await this.ask(connection, firsts, bytesOf, learn)
+    await this.ask(await connect(), firsts, bytesOf, learn)
     for (const [first = '', ...others] of unknown.values()) {
       const schema = found.get(first)
       if (schema) for (const local of others) learn(local, schema)

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type ParquetFooter, readParquetFooter } from '../../../encoding/index.ts'
 import {
   type ColumnMetrics,
@@ -33,8 +33,9 @@ export async function metricsOf(
   returned: ReturnedStats,
   schema: Schema,
   mode: ((fieldId: number) => MetricsMode) | undefined,
-): Promise<ColumnMetrics> {
-  const metrics = parquetMetrics(await footerOf(local), schema, { match: 'field-id', ...(mode ? { mode } : {}) })
+): Promise<ColumnMetrics & { readonly fileSizeInBytes: bigint }> {
+  const { footer, size } = await footerOf(local)
+  const metrics = parquetMetrics(footer, schema, { match: 'field-id', ...(mode ? { mode } : {}) })
   const nanCounts = new Map(metrics.nanValueCounts)
   const lower = new Map(metrics.lowerBounds)
   const upper = new Map(metrics.upperBounds)
@@ -67,17 +68,24 @@ export async function metricsOf(
       if (highest !== null) upper.set(leaf.id, highest)
     }
   }
-  return { ...metrics, nanValueCounts: nanCounts, lowerBounds: lower, upperBounds: upper }
+  const bounds = { lowerBounds: lower, upperBounds: upper }
+  return { ...metrics, nanValueCounts: nanCounts, ...bounds, fileSizeInBytes: BigInt(size) }
 }
 
-async function footerOf(local: string): Promise<ParquetFooter> {
-  await using file = await open(local)
-  const { size } = await file.stat()
-  return await readParquetFooter(async (start, end) => {
-    const buffer = Buffer.alloc(end - start)
-    await file.read(buffer, 0, end - start, start)
-    return buffer
-  }, size)
+/** The footer of a file that was written just now, and its size. */
+async function footerOf(local: string): Promise<{ readonly footer: ParquetFooter; readonly size: number }> {
+  const file = openSync(local, 'r')
+  try {
+    const { size } = fstatSync(file)
+    const footer = await readParquetFooter(async (start, end) => {
+      const buffer = Buffer.alloc(end - start)
+      readSync(file, buffer, 0, end - start, start)
+      return buffer
+    }, size)
+    return { footer, size }
+  } finally {
+    closeSync(file)
+  }
 }
 
 interface Leaf {

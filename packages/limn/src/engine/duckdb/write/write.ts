@@ -1,4 +1,5 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Value } from '../../../schema/index.ts'
 import { compareUtf8 } from '../../../schema/index.ts'
@@ -32,7 +33,7 @@ interface Part {
  * not grow with the rows, the disk does.
  */
 export async function writeFiles(run: RunSql, sql: string, target: WriteTarget): Promise<readonly WrittenFile[]> {
-  await mkdir(target.folder, { recursive: true })
+  mkdirSync(target.folder, { recursive: true })
   const partitions = partitionColumns(target.spec, target.schema)
   const sorted = target.sortOrder && target.sortOrder.fields.length > 0 && target.orderBy === undefined
   const order = sorted && target.sortOrder ? orderSql(target.sortOrder, target.schema) : null
@@ -50,7 +51,6 @@ export async function writeFiles(run: RunSql, sql: string, target: WriteTarget):
       local: part.local,
       partition: await partitionOf(run, part, partitions, target),
       ...metrics,
-      fileSizeInBytes: BigInt((await stat(part.local)).size),
       sortOrderId: order !== null && target.sortOrder ? target.sortOrder.orderId : null,
     })
   }
@@ -66,13 +66,20 @@ async function writeWhole(
 ): Promise<readonly Part[]> {
   const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`
   if (order === null && target.fileSizeBytes !== undefined) {
-    const folder = join(target.folder, 'data')
-    await rm(folder, { recursive: true, force: true })
+    const folder = emptyFolder(target.folder)
     return partsOf(await run(copySql(rows, folder, target, [`FILE_SIZE_BYTES ${target.fileSizeBytes}`])))
   }
   const file = join(target.folder, 'data.parquet')
   const [part] = partsOf(await run(copySql(order === null ? rows : `${rows} ORDER BY ${order}`, file, target, [])))
   return part ? await split(run, part, target) : []
+}
+
+/** The folder itself as long as nothing is in it: each folder that is made has to be taken away again. */
+function emptyFolder(folder: string): string {
+  if (readdirSync(folder).length === 0) return folder
+  const inner = join(folder, 'data')
+  rmSync(inner, { recursive: true, force: true })
+  return inner
 }
 
 async function writePartitioned(
@@ -83,7 +90,7 @@ async function writePartitioned(
   order: string | null,
 ): Promise<readonly Part[]> {
   const folder = join(target.folder, 'parts')
-  await rm(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
   const names = partitions.map((one) => quoteIdentifier(one.name)).join(', ')
   const keyed = `SELECT *, ${partitions.map((one) => `${one.sql} AS ${quoteIdentifier(one.name)}`).join(', ')}`
   const rows = `SELECT ${projection(fileColumns(target.schema))} FROM (${sql}\n)`

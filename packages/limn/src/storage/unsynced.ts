@@ -1,0 +1,69 @@
+import { dirname } from 'node:path'
+import { mapConcurrently } from '../base/index.ts'
+
+/** Syncs asked for at once: the file system answers those that wait together. */
+const syncsAtOnce = 16
+
+/**
+ * Local files and folders that are written and not yet synced. Many are synced together at a small part of what each would
+ * cost when it is written: the file system writes its journal once for all of them, and a folder is synced once for all the
+ * files that came into it.
+ */
+export class Unsynced {
+  private readonly sync: (path: string) => Promise<void>
+  private readonly files = new Set<string>()
+  private readonly folders = new Set<string>()
+  private working: Promise<void> = Promise.resolve()
+  private next: Promise<void> | null = null
+
+  constructor(sync: (path: string) => Promise<void>) {
+    this.sync = sync
+  }
+
+  addFile(path: string): void {
+    this.files.add(path)
+    this.folders.add(dirname(path))
+  }
+
+  addFolder(path: string): void {
+    this.folders.add(path)
+  }
+
+  /** A file that is deleted need not last. */
+  forget(path: string): void {
+    this.files.delete(path)
+  }
+
+  /** Everything added so far is synced when it returns. What comes while others wait is synced with theirs. */
+  settle(): Promise<void> {
+    if (this.next) return this.next
+    const next = this.working
+      .catch(() => undefined)
+      .then(() => {
+        this.next = null
+        this.working = this.flush()
+        return this.working
+      })
+    this.next = next
+    return next
+  }
+
+  /** Folders above a path, which a sync of the file itself does not reach. */
+  async settleAbove(path: string): Promise<void> {
+    for (let at = dirname(path); at !== dirname(at); at = dirname(at)) {
+      if (!this.folders.has(at)) continue
+      await this.sync(at)
+      this.folders.delete(at)
+    }
+  }
+
+  /** What fails stays: no later commit passes over it. */
+  private async flush(): Promise<void> {
+    for (const kind of [this.files, this.folders]) {
+      await mapConcurrently([...kind], syncsAtOnce, async (path) => {
+        await this.sync(path)
+        kind.delete(path)
+      })
+    }
+  }
+}
