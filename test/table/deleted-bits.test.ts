@@ -26,7 +26,7 @@ const schema: Schema = {
 }
 
 /** Three files of a partition; the last one is a little longer, so that its bits are too. */
-async function makeTable(context: TableContext, formatVersion: 2 | 3): Promise<void> {
+async function makeTable(context: TableContext, formatVersion: 2 | 3, rowsEach = rowsPerFile): Promise<void> {
   await createTable(context, table, {
     location: `${context.store.root}/test/many`,
     schema,
@@ -38,8 +38,8 @@ async function makeTable(context: TableContext, formatVersion: 2 | 3): Promise<v
     properties: { 'write.delete.mode': 'merge-on-read', 'write.delete.granularity': 'partition' },
   })
   for (let i = 0; i < files; i++) {
-    const from = i * rowsPerFile
-    const to = from + rowsPerFile + (i === files - 1 ? 5 : 0)
+    const from = i * rowsEach
+    const to = from + rowsEach + (i === files - 1 ? 5 : 0)
     await append(context, table, { sql: `SELECT range AS id, 7 AS part FROM range(${from}, ${to})` })
   }
 }
@@ -76,6 +76,21 @@ describe('rows of which many are deleted by position', () => {
       expect(read.ids).toEqual(all.filter((id) => !gone(id)))
     })
   }
+
+  it('are told by a bit each, made from their numbers, where they are a few in a hundred', async () => {
+    await using tables = await temporaryTables()
+    const { context } = tables
+    const rowsEach = 100_001
+    await makeTable(context, 2, rowsEach)
+    const count = files * rowsEach + 5
+    const gone = (id: number) => id % 20 === 7 || id === rowsEach - 1 || id === rowsEach || id === count - 1
+    await deleteRows(context, table, {
+      filter: `id % 20 = 7 OR id IN (${rowsEach - 1}, ${rowsEach}, ${count - 1})`,
+    })
+    const read = await idsOf(context)
+    expect(read.sql).toContain('bitstring_agg')
+    expect(read.ids).toEqual(Array.from({ length: count }, (_none, id) => id).filter((id) => !gone(id)))
+  })
 
   it('are joined one by one where they are few', async () => {
     await using tables = await temporaryTables()

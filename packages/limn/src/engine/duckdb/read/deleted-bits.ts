@@ -26,6 +26,9 @@ const runRows = 2 ** runShift
 /** What the bits of a run weigh in the hash table of a join, about. */
 const joinedRunBytes = runRows / 8 + 40
 
+/** What the number of a row within its run takes. */
+const numberBytes = 2
+
 /** What is appended is written to the table by so much, rather than held until the end. */
 const flushBytes = 2 ** 20
 
@@ -35,11 +38,23 @@ export function fitBits(files: readonly BoundFile[], deleted: number): boolean {
   return deleted >= bitsMin && runs * joinedRunBytes <= deleted * joinedRowBytes
 }
 
-/** Bits of the rows that `rows` selects: `i` the file's place in the part, `p` the position, in any order and repeated as they may be. */
-export async function bitsOfRows(binder: Binder, rows: string, files: readonly BoundFile[]): Promise<DeletedRows> {
-  const bits = await bitsTable(binder, files)
+/**
+ * Bits of the rows that `rows` selects: `i` the file's place in the part, `p` the position, in any order and repeated as they
+ * may be; `most` of them. Where they are few the table keeps their numbers, and the bits are there while a query joins them.
+ */
+export async function bitsOfRows(
+  binder: Binder,
+  rows: string,
+  most: number,
+  files: readonly BoundFile[],
+): Promise<DeletedRows> {
+  const all = files.reduce((sum, file) => sum + runsOf(file), 0) * runRows
+  const numbered = most * numberBytes < all / 8
+  const bits = await bitsTable(binder, files, numbered ? 'numbers' : 'bits')
+  const inRun = `(p & ${runRows - 1})`
   await binder.run(
-    `INSERT INTO ${bits.sql} SELECT ${bits.runOf('i', 'p')} AS run, bitstring_agg(p & ${runRows - 1}, 0, ${runRows - 1})::BLOB
+    `INSERT INTO ${bits.sql} SELECT ${bits.runOf('i', 'p')} AS run,
+       ${numbered ? `list(${inRun}::USMALLINT)` : `bitstring_agg(${inRun}, 0, ${runRows - 1})::BLOB`}
      FROM (${rows}) WHERE p BETWEEN 0 AND ${bits.runsPerFile * runRows - 1} GROUP BY run`,
   )
   return bits.deleted
@@ -47,7 +62,7 @@ export async function bitsOfRows(binder: Binder, rows: string, files: readonly B
 
 /** The same from vectors alone, of files that have nothing else deleted by position. */
 export async function bitsOfVectors(binder: Binder, files: readonly BoundFile[]): Promise<DeletedRows> {
-  const bits = await bitsTable(binder, files)
+  const bits = await bitsTable(binder, files, 'bits')
   const appender = await binder.connection.createAppender(bits.name, boundSchema)
   try {
     let held = 0
@@ -89,14 +104,18 @@ async function deletedOf(file: BoundFile): Promise<RoaringPositions> {
   return all
 }
 
-/** A string of bits is kept as bytes: those can be appended without a value of the engine's own for each. */
-async function bitsTable(binder: Binder, files: readonly BoundFile[]) {
+/**
+ * What a table holds of each run: `bits` as bytes, which can be appended without a value of the engine's own for each, or the
+ * `numbers` of those that are set.
+ */
+async function bitsTable(binder: Binder, files: readonly BoundFile[], held: 'bits' | 'numbers') {
   const { name, sql } = await binder.table()
-  await binder.run(`CREATE TABLE ${sql} (run BIGINT, b BLOB)`)
+  await binder.run(`CREATE TABLE ${sql} (run BIGINT, held ${held === 'bits' ? 'BLOB' : 'USMALLINT[]'})`)
   const runsPerFile = Math.max(...files.map(runsOf))
   const runOf = (file: string, position: string) => `${file}::BIGINT * ${runsPerFile} + (${position} >> ${runShift})`
+  const bits = held === 'bits' ? 'held::BIT' : `list_aggregate(held, 'bitstring_agg', 0, ${runRows - 1})`
   const deleted = {
-    join: `LEFT JOIN (SELECT run, b::BIT AS b FROM ${sql}) p ON p.run = ${runOf('x.file_index', 'x.file_row_number')}`,
+    join: `LEFT JOIN (SELECT run, ${bits} AS b FROM ${sql}) p ON p.run = ${runOf('x.file_index', 'x.file_row_number')}`,
     keeps: `get_bit(p.b, (x.file_row_number & ${runRows - 1})::INTEGER) IS DISTINCT FROM 1`,
   }
   return { name, sql, runsPerFile, runOf, deleted }

@@ -55,12 +55,12 @@ async function deletedRows(
   for (const one of deletes) most += Number(one.kind === 'vector' ? one.cardinality : one.recordCount)
   const fit = fitBits(files, most)
   if (fit && selects.length === 0) return bitsOfVectors(binder, files)
-  if (fit && vectors.length === 0) return bitsOfRows(binder, selects.join(' UNION ALL '), files)
+  if (fit && vectors.length === 0) return bitsOfRows(binder, selects.join(' UNION ALL '), most, files)
   const { name, sql } = await binder.table()
   await binder.run(`CREATE TABLE ${sql} (i UBIGINT, p BIGINT)`)
   await insertVectors(binder, name, vectors)
   for (const select of selects) await binder.run(`INSERT INTO ${sql} ${select}`)
-  if (fit) return bitsOfRows(binder, `SELECT i, p FROM ${sql}`, files)
+  if (fit) return bitsOfRows(binder, `SELECT i, p FROM ${sql}`, most, files)
   return { join: `ANTI JOIN ${sql} p ON p.i = x.file_index AND p.p = x.file_row_number`, keeps: null }
 }
 
