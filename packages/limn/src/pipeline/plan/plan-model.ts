@@ -1,5 +1,14 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import { alignTo, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
+import {
+  addUnits,
+  alignTo,
+  type Edge,
+  followersOf,
+  formatStart,
+  type Interval,
+  IntervalSet,
+  type IntervalUnit,
+} from '../../dataset/index.ts'
 import type { Built } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
@@ -183,6 +192,9 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
       add(times, { ...found, atMost: true }),
     )
   }
+  addOwnChanges(node, facts, built, add)
+  // A restatement's range bounds what is restated, not what follows from it.
+  addFollowers(node, stale, all.union(reach), old, request.restate?.has(node.id) ? (times) => times : clip)
   const items = stale.parts().map(({ interval, ...found }) => itemOf(node, interval, found))
   if (unbounded) items.push(itemOf(node, range ? alignTo(shape.unit, range) : null, unbounded))
   if (request.forwardOnly === true) {
@@ -210,6 +222,51 @@ function addMissing(
   const inside = IntervalSet.of(hull ? [hull] : [])
   add(fresh.intersect(inside), { ...anything, reason: 'gap', because: 'between intervals that were built' })
   add(fresh.minus(inside), { ...anything, reason: 'never-built', because: 'in the domain, not yet built' })
+}
+
+/** Intervals whose own earlier rows changed since they were built, as far as they are not undone. */
+function addOwnChanges(
+  node: Node,
+  facts: PlanFacts,
+  built: readonly Built[],
+  add: (times: IntervalSet, found: Found) => void,
+): void {
+  const { id, self, shape } = node
+  if (!self || shape.kind !== 'interval') return
+  const head = facts.heads.get(id)?.snapshotId ?? null
+  const asked = built.filter((entry) => entry.inputs[id] !== undefined)
+  for (const [before, own] of timesBy(asked, (entry) => inputBefore(facts, entry, id))) {
+    if (before === head) continue
+    const touched = facts.touched.get(touchedKey(id, id, before, head))
+    const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)
+    const first = touched?.kind === 'times' ? touched.times.intervals.find((one) => own.overlaps(one)) : undefined
+    const changed = first ? formatStart(shape.unit, addUnits(shape.unit, first.start, -1)) : 'what it holds'
+    add(times, { ...anything, reason: 'reads-itself', because: `${changed} changed`, atMost: touched === undefined })
+  }
+}
+
+/**
+ * Intervals that read those that are stale, directly or through each other: built again as far as rows of those change. Those
+ * of an earlier definition (`old`), which would else be accepted as they are, are built in any case.
+ */
+function addFollowers(
+  node: Node,
+  stale: StaleSets,
+  among: IntervalSet,
+  old: IntervalSet,
+  clip: (times: IntervalSet) => IntervalSet,
+): void {
+  const { self, shape } = node
+  if (!self || shape.kind !== 'interval') return
+  for (const { interval, because } of followersOf(self, shape.unit, stale.times, among)) {
+    const times = clip(IntervalSet.of([interval]))
+    const found = {
+      reason: 'reads-itself',
+      because: `${formatStart(shape.unit, because.start)} is built again`,
+    } as const
+    stale.add({ ...anything, ...found, times: times.intersect(old) })
+    stale.add({ ...anything, ...found, times: times.minus(old), atMost: true })
+  }
 }
 
 type IntervalShape = Extract<Node['shape'], { kind: 'interval' }>

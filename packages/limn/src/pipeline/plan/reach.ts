@@ -7,6 +7,7 @@ import {
   type Interval,
   type IntervalSet,
   type IntervalUnit,
+  laterOf,
 } from '../../dataset/index.ts'
 
 /** Which output times depend on which input times, and how stale times become builds. */
@@ -31,18 +32,8 @@ export function impliedBy(edge: Edge, unit: IntervalUnit, changed: IntervalSet):
       const { before, after } = edge.reads
       return changed.map((interval) => alignTo(unit, { start: interval.start - after, end: interval.end + before }))
     }
-  }
-}
-
-/** The input times an output interval reads; null means any. */
-export function readBy(edge: Edge, interval: Interval): Interval | null {
-  switch (edge.reads.kind) {
-    case 'all':
-      return null
-    case 'same':
-      return interval
-    case 'shift':
-      return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
+    case 'earlier':
+      return laterOf(edge.reads, unit, changed)
   }
 }
 

@@ -2,7 +2,7 @@ import { LimnError, type TableId } from '../../base/index.ts'
 import { allChecks } from '../../contract/index.ts'
 import type { ColumnShape, FileEngine } from '../../engine/index.ts'
 import { duckType } from '../../sql/index.ts'
-import type { Node, Project } from './node.ts'
+import { inputsOf, type Node, type Project } from './node.ts'
 
 /** Literals that stand for the interval when a model is only bound. */
 const sampleInterval = {
@@ -56,7 +56,7 @@ function pick(shapes: Shapes, ids: Iterable<TableId>): Shapes {
 async function checkQuery(node: Node, engine: FileEngine, shapes: Shapes): Promise<void> {
   if (!node.query) return
   const parameters = node.shape.kind === 'interval' ? sampleInterval : {}
-  const given = await engine.describe(node.query.text, pick(shapes, node.edges.keys()), node.query.origin, parameters)
+  const given = await engine.describe(node.query.text, pick(shapes, inputsOf(node)), node.query.origin, parameters)
   const wanted = Object.entries(node.contract.columns)
   const location = node.query.origin
   const mismatch = (message: string, remedy: string) =>

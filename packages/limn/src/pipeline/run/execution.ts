@@ -202,8 +202,9 @@ export class Execution implements StageInputs {
     if (staged) {
       this.staged.set(id, staged)
       const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, base)))
-      this.carriedOut.push(...items)
+      this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, builds, base)))
+      // What follows earlier intervals of its own is left out where none of those changed.
+      this.carriedOut.push(...(node.self ? [...staged.items, ...items.filter((item) => !isBuild(item))] : items))
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
@@ -236,7 +237,7 @@ export class Execution implements StageInputs {
     if (stale?.whole) return
     const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
     if (kept.length === 0) return
-    const inputs = await inputSnapshots(this, node)
+    const inputs = await inputSnapshots(this, node, book.pinOf(node.id)?.snapshotId ?? null)
     this.carried.push({ node, outcome: 'carried', intervals: kept.map(({ interval }) => ({ interval, inputs })) })
   }
 
