@@ -38,7 +38,7 @@ describe('a dataset that reads itself', () => {
     expect(await balances(drawn)).toEqual([1, 3, 6, 10, 15, 21, 28, 36, 45, 55])
     expect((await drawn.plan(project)).plan.items).toEqual([])
     drawn.write('inbox/b.csv', file([[3, 100]]))
-    const again = await drawn.run(project)
+    await drawn.run(project)
     expect(await balances(drawn)).toEqual([1, 3, 106, 110, 115, 121, 128, 136, 145, 155])
     expect((await drawn.plan(project)).plan.items).toEqual([])
     drawn.write(
@@ -48,7 +48,7 @@ describe('a dataset that reads itself', () => {
         [3, -5],
       ]),
     )
-    const same = await drawn.run(project)
+    await drawn.run(project)
     expect((await drawn.plan(project)).plan.items).toEqual([])
   })
 })

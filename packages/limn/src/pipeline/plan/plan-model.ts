@@ -94,6 +94,13 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
   return []
 }
 
+/** What a change of some intervals can do to later ones of a dataset that reads itself. */
+function throughItself(node: Node, changes: Change): Change {
+  const reached = node.self ? reachedBy(node, node.id, node, changes) : null
+  const all = reached === null ? changes : unionOfChanges(changes, reached)
+  return all === changes ? changes : throughItself(node, all)
+}
+
 /** What pending items of an input can do to a reader, taken together; null: nothing. */
 function reachOf(node: Node, input: TableId, facts: PlanFacts, items: readonly PlanItem[]): Change | null {
   let all: Change | null = null
@@ -163,7 +170,10 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
           reason,
           because: unbounded?.because ?? input,
           atMost: true,
-          changes: unionOfChanges(unbounded?.changes ?? new Set(), reachOf(node, input, facts, items) ?? new Set()),
+          changes: throughItself(
+            node,
+            unionOfChanges(unbounded?.changes ?? new Set(), reachOf(node, input, facts, items) ?? new Set()),
+          ),
         }
       else
         for (const { times, changes } of bound) {
@@ -186,11 +196,13 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
     }
   }
   // What an input that is pending adds may widen the domain: all between becomes due, too.
-  if (!domainKnown && unbounded === null) {
+  if (!domainKnown) {
     const widened = IntervalSet.of([widenedBy(shape, reach.hull)].filter((one) => one !== null))
-    addMissing(node, facts, widened.minus(everything), everything.hull, (times, found) =>
-      add(times, { ...found, atMost: true }),
-    )
+    const missing = widened.minus(everything)
+    if (unbounded === null)
+      addMissing(node, facts, missing, everything.hull, (times, found) => add(times, { ...found, atMost: true }))
+    // All of an interval that was not there before is new.
+    else if (!missing.isEmpty) unbounded = { ...unbounded, changes: 'all' }
   }
   addOwnChanges(node, facts, built, add)
   // A restatement's range bounds what is restated, not what follows from it.

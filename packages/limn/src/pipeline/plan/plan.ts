@@ -1,5 +1,12 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import type { Interval, IntervalSet, IntervalUnit, SealFacts } from '../../dataset/index.ts'
+import {
+  type EarlierReads,
+  type Interval,
+  IntervalSet,
+  type IntervalUnit,
+  readsEarlier,
+  type SealFacts,
+} from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
@@ -59,6 +66,19 @@ export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
 /** Whether an item is built only if earlier intervals, which it reads of its own table and which are built before it, change. */
 export function isFollower(item: Pick<PlanItem, 'reason' | 'atMost'>): boolean {
   return item.reason === 'reads-itself' && item.atMost
+}
+
+/** Times that a plan builds whatever becomes of others. */
+export function certainTimes(items: readonly PlanItem[]): IntervalSet {
+  return IntervalSet.of(items.filter((item) => !isFollower(item)).flatMap((item) => item.interval ?? []))
+}
+
+/**
+ * Whether the next interval of a dataset that reads itself is to be built, when those before it were: in any case, or because it
+ * reads one whose rows have `changed`.
+ */
+export function isDue(self: EarlierReads, interval: Interval, certain: IntervalSet, changed: IntervalSet): boolean {
+  return certain.overlaps(interval) || readsEarlier(self, interval, changed)
 }
 
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */

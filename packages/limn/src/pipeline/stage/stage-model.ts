@@ -1,13 +1,5 @@
 import { invariant, LimnError, mapConcurrently, type ProgressTask, type TableId } from '../../base/index.ts'
-import {
-  formatInterval,
-  formatMicros,
-  formatStart,
-  type Interval,
-  IntervalSet,
-  readsEarlier,
-  splitBy,
-} from '../../dataset/index.ts'
+import { formatInterval, formatMicros, formatStart, type Interval, IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../../engine/index.ts'
 import { type DataFile, decodeSingleValue, type ScanTask } from '../../iceberg/index.ts'
 import { budgetAllows, rejectSql } from '../../quality/index.ts'
@@ -15,7 +7,7 @@ import { fieldByName, type Schema } from '../../schema/index.ts'
 import { quoteIdentifier, quoteText } from '../../sql/index.ts'
 import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { batchesOf, isFollower, type PlanItem } from '../plan/plan.ts'
+import { batchesOf, certainTimes, isDue, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
 import { boundSql } from './bound-sql.ts'
 import { stageIncrement } from './increment.ts'
@@ -138,12 +130,12 @@ export async function buildModel(
   const batches = batchesFor(node, items)
   const { self } = node
   const own = self ? new OwnTable(target, old) : null
-  const certain = IntervalSet.of(items.filter((item) => !isFollower(item)).flatMap((item) => item.interval ?? []))
+  const certain = certainTimes(items)
   let changed = IntervalSet.empty
   let done = 0
   const all = await mapConcurrently(batches, self ? 1 : buildsAtOnce, async (batch) => {
     context.signal.throwIfAborted()
-    if (self && batch && !certain.overlaps(batch) && !readsEarlier(self, batch, changed)) return null
+    if (self && batch && !isDue(self, batch, certain, changed)) return null
     await using scratch = await context.store.scratch({ signal: context.signal })
     const built = await buildBatch(context, node, views, own, batch, target, old, scratch.folder, quarantine)
     const settled = await settleFiles(context, node, target, built)
