@@ -3,63 +3,22 @@ import { parseMicros } from '../../packages/limn/src/dataset/index.ts'
 import { approve, backfill, resume } from '../../packages/limn/src/lake/index.ts'
 import { type BackfillReport, BackfillState } from '../../packages/limn/src/pipeline/index.ts'
 import { bury, rowsOf, withLake } from '../support/backfill-world.ts'
+import { balanceDays, balanceLake, dayOf, moves, sums } from '../support/balance-lake.ts'
 import { draws } from '../support/hostile.ts'
-import { limn, SavedLake, temporaryFolder } from '../support/lake.ts'
+import { limn, SavedLake, type temporaryFolder } from '../support/lake.ts'
 import { writeLake } from '../support/small-lake.ts'
 
 /** A running balance of twelve days, a late row on the third, and a backfill of eleven days, four at once where that is possible. */
 
-const dayCount = 12
 const seed = Number(process.env.LIMN_SEED ?? 12)
 const draw = draws(seed)
-const day = (n: number) => `2026-01-${String(n).padStart(2, '0')}`
-const moves = (name: string, rows: readonly (readonly [number, number])[]) => ({
-  [`inbox/${name}.csv`]: `id,t,amount\n${rows.map(([at, amount], i) => `${i},${day(at)} 10:00:00,${amount}`).join('\n')}\n`,
-})
-
-const files = {
-  'limn.config.ts':
-    "import { defineLake } from 'limn'\nexport default defineLake({ name: 'balances', engine: { threads: 1 } })\n",
-  'datasets/bronze/move.ts': `import { files, ingest } from 'limn'
-export const move = ingest('bronze.move', {
-  doc: 'One row per movement.', owner: 'test', from: files('inbox/*.csv', { format: 'csv' }),
-  columns: { id: { type: 'long', doc: 'Number.' }, t: { type: 'timestamp', doc: 'When.' }, amount: { type: 'long', doc: 'How much.' } },
-})
-`,
-  'datasets/gold/balance.ts': `import { byInterval, earlier, model, ref, sql } from 'limn'
-import { move } from '../bronze/move.ts'
-export const balance = model('gold.balance', {
-  doc: 'What stands at the end of each day.', owner: 'test', grain: ['day'], keys: ['day'],
-  columns: { day: { type: 'timestamp', doc: 'The day.' }, balance: { type: 'long', doc: 'What stands.' } },
-  build: byInterval('day', 'day', ({ interval }) => sql\`
-    SELECT \${interval.start}::TIMESTAMP AS day,
-      (coalesce((SELECT max_by(balance, day) FROM \${ref('gold.balance')}), 0)
-       + coalesce((SELECT sum(amount) FROM \${move} WHERE t >= \${interval.start} AND t < \${interval.end}), 0))::BIGINT AS balance\`),
-  edges: { 'bronze.move': { touches: 't' }, 'gold.balance': { reads: earlier({ back: '1 day' }) } },
-})
-`,
-  ...moves(
-    'a',
-    Array.from({ length: dayCount }, (_, n) => [n + 1, n + 1]),
-  ),
-}
-
-/** The balances after all movements, by adding up. */
-function sums(more: readonly (readonly [number, number])[]): readonly number[] {
-  let sum = 0
-  return Array.from({ length: dayCount }, (_, n) => {
-    sum += n + 1
-    for (const [at, amount] of more) if (at === n + 1) sum += amount
-    return sum
-  })
-}
 
 async function balances(folder: string): Promise<readonly number[]> {
   return (await rowsOf(folder, 'SELECT balance FROM gold.balance ORDER BY day')).map((row) => Number(row[0]))
 }
 
 const late = [3, 1000] as const
-const range = { start: parseMicros(day(2)), end: parseMicros(day(dayCount + 1)) }
+const range = { start: parseMicros(dayOf(2)), end: parseMicros(dayOf(balanceDays + 1)) }
 
 type Reach = (name: string, edge: 'before' | 'after', detail: string) => void | Promise<void>
 
@@ -96,8 +55,7 @@ let world: ReturnType<typeof temporaryFolder>
 let saved: SavedLake
 
 beforeAll(async () => {
-  world = temporaryFolder('reads-itself-backfill')
-  writeLake(world.folder, files)
+  world = balanceLake('reads-itself-backfill')
   const ran = await limn(world.folder, 'run')
   if (ran.code !== 0) throw new Error(ran.stderr)
   writeLake(world.folder, moves('late', [late]))
@@ -147,13 +105,13 @@ describe(`a backfill of a dataset that reads itself (seed ${seed})`, () => {
     writeLake(world.folder, moves('later', [[5, 500]]))
     await landOnly(world.folder)
     await withLake(world.folder, undefined, (lake) =>
-      lake.run({ range: { start: parseMicros(day(1)), end: parseMicros(day(2)) } }),
+      lake.run({ range: { start: parseMicros(dayOf(1)), end: parseMicros(dayOf(2)) } }),
     )
     // The next process builds the fifth day again and dies: those after it stand on rows that are no more.
     await dieAt(world.folder, 0, 'after', false)
     const report = await goOn(world.folder, false)
     expect(report.outcome.kind).toBe('waiting')
-    expect(report.datasets[0]?.built).toBe(dayCount - 5)
+    expect(report.datasets[0]?.built).toBe(balanceDays - 5)
     expect(await balances(world.folder)).toEqual(sums([]))
     const id = (await open(world.folder))?.id ?? ''
     expect((await withLake(world.folder, undefined, (lake) => approve(lake, id))).outcome.kind).toBe('published')
@@ -164,7 +122,7 @@ describe(`a backfill of a dataset that reads itself (seed ${seed})`, () => {
 
   it('leaves what follows its range stale, and a run brings it to the same', async () => {
     saved.restore()
-    const part = { start: parseMicros(day(2)), end: parseMicros(day(7)) }
+    const part = { start: parseMicros(dayOf(2)), end: parseMicros(dayOf(7)) }
     const report = await withLake(world.folder, undefined, (lake) =>
       backfill(lake, { select: ['gold.balance'], range: part, parallel: 4, approved: true }),
     )

@@ -38,10 +38,10 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
         remedy: `limn compile ${id} --date 2001-01-01`,
       })
     }
-    interval = {
-      start: floorTo(unit, at),
-      end: range ? Math.max(addUnits(unit, floorTo(unit, at), 1), range.end) : addUnits(unit, floorTo(unit, at), 1),
-    }
+    const start = floorTo(unit, at)
+    const end = addUnits(unit, start, 1)
+    // One that reads itself is built one interval at a time.
+    interval = { start, end: range && !node.self ? Math.max(end, range.end) : end }
   }
   const select = boundSql(node, interval)
   const views = [...node.edges.keys()].map((input) => {

@@ -150,11 +150,14 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
   }
 }
 
-/** The whole units of a range, or the latest interval that was built. */
+/** The whole units of a range, of a dataset that reads itself the last of them; or the latest interval that was built. */
 async function intervalOf(book: WhyBook, node: Node, range: Interval | null): Promise<Interval | null> {
   const { shape } = node
   if (shape.kind !== 'interval') return null
-  if (range !== null) return alignTo(shape.unit, range)
+  if (range !== null) {
+    const { start, end } = alignTo(shape.unit, range)
+    return { start: node.self ? addUnits(shape.unit, end, -1) : start, end }
+  }
   const loaded = await book.loaded(node.id)
   const pin = loaded && pinRef(loaded)
   const last = pin ? book.pointOf(pin).standing.built.at(-1)?.interval : null

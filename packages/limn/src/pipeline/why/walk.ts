@@ -1,5 +1,5 @@
 import type { TableId } from '../../base/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { type Edge, type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
 import { columnsHandedThrough } from '../../sql/index.ts'
 import { diffRows, rowsApart } from '../diff/diff-rows.ts'
@@ -9,6 +9,7 @@ import { codeFindings } from './code-change.ts'
 import type { DeliveryAsk } from './delivered-rows.ts'
 import { deliveryFindings } from './deliveries.ts'
 import { type Finding, noEvidence } from './finding.ts'
+import { beganAt, firstOf } from './itself.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 import { buildsMax, buildsOf, buildVariant, type Variant } from './variant.ts'
 
@@ -87,7 +88,7 @@ export async function walk(
   }
   const findings: Finding[] = []
   const at = out.steps.length
-  for (const pair of pairsOf(book, before, after, times))
+  for (const pair of pairsOf(book, before, after, firstOf(node, times)))
     findings.push(...(await walkPair(book, before, after, pair, detail, ask, out)))
   const verdict = findings.some((one) => one.dataset === dataset) ? 'its rows part here' : 'its inputs part'
   out.steps.splice(at, 0, {
@@ -270,7 +271,7 @@ async function walkPair(
     await book.code(dataset, pair.after.fingerprint),
   ]
   const candidates: Candidate[] = []
-  const edges = fresh?.edges ?? old?.edges ?? new Map()
+  const edges: ReadonlyMap<TableId, Edge> = fresh?.edges ?? old?.edges ?? new Map()
   const [pointsBefore, pointsAfter] = [new Map<TableId, Point>(), new Map<TableId, Point>()]
   for (const [input, edge] of edges) {
     const [was, is] = [pair.before.inputs[input], pair.after.inputs[input]]
@@ -287,7 +288,8 @@ async function walkPair(
     }
     const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
     const shape = fresh?.shape ?? after.shape
-    const scope = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const read = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const scope = input === dataset && shape ? beganAt(edge, shape, read, await earlierApart(book, a, b, read)) : read
     const delivery = deliveryAsk(book, before, fresh, input, edge.touches, lists)
     const findings = await walk(book, a, b, { scope, measure: null, delivery }, out)
     if (findings !== null) candidates.push({ what: input, findings: async () => findings })
@@ -317,6 +319,19 @@ async function walkPair(
   if (candidates.length === 0 && out.unknown.length === 0)
     found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
+}
+
+/** When own rows of before some times part. */
+async function earlierApart(book: WhyBook, before: Point, after: Point, read: Scope): Promise<IntervalSet> {
+  const hull = read.times?.hull
+  const times = hull && IntervalSet.of([{ start: Number.MIN_SAFE_INTEGER, end: hull.end }])
+  if (!times) return IntervalSet.empty
+  const found = await quickly(book, before, after, {
+    scope: { times, where: null },
+    measure: null,
+    delivery: nothingAsked,
+  })
+  return found.times ?? IntervalSet.empty
 }
 
 interface Sides {
