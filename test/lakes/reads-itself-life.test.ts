@@ -81,7 +81,8 @@ describe('a dataset that reads itself', () => {
       ]),
     )
     expect(await balances('gold.balance')).toEqual(sums([[3, 1000]]))
-    await json('run')
+    await json('env', 'promote', 'dev')
+    expect((await json<{ items: readonly unknown[] }>('plan')).items).toEqual([])
     expect(await balances('gold.balance')).toEqual(
       sums([
         [3, 1000],

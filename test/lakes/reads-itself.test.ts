@@ -150,6 +150,27 @@ describe('a dataset that reads itself', () => {
     expect((await drawn.plan(doubled)).plan.items).toEqual([])
   })
 
+  it('begins to read itself on what it held before, when that is accepted', async () => {
+    await using drawn = await DrawnLake.open('reads-itself-begins')
+    drawn.write('inbox/a.csv', eachDay(4))
+    const alone: DrawnModel = {
+      ...balance(),
+      sql: `SELECT date_trunc('day', t)::TIMESTAMP AS day, sum(amount)::BIGINT AS balance FROM bronze.move
+        WHERE t >= $interval_start AND t < $interval_end GROUP BY ALL`,
+      edges: { 'bronze.move': { touches: 't' } },
+    }
+    await drawn.run(await drawn.project([source], [alone]))
+    const project = await drawn.project([source], [balance({ back: 1 })])
+    drawn.write('inbox/b.csv', file([[5, 5]]))
+    await drawn.run(project, { forwardOnly: true })
+    expect(await balances(drawn)).toEqual([1, 2, 3, 4, 9])
+    expect((await drawn.plan(project)).plan.items).toEqual([])
+    drawn.write('inbox/c.csv', file([[2, 100]]))
+    await drawn.run(project)
+    expect(await balances(drawn)).toEqual([1, 103, 106, 110, 115])
+    expect((await drawn.plan(project)).plan.items).toEqual([])
+  })
+
   it('publishes nothing of a run in which one interval fails, and starts anew from there', async () => {
     await using drawn = await DrawnLake.open('reads-itself-fails')
     drawn.write('inbox/a.csv', eachDay(5))

@@ -675,9 +675,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'what was built on earlier rows that changed since counts as fresh',
-    file: `${source}/pipeline/plan/plan-model.ts`,
-    find: 'built.filter((entry) => entry.inputs[id] !== undefined)',
-    replace: 'built.filter((entry) => entry.inputs[id] === undefined)',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'entry.fingerprint === node.fingerprint || entry.inputs[node.id] !== undefined',
+    replace: 'entry.fingerprint !== node.fingerprint && entry.inputs[node.id] !== undefined',
     suite: staleness,
   },
 ]

@@ -24,7 +24,7 @@ import {
   planOf,
   type Touched,
 } from './plan.ts'
-import { touchedKey } from './reach.ts'
+import { standingOnItself, touchedKey } from './reach.ts'
 import { SinceFacts } from './since.ts'
 import { probeFiles } from './sources.ts'
 
@@ -142,8 +142,7 @@ export class FactBook {
     for (const input of inputsOf(node)) {
       const pin = this.pinOf(input)
       if (!pin) continue
-      // What did not read itself when it was built depends on none of its own intervals.
-      const asked = input === node.id ? built.filter((entry) => entry.inputs[input] !== undefined) : built
+      const asked = input === node.id ? standingOnItself(node, built) : built
       const before = new Set(asked.map((entry) => beforeOf(entry, input)))
       for (const from of before) {
         if (from === pin.snapshotId) continue
@@ -227,8 +226,7 @@ export class FactBook {
   carriedOf(node: Node, rebuilt: IntervalSet): readonly { readonly interval: Interval | null }[] {
     const now = (input: TableId) => this.heads.get(input)?.snapshotId ?? null
     return (this.ledger.get(node.id)?.built ?? []).flatMap((entry): { readonly interval: Interval | null }[] => {
-      const asked = inputsOf(node).filter((input) => input !== node.id || entry.inputs[input] !== undefined)
-      const moved = asked.some((input) => (entry.inputs[input] ?? null) !== now(input))
+      const moved = inputsOf(node).some((input) => (entry.inputs[input] ?? null) !== now(input))
       if (!moved || entry.fingerprint !== node.fingerprint) return []
       if (entry.interval === null) return [{ interval: null }]
       return IntervalSet.of([entry.interval])

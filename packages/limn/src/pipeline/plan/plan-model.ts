@@ -14,7 +14,7 @@ import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { isBuild, type Pending, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
-import { boundKey, impliedBy, touchedKey } from './reach.ts'
+import { boundKey, impliedBy, standingOnItself, touchedKey } from './reach.ts'
 import { StaleSets } from './stale-sets.ts'
 
 /** What is stale of a model: pure, from facts about its definition, its inputs and the ledger. */
@@ -246,8 +246,7 @@ function addOwnChanges(
   const { id, self, shape } = node
   if (!self || shape.kind !== 'interval') return
   const head = facts.heads.get(id)?.snapshotId ?? null
-  const asked = built.filter((entry) => entry.inputs[id] !== undefined)
-  for (const [before, own] of timesBy(asked, (entry) => inputBefore(facts, entry, id))) {
+  for (const [before, own] of timesBy(standingOnItself(node, built), (entry) => inputBefore(facts, entry, id))) {
     if (before === head) continue
     const touched = facts.touched.get(touchedKey(id, id, before, head))
     const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)

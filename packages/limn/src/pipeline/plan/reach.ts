@@ -9,6 +9,8 @@ import {
   type IntervalUnit,
   laterOf,
 } from '../../dataset/index.ts'
+import type { Built } from '../ledger/ledger.ts'
+import type { Node } from '../project/node.ts'
 
 /** Which output times depend on which input times, and how stale times become builds. */
 
@@ -35,6 +37,14 @@ export function impliedBy(edge: Edge, unit: IntervalUnit, changed: IntervalSet):
     case 'earlier':
       return laterOf(edge.reads, unit, changed)
   }
+}
+
+/**
+ * What of a dataset that reads itself was built by reading itself: all but what an earlier definition built that did not, which is
+ * stale for that or accepted.
+ */
+export function standingOnItself(node: Pick<Node, 'id' | 'fingerprint'>, built: readonly Built[]): readonly Built[] {
+  return built.filter((entry) => entry.fingerprint === node.fingerprint || entry.inputs[node.id] !== undefined)
 }
 
 /** Stale intervals of one dataset, joined into builds of at most one `batch` unit each, in order. */

@@ -194,14 +194,14 @@ export class Execution implements StageInputs {
     const items = this.options.takeover?.items(node) ?? book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [], base)
     // Rows accepted from an earlier definition never promised what the new checks ask.
     if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
     const builds = items.filter(isBuild)
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
-      const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
       this.context.runs.rememberWork(this.run, id, JSON.stringify(workOf(staged, builds, base)))
       // What follows earlier intervals of its own is left out where none of those changed.
       this.carriedOut.push(...(node.self ? [...staged.items, ...items.filter((item) => !isBuild(item))] : items))
