@@ -22,11 +22,13 @@ interface Variant {
   readonly factor: number
   readonly comment: number
   readonly goldExtra: boolean
+  /** Of the one that reads its own table. */
+  readonly weight: number
   readonly refuses: boolean
 }
 
 /** The models in order; each text is run by limn by interval, and by the oracle day by day. */
-function modelsOf(v: Variant): readonly DrawnModel[] {
+function modelsOf(v: Variant): readonly (DrawnModel & { readonly readsItself?: boolean })[] {
   const within = (column: string) => `${column} >= $interval_start AND ${column} < $interval_end`
   return [
     {
@@ -60,6 +62,25 @@ function modelsOf(v: Variant): readonly DrawnModel[] {
       edges: { 'silver.event': { reads: { kind: 'shift', before: 86_400_000_000, after: 0 } } },
     },
     {
+      name: 'gold.running',
+      by: 'day',
+      readsItself: true,
+      sql: `SELECT $interval_start::TIMESTAMP AS day, (sum(b) * ${v.weight} + coalesce((SELECT max_by(total, day) FROM gold.running), 0))::BIGINT AS total FROM silver.event WHERE ${within('t')} HAVING count(*) > 0`,
+      columns: { day: 'timestamp', total: 'long' },
+      edges: { 'silver.event': { reads: { kind: 'same' } } },
+    },
+    {
+      name: 'gold.lately',
+      by: 'day',
+      readsItself: true,
+      sql: `SELECT $interval_start::TIMESTAMP AS day, (count(*) + coalesce((SELECT sum(n) FROM gold.lately WHERE day >= $interval_start - INTERVAL 2 DAY AND day < $interval_start), 0))::BIGINT % 5 AS n FROM gold.running WHERE ${within('day')} HAVING count(*) > 0`,
+      columns: { day: 'timestamp', n: 'long' },
+      edges: {
+        'gold.running': { reads: { kind: 'same' } },
+        'gold.lately': { reads: { kind: 'earlier', back: { count: 2, unit: 'day' } } },
+      },
+    },
+    {
       name: 'gold.by_c',
       by: 'whole',
       sql: 'SELECT c, max(a) AS a FROM silver.event GROUP BY ALL',
@@ -82,7 +103,10 @@ const row = (choose: Chooser) =>
   `${choose.below(4)},2026-01-0${1 + choose.below(days)} 0${choose.below(9)}:00:00,${choose.below(5)},${choose.below(5)},${choose.one(['x', 'y'])}`
 
 /** Everything by plain SQL over the files, whole, one day at a time. */
-async function oracle(inbox: Inbox, models: readonly DrawnModel[]): Promise<ReadonlyMap<string, readonly string[]>> {
+async function oracle(
+  inbox: Inbox,
+  models: ReturnType<typeof modelsOf>,
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
   const connection = await instance.connect()
   try {
@@ -101,7 +125,14 @@ async function oracle(inbox: Inbox, models: readonly DrawnModel[]): Promise<Read
           : Array.from({ length: days + 3 }, (_, i) =>
               model.sql.replaceAll('$interval_start', at(i + 1)).replaceAll('$interval_end', at(i + 2)),
             )
-      await connection.run(`CREATE TABLE ${model.name} AS ${parts.map((part) => `(${part})`).join(' UNION ALL ')}`)
+      if (model.readsItself) {
+        const columns = Object.entries(model.columns).map(
+          ([name, type]) => `${name} ${type === 'long' ? 'BIGINT' : type}`,
+        )
+        await connection.run(`CREATE TABLE ${model.name} (${columns.join(', ')})`)
+        for (const part of parts) await connection.run(`INSERT INTO ${model.name} ${part}`)
+      } else
+        await connection.run(`CREATE TABLE ${model.name} AS ${parts.map((part) => `(${part})`).join(' UNION ALL ')}`)
       const list = Object.keys(model.columns).map((column) => `"${column}"::VARCHAR`)
       const rows = (await connection.runAndReadAll(`SELECT ${list.join(', ')} FROM ${model.name}`)).getRowsJson()
       out.set(model.name, rows.map((one) => JSON.stringify(one)).sort())
@@ -131,7 +162,7 @@ async function play(seed: string): Promise<number> {
   await using drawn = await DrawnLake.open('staleness')
   let inbox: Inbox = new Map([['a', Array.from({ length: 6 }, () => row(choose))]])
   let kept: { readonly name: string; readonly lines: readonly string[] } | null = null
-  let variant: Variant = { extra: false, filter: 0, factor: 1, comment: 0, goldExtra: false, refuses: false }
+  let variant: Variant = { extra: false, filter: 0, factor: 1, comment: 0, goldExtra: false, weight: 1, refuses: false }
   let before: ReadonlyMap<string, readonly string[]> = new Map()
   let published = variant
   let compared = 0
@@ -164,6 +195,7 @@ async function play(seed: string): Promise<number> {
             { ...variant, factor: variant.factor + 1 },
             { ...variant, filter: 1 - variant.filter },
             { ...variant, goldExtra: !variant.goldExtra },
+            { ...variant, weight: variant.weight + 1 },
           ])
           break
         case 5:

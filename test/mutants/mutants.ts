@@ -20,6 +20,7 @@ const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 const staleness = 'test/pipeline/staleness.test.ts'
 const lineage = 'test/sql/lineage.test.ts'
+const readsItself = 'test/lakes/reads-itself-backfill.test.ts'
 
 const environments = 'test/lakes/environments.test.ts'
 const renames = 'test/lakes/rename-drop.test.ts'
@@ -693,5 +694,47 @@ export const mutants: readonly Mutant[] = [
     find: 'AND (${gone}) IS NOT TRUE',
     replace: '',
     suite: increments,
+  },
+  {
+    name: 'intervals of a dataset that reads itself are built side by side',
+    file: `${source}/pipeline/stage/stage-model.ts`,
+    find: 'self ? 1 : buildsAtOnce',
+    replace: 'buildsAtOnce',
+    suite: readsItself,
+  },
+  {
+    name: 'steps of a dataset that reads itself are built side by side',
+    file: `${source}/pipeline/backfill/steps.ts`,
+    find: 'const width = self ? 1 : request.parallel',
+    replace: 'const width = request.parallel',
+    suite: readsItself,
+  },
+  {
+    name: 'an interval sees what its own rows were before it is built again',
+    file: `${source}/dataset/earlier.ts`,
+    find: 'end: interval.start }',
+    replace: 'end: interval.end }',
+    suite: readsItself,
+  },
+  {
+    name: 'a step stands on rows of an earlier step that are no more',
+    file: `${source}/pipeline/backfill/validity.ts`,
+    find: '!node.self || (await untouched(pass, node, node.id, step, pinBranch(branch)))',
+    replace: 'pinBranch(branch) !== null',
+    suite: readsItself,
+  },
+  {
+    name: 'what reads an interval that is built again is left as it is',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'followersOf(self, shape.unit, stale.times, among)',
+    replace: 'followersOf(self, shape.unit, IntervalSet.empty, among)',
+    suite: staleness,
+  },
+  {
+    name: 'what was built on earlier rows that changed since counts as fresh',
+    file: `${source}/pipeline/plan/reach.ts`,
+    find: 'entry.fingerprint === node.fingerprint || entry.inputs[node.id] !== undefined',
+    replace: 'entry.fingerprint !== node.fingerprint && entry.inputs[node.id] !== undefined',
+    suite: staleness,
   },
 ]

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
-import { type Interval, IntervalSet, noTiming } from '../../packages/limn/src/dataset/index.ts'
+import { type EarlierReads, type Interval, IntervalSet, noTiming } from '../../packages/limn/src/dataset/index.ts'
 import { emptyLedger, type FoldedRow, foldLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
 import type { DefinitionDiff } from '../../packages/limn/src/pipeline/plan/definition-diff.ts'
 import {
   boundKey,
+  certainTimes,
   isBuild,
+  isDue,
   type Plan,
   type PlanFacts,
   type PlanItem,
@@ -34,6 +36,8 @@ import {
   type ModelSpec,
   makeModels,
   type Reading,
+  readsOwn,
+  type SelfSpec,
   source,
   type Table,
 } from '../support/staleness-world.ts'
@@ -44,16 +48,18 @@ const daysOf = (interval: Interval) =>
   Array.from({ length: (interval.end - interval.start) / micros }, (_, i) => interval.start / micros + i)
 const id = (name: string): TableId => tableId(name)
 
-const fingerprintOf = ({ columns, even, keys }: ModelSpec) => JSON.stringify({ columns, even, keys })
+const fingerprintOf = ({ columns, even, keys, self }: ModelSpec) => JSON.stringify({ columns, even, keys, self })
 
 function nodeOf(model: ModelSpec): Node {
   const shape: Shape =
     model.by === 'whole'
       ? { kind: 'whole' }
       : { kind: 'interval', column: 't', columnType: 'timestamp', unit: 'day', batch: 'day', start: null, end: null }
+  const { self } = model
   const uses = (name: ColumnName) => {
     const { input, column } = model.columns[name]
-    return new Map([[model.inputs[input]?.of ?? '', new Set<string>([column])]])
+    const own = self?.into === name ? [[model.name, new Set<string>([self.column])] as const] : []
+    return new Map([[model.inputs[input]?.of ?? '', new Set<string>([column])], ...own])
   }
   const rows = new Map(model.even === null ? [] : [[model.inputs[0]?.of ?? '', new Set<string>([model.even])]])
   const lineage: QueryLineage = {
@@ -74,10 +80,18 @@ function nodeOf(model: ModelSpec): Node {
         { reads: edgeReads(reads), touches: of === source && reads.kind !== 'all' ? 't' : null },
       ]),
     ),
-    reads: new Map(model.inputs.map(({ of }, i) => [id(of), { columns: columnsRead(model, i), starred: false }])),
+    ...(self ? { self: earlierOf(self) } : {}),
+    reads: new Map([
+      ...model.inputs.map(({ of }, i) => [id(of), { columns: columnsRead(model, i), starred: false }] as const),
+      ...(self ? [[id(model.name), { columns: new Set([self.column]), starred: false }] as const] : []),
+    ]),
     lineage,
     fingerprint: fingerprintOf(model),
   }
+}
+
+function earlierOf({ back }: SelfSpec): EarlierReads {
+  return { kind: 'earlier', back: back === null ? null : { count: back, unit: 'day' } }
 }
 
 function edgeReads(reads: Reading) {
@@ -119,6 +133,9 @@ function bare(name: string, shape: Shape): Node {
       : { kind: 'model', build: { kind: 'whole', query: () => ({ kind: 'sql', text: '' }) }, edges: {} },
   }
 }
+
+/** Days that anything of a drawn lake can have. */
+const allDays = Array.from({ length: dayCount + 40 }, (_, i) => i - 20)
 
 /** Plays runs over a naive lake with the planner and the ledger as they are, and keeps what each table then holds. */
 class Player {
@@ -176,13 +193,25 @@ class Player {
             this.times(around(input.reads, differingDays(this.stored(source), this.delivered, columnNames))),
           )
       }
+      const { self, name } = model
+      for (const { inputs } of self ? built : []) {
+        const from = inputs[name]
+        if (!self || from === undefined) continue
+        const days = differingDays(this.at(name, from), this.stored(name), [self.column])
+        const readers = allDays.filter((day) => [...days].some((of) => readsOwn(self, day, of)))
+        touched.set(touchedKey(id(name), id(name), from, this.head(name)), {
+          kind: 'times',
+          times: this.times(readers),
+        })
+      }
       domains.set(id(model.name), this.domain(model))
       for (const { fingerprint } of built) {
-        const old = JSON.parse(fingerprint) as Pick<ModelSpec, 'columns' | 'even' | 'keys'>
+        const old = JSON.parse(fingerprint) as Pick<ModelSpec, 'columns' | 'even' | 'keys' | 'self'>
         const changed = columnNames.filter(
           (name) => JSON.stringify(old.columns[name]) !== JSON.stringify(model.columns[name]),
         )
-        const change = old.even === model.even ? new Set<string>(changed) : ('all' as const)
+        const same = old.even === model.even && JSON.stringify(old.self) === JSON.stringify(model.self)
+        const change = same ? new Set<string>(changed) : ('all' as const)
         diffs.set(`${model.name} ${fingerprint}`, { changes: [], change, contractOnly: false })
       }
     }
@@ -219,9 +248,19 @@ class Player {
   }
 
   /** Whether anything a day was built from has changed since, by plain comparison. */
-  private hasCause(model: ModelSpec, day: number, before: Remembered): boolean {
+  private hasCause(model: ModelSpec, day: number, before: Remembered, began: Table): boolean {
     const built = before.get(`${model.name} ${model.by === 'whole' ? 0 : day}`)
     if (!built || built.fingerprint !== fingerprintOf(model)) return true
+    const { self } = model
+    // What changed of its own days before this run counts, too, also where this run undoes it.
+    for (const own of self ? [began, this.stored(model.name)] : [])
+      if (
+        self &&
+        [...differingDays(built.inputs.get(model.name) ?? new Map(), own, columnNames)].some((of) =>
+          readsOwn(self, day, of),
+        )
+      )
+        return true
     return model.inputs.some(({ of, reads }, i) =>
       [...differingDays(built.inputs.get(of) ?? new Map(), this.stored(of), columnsRead(model, i))].some(
         (at) => model.by === 'whole' || inWindow(reads, day, at),
@@ -243,7 +282,7 @@ class Player {
       const days = this.build(model, items)
       for (const day of days) {
         expect(
-          this.hasCause(model, day, this.remembered),
+          this.hasCause(model, day, this.remembered, before.get(model.name) ?? new Map()),
           `${said}: ${model.name} day ${day} is built for no reason`,
         ).toBe(true)
         expect(covers(first, model.name, day), `${said}: the first plan leaves out ${model.name} day ${day}`).toBe(true)
@@ -251,7 +290,8 @@ class Player {
       this.requireColumns(first, model, before.get(model.name) ?? new Map(), days, said)
       this.carry(model, days, range, settled)
       for (const day of days) {
-        const inputs = new Map(model.inputs.map(({ of }) => [of, this.stored(of)]))
+        const read = [...model.inputs.map(({ of }) => of), model.name]
+        const inputs = new Map(read.map((of) => [of, this.stored(of)]))
         this.remembered.set(`${model.name} ${day}`, { fingerprint: fingerprintOf(model), inputs })
       }
       settled.add(model.name)
@@ -259,11 +299,20 @@ class Player {
   }
 
   private build(model: ModelSpec, items: readonly PlanItem[]): ReadonlySet<number> {
-    const days = new Set(items.flatMap((item) => (item.interval ? daysOf(item.interval) : [0])))
+    const daysIn = (some: readonly PlanItem[]) => some.flatMap((item) => (item.interval ? daysOf(item.interval) : [0]))
+    const planned = daysIn(items).sort((a, b) => a - b)
+    const certain = certainTimes(items)
     const tables = new Map([source, ...this.models.map((one) => one.name)].map((name) => [name, this.stored(name)]))
     const next = new Map(this.stored(model.name))
-    for (const day of days) {
-      const rows = dayOf(model, day, tables)
+    const self = nodeOf(model).self
+    const days = new Set<number>()
+    let changed = IntervalSet.empty
+    for (const day of planned) {
+      if (self && !isDue(self, span(day), certain, changed)) continue
+      days.add(day)
+      const rows = dayOf(model, day, tables.set(model.name, next))
+      if (differingDays(new Map([[day, next.get(day) ?? []]]), new Map([[day, rows]]), columnNames).size > 0)
+        changed = changed.union(IntervalSet.of([span(day)]))
       if (rows.length === 0) next.delete(day)
       else next.set(day, rows)
     }
@@ -275,7 +324,7 @@ class Player {
 
   private record(model: ModelSpec, outcome: 'built' | 'carried', interval: Interval | null): void {
     const inputs = Object.fromEntries(
-      model.inputs.flatMap(({ of }) => {
+      [...model.inputs.map(({ of }) => of), ...(model.self ? [model.name] : [])].flatMap((of) => {
         const head = this.head(of)
         return head === null ? [] : [[of, head] as const]
       }),
@@ -313,7 +362,11 @@ class Player {
     const left = IntervalSet.of(stale.flatMap((item) => (item.interval ? [item.interval] : [])))
     for (const entry of ledger.built) {
       if (entry.fingerprint !== fingerprintOf(model)) continue
-      if (model.inputs.every(({ of }) => (entry.inputs[of] ?? null) === this.head(of))) continue
+      const read = [
+        ...model.inputs.map(({ of }) => of),
+        ...(entry.inputs[model.name] === undefined ? [] : [model.name]),
+      ]
+      if (read.every((of) => (entry.inputs[of] ?? null) === this.head(of))) continue
       if (entry.interval === null) {
         if (built.size === 0) this.record(model, 'carried', null)
         continue

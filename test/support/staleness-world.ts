@@ -35,6 +35,20 @@ export interface ModelSpec {
   readonly even: ColumnName | null
   /** Something that changes no value: a key of the contract. */
   readonly keys: number
+  /** Of a model by day that reads its own earlier days. */
+  readonly self?: SelfSpec
+}
+
+/** How a day reads earlier ones: the sum of a column, as far back as so many days (null: all), counts in another, modulo 7. */
+export interface SelfSpec {
+  readonly back: number | null
+  readonly column: ColumnName
+  readonly into: ColumnName
+}
+
+/** Whether a day of a model that reads itself reads another of its days. */
+export function readsOwn({ back }: SelfSpec, day: number, of: number): boolean {
+  return of < day && (back === null || of >= day - back)
 }
 
 export const source = 'bronze.s'
@@ -61,10 +75,15 @@ export function dayOf(model: ModelSpec, day: number, tables: ReadonlyMap<string,
       model.by === 'whole' || inWindow(reads, day, at) ? list.filter((row) => counted(model, i, row)) : [],
     ),
   )
-  if (rows.every((list) => list.length === 0)) return []
+  const { self } = model
+  const own = self
+    ? [...(tables.get(model.name) ?? [])].flatMap(([at, list]) => (readsOwn(self, day, at) ? list : []))
+    : []
+  if (own.length === 0 && rows.every((list) => list.length === 0)) return []
   const value = (name: ColumnName) => {
     const { input, column, times } = model.columns[name]
-    return times * (rows[input] ?? []).reduce((sum, row) => sum + row[column], 0)
+    const read = times * (rows[input] ?? []).reduce((sum, row) => sum + row[column], 0)
+    return self?.into === name ? read + (own.reduce((sum, row) => sum + row[self.column], 0) % 7) : read
   }
   return [{ u: value('u'), v: value('v') }]
 }
@@ -75,7 +94,12 @@ export function dayOf(model: ModelSpec, day: number, tables: ReadonlyMap<string,
  */
 export function buildAll(model: ModelSpec, tables: ReadonlyMap<string, Table>, built: Iterable<number>): Table {
   const days = model.by === 'whole' ? [0] : [...new Set([...dueDays(model, tables), ...built])]
-  return new Map(days.map((day) => [day, dayOf(model, day, tables)] as const).filter(([, rows]) => rows.length > 0))
+  const whole = new Map<number, readonly Row[]>()
+  for (const day of days.sort((a, b) => a - b)) {
+    const rows = dayOf(model, day, new Map(tables).set(model.name, whole))
+    if (rows.length > 0) whole.set(day, rows)
+  }
+  return whole
 }
 
 export function dueDays(model: ModelSpec, tables: ReadonlyMap<string, Table>): readonly number[] {
@@ -150,6 +174,7 @@ export function makeModels(choose: Chooser): readonly ModelSpec[] {
       columns: makeColumns(choose, inputs.length),
       even: choose.chance(2) ? choose.one(columnNames) : null,
       keys: 0,
+      ...(by === 'day' && choose.chance(2) ? { self: makeSelf(choose) } : {}),
     })
   }
   return models
@@ -160,9 +185,15 @@ function makeColumns(choose: Chooser, inputs: number): ModelSpec['columns'] {
   return { u: one(), v: one() }
 }
 
+function makeSelf(choose: Chooser): SelfSpec {
+  return { back: choose.one([null, 1, 1, 2, 3]), column: choose.one(columnNames), into: choose.one(columnNames) }
+}
+
 /** An edit of one definition. */
 export function editModel(choose: Chooser, model: ModelSpec): ModelSpec {
-  switch (choose.below(4)) {
+  switch (choose.below(5)) {
+    case 4:
+      return model.self ? { ...model, self: makeSelf(choose) } : model
     case 0:
       return { ...model, keys: model.keys + 1 }
     case 1:

@@ -12,6 +12,7 @@ export {
   type CronSchedule,
   cron,
   type Dataset,
+  earlier,
   files,
   hashKey,
   iceberg,

@@ -16,6 +16,7 @@ const reasons: Readonly<Record<Reason, string>> = {
   'never-built': 'never built',
   gap: 'a gap',
   'input-changed': 'data changed',
+  'reads-itself': 'reads itself',
   'checks-changed': 'checks changed',
   accepted: 'accepted as it is',
   unsealed: 'held',
@@ -109,6 +110,7 @@ function causeText(cause: PlannedCause): string {
     case 'accepted':
       return said
     case 'unsealed':
+    case 'reads-itself':
     case 'backfill':
       return `${said}: ${cause.because.join(', ')}`
   }

@@ -14,6 +14,16 @@ export type Reads =
   /** Both in microseconds, at least 0. */
   | { readonly kind: 'shift'; readonly before: number; readonly after: number }
   | { readonly kind: 'all' }
+  | EarlierReads
+
+/**
+ * Of a dataset's own table alone: rows of its own intervals before `s`, as far back as `[s - back, s)`; null: all of them. Never
+ * a row of the interval itself or of a later one.
+ */
+export interface EarlierReads {
+  readonly kind: 'earlier'
+  readonly back: { readonly count: number; readonly unit: IntervalUnit } | null
+}
 
 export interface Edge {
   readonly reads: Reads

@@ -14,6 +14,7 @@ import {
   brandDataset,
   type Dataset,
   deliveryColumns,
+  type EarlierReads,
   type Edge,
   type FileSource,
   type FunctionSource,
@@ -103,7 +104,10 @@ export interface ModelSpec<C extends ColumnsSpec> extends SharedSpec<C> {
   readonly keys: readonly Name<C>[]
   readonly partition?: readonly Partition<C>[]
   readonly build: WholeBuild | (IntervalBuild & { readonly column: Name<C> })
-  /** What each input contributes, by dataset name. Default for an input not named: `reads: all`. */
+  /**
+   * What each input contributes, by dataset name. Default for an input not named: `reads: all`; for the dataset itself,
+   * which one built by interval may read: `reads: earlier()`.
+   */
   readonly edges?: Readonly<Record<string, { readonly reads?: Edge['reads']; readonly touches?: string | SqlText }>>
   /** Rows for which `when` is true go to quarantine. */
   readonly rejects?: readonly RejectRule[]
@@ -127,7 +131,7 @@ export function model<const C extends ColumnsSpec>(name: string, spec: ModelSpec
   for (const [input, edge] of Object.entries(spec.edges ?? {})) {
     const touches = edge.touches
     edges[input] = {
-      reads: edge.reads ?? { kind: 'same' },
+      reads: edge.reads ?? (input === id ? earlier() : { kind: 'same' }),
       touches: touches === undefined ? null : typeof touches === 'string' ? touches : touches.text,
     }
   }
@@ -266,6 +270,19 @@ export function shift(span: { readonly before?: string; readonly after?: string 
     before: durationMicros(span.before ?? '0 days'),
     after: durationMicros(span.after ?? '0 days'),
   }
+}
+
+/**
+ * How a dataset built by interval reads its own table: the rows of its earlier intervals, all of them, or those of the span
+ * right before the interval: `earlier({ back: '1 day' })`. Months and years need a dataset built by month or year.
+ */
+export function earlier(options: { readonly back?: string } = {}): EarlierReads {
+  if (options.back === undefined) return { kind: 'earlier', back: null }
+  const match = /^(\d+) (hour|day|month|year)s?$/.exec(options.back.trim())
+  const count = Number(match?.[1] ?? 0)
+  if (!match || count === 0)
+    throw new TypeError(`"${options.back}" is not how far back; write "1 day", "7 days", "1 hour" or "1 month".`)
+  return { kind: 'earlier', back: { count, unit: match[2] as IntervalUnit } }
 }
 
 const spanUnits: Readonly<Record<string, number>> = { minute: 60_000_000, hour: 3_600_000_000, day: 86_400_000_000 }

@@ -5,6 +5,7 @@
 export * from './dataset.ts'
 export * from './define.ts'
 export * from './duration.ts'
+export * from './earlier.ts'
 export * from './graph.ts'
 export * from './hash-key.ts'
 export * from './interval.ts'

@@ -1,5 +1,5 @@
 import type { LimnError, TableId } from '../base/index.ts'
-import type { Node, Project } from '../pipeline/index.ts'
+import { inputsOf, type Node, type Project } from '../pipeline/index.ts'
 import { eventSchema, type FacetMaker, type Facets, type TableFacts } from './facets.ts'
 import { type DatasetName, nameOfPlace } from './naming.ts'
 
@@ -102,7 +102,7 @@ export function datasetEvent(
 ): RunEvent {
   const { facets } = context
   const place = (id: TableId, snapshotId: bigint | null): TableFacts => tableFacts(context, id, snapshotId)
-  const inputs = [...node.edges.keys()].map((id) => place(id, outcome?.inputs[id] ?? null))
+  const inputs = inputsOf(node).map((id) => place(id, outcome?.inputs[id] ?? null))
   const output = place(node.id, detail.type === 'COMPLETE' ? (outcome?.snapshotId ?? null) : null)
   const columns = node.lineage && facets.columnLineage(node.lineage, new Map(inputs.map((one) => [one.id, one])))
   return {

@@ -1,5 +1,5 @@
 import { formatMicros, type Interval } from '../../dataset/index.ts'
-import { isBuild, type PlanItem, type PlannedDataset, type PlanReport } from '../../pipeline/index.ts'
+import { isBuild, isFollower, type PlanItem, type PlannedDataset, type PlanReport } from '../../pipeline/index.ts'
 import type { Invocation } from '../main.ts'
 import { planTree } from '../plan-text.ts'
 import { toJson } from '../text.ts'
@@ -33,6 +33,10 @@ export default async function plan(invocation: Invocation): Promise<number> {
 
 /** Below a source that is only asked at run, nothing is known to be pending. */
 function onlyAsked(item: PlanItem, items: readonly PlanItem[]): boolean {
+  if (isFollower(item)) {
+    const own = items.filter((one) => one.dataset === item.dataset && !isFollower(one))
+    return own.length > 0 && own.every((one) => onlyAsked(one, items))
+  }
   if (!item.atMost || item.reason !== 'input-changed') return false
   const upstream = items.filter((one) => one.dataset === item.because)
   return upstream.length > 0 && upstream.every((one) => one.reason === 'asked-at-run' || onlyAsked(one, items))

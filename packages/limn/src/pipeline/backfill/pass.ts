@@ -162,9 +162,9 @@ export class Pass implements StageInputs {
       const wanted = await this.wantedOf(node)
       if (wanted.length === 0) continue
       const prepared = await prepareBranch(this, node)
-      const missing: (Interval | null)[] = []
-      for (const interval of wanted) if (!(await holds(this, node, prepared.branch, interval))) missing.push(interval)
-      const done = await buildSteps(this, node, prepared.branch, missing)
+      const missing = new Set<Interval | null>()
+      for (const interval of wanted) if (!(await holds(this, node, prepared.branch, interval))) missing.add(interval)
+      const done = await buildSteps(this, node, prepared.branch, wanted, missing)
       failures.push(...done.failures)
       if (done.failures.length > 0) broken.add(id)
       this.settled.set(id, pinBranch(done.branch))
@@ -173,7 +173,7 @@ export class Pass implements StageInputs {
         main: this.mains.get(id) ?? null,
         branch: done.branch,
         wanted,
-        built: missing.length - done.failures.length,
+        built: done.built,
         displaced: prepared.displaced,
       })
     }

@@ -108,7 +108,7 @@ class BackfillTakeover implements Takeover {
       ranges: branch.steps.flatMap((step) =>
         step.ranges.map((range) => ({ ...range, reason: 'backfill' as const, because: this.pass.run, deliveries: [] })),
       ),
-      inputs: await inputSnapshots(inputs, node),
+      inputs: await inputSnapshots(inputs, node, table?.snapshotId ?? onto.base?.metadata.currentSnapshotId ?? null),
       scans: [],
     }
   }

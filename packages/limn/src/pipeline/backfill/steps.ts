@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LimnError, limiter, mapConcurrently, type TableId } from '../../base/index.ts'
-import { formatInterval, type Interval } from '../../dataset/index.ts'
+import { formatInterval, type Interval, IntervalSet, readsEarlier } from '../../dataset/index.ts'
 import { applyUpdates, type LoadedTable, snapshotById } from '../../iceberg/index.ts'
 import type { Node } from '../project/node.ts'
 import { requireNotStopped } from '../run/publish.ts'
 import { Overtaken } from '../run/takeover.ts'
+import { withFiles } from '../stage/own-rows.ts'
 import type { Collected } from '../stage/quarantine.ts'
 import { quarantineWriter } from '../stage/quarantine.ts'
 import { inputSnapshots } from '../stage/stage.ts'
@@ -22,40 +23,62 @@ export interface StepFailure {
   readonly error: LimnError
 }
 
+/** What was built of one dataset. */
+interface Steps {
+  readonly branch: Branch
+  readonly built: number
+  readonly failures: readonly StepFailure[]
+}
+
 /**
- * Builds steps of one dataset on its branch, several at once unless it reads itself; each is one snapshot, committed as soon as
- * it is built. Throws the first failure, or, when told to keep going, returns them all. Whatever was committed stays.
+ * Builds steps of one dataset on its branch, several at once; each is one snapshot, committed as soon as it is built. Throws the
+ * first failure, or, when told to keep going, returns them all. Whatever was committed stays. Steps of a dataset that reads
+ * itself are built one after the other: those that are missing and, of the others wanted, those that read a step which has changed
+ * rows. One that fails ends them, for those after it would be built from rows that are not what they will be.
  */
 export async function buildSteps(
   pass: Pass,
   node: Node,
   branch: Branch,
-  missing: readonly (Interval | null)[],
-): Promise<{ readonly branch: Branch; readonly failures: readonly StepFailure[] }> {
-  if (missing.length === 0) return { branch, failures: [] }
+  wanted: readonly (Interval | null)[],
+  missing: ReadonlySet<Interval | null>,
+): Promise<Steps> {
+  if (missing.size === 0) return { branch, built: 0, failures: [] }
   const { request } = pass.record
+  const { self } = node
   const builder = new StepBuilder(pass, node, branch)
   await builder.open()
-  const width = node.edges.has(node.id) ? 1 : request.parallel
+  const width = self ? 1 : request.parallel
+  const steps = wanted.filter((interval) => self || missing.has(interval))
   const task = pass.own.progress.begin(node.id)
   const failures: StepFailure[] = []
   let done = 0
-  await mapConcurrently(missing, width, async (interval, index) => {
+  let left = 0
+  await mapConcurrently(steps, width, async (interval, index) => {
+    if (self && failures.length > 0) {
+      if (missing.has(interval)) left++
+      return
+    }
+    if (!missing.has(interval) && !(self && interval && readsEarlier(self, interval, builder.changed))) return
     if (request.throttleMs > 0 && index >= width)
       await sleep(request.throttleMs, undefined, { signal: pass.own.signal })
     try {
       const built = await builder.build(interval)
       const name = describe(node, interval)
-      task.update(`${name} (${++done} of ${missing.length})`)
-      pass.watch?.built({ ...built, dataset: node.id, interval, name, done, of: missing.length })
+      task.update(`${name} (${++done} of ${self ? 'at most ' : ''}${steps.length})`)
+      pass.watch?.built({ ...built, dataset: node.id, interval, name, done, of: steps.length })
     } catch (error) {
       if (request.onFailure === 'fast' || !isOfTheStep(error)) throw error
       failures.push({ dataset: node.id, interval, error })
       pass.own.progress.note(`${node.id} ${describe(node, interval)} failed: ${error.message}`)
     }
   })
-  task.end(`${done} of ${missing.length} steps built`)
-  return { branch: builder.branch, failures }
+  if (left > 0)
+    pass.own.progress.note(
+      `${node.id} reads itself: ${left} later ${left === 1 ? 'step was' : 'steps were'} not built, because ${describe(node, failures[0]?.interval ?? null)} failed.`,
+    )
+  task.end(`${done} ${self ? '' : `of ${steps.length} `}steps built`)
+  return { branch: builder.branch, built: done, failures }
 }
 
 function describe(node: Node, interval: Interval | null): string {
@@ -87,6 +110,8 @@ class StepBuilder {
   private readonly turn = limiter(1)
   private old: Awaited<ReturnType<typeof oldFilesOf>> = []
   private quarantineHead: bigint | null = null
+  /** Times whose rows these steps have changed. */
+  changed = IntervalSet.empty
 
   constructor(pass: Pass, node: Node, branch: Branch) {
     this.pass = pass
@@ -94,7 +119,10 @@ class StepBuilder {
     this.branch = branch
   }
 
-  /** The files of the branch before any of these steps: each step replaces those of its own interval alone. */
+  /**
+   * The files of the branch before any of these steps: each step replaces those of its own interval alone. A dataset that reads
+   * itself has those of the steps that are done in their place.
+   */
   async open(): Promise<void> {
     this.old = await oldFilesOf(this.pass.view, this.node, this.target())
   }
@@ -111,7 +139,7 @@ class StepBuilder {
     const quarantine = await quarantineWriter(pass.view, pass.run, node)
     const quiet = { update: () => undefined }
     const built = await buildModel(pass.view, pass, node, [item], this.target(), this.old, quarantine, quiet)
-    const inputs = await inputSnapshots(pass, node)
+    const inputs = await inputSnapshots(pass, node, this.branch.head)
     return this.turn(() => this.commit(interval, built, inputs, quarantine.collected()))
   }
 
@@ -162,6 +190,13 @@ class StepBuilder {
       if (!next) throw this.moved()
       this.branch = next
       pass.rows += rows
+      if (node.self) {
+        this.old = withFiles(this.old, { added, removed })
+        const times = built.ranges.flatMap((range) =>
+          range.outcome === 'built' && range.interval ? [range.interval] : [],
+        )
+        this.changed = this.changed.union(IntervalSet.of(times))
+      }
       const sum = (key: 'bytes' | 'files') => step.ranges.reduce((total, range) => total + range[key], 0)
       const outcome = step.ranges.every((range) => range.outcome === 'kept') ? 'kept' : 'built'
       return { outcome, rows, bytes: sum('bytes'), files: sum('files'), snapshotId: next.head }

@@ -1,7 +1,8 @@
 import type { TableId } from '../../base/index.ts'
 import type { Interval } from '../../dataset/index.ts'
+import type { PinnedTable } from '../../table/index.ts'
 import type { Node } from '../project/node.ts'
-import type { Branch, Step } from './branch.ts'
+import { type Branch, pinBranch, type Step } from './branch.ts'
 import type { Pass } from './pass.ts'
 
 /**
@@ -11,8 +12,10 @@ import type { Pass } from './pass.ts'
 export async function holds(pass: Pass, node: Node, branch: Branch, interval: Interval | null): Promise<boolean> {
   const step = stepOf(branch, interval)
   if (!step || step.fingerprint !== node.fingerprint) return false
-  for (const input of node.edges.keys()) if (!(await untouched(pass, node, input, step))) return false
-  return true
+  for (const input of node.edges.keys())
+    if (!(await untouched(pass, node, input, step, await pass.pinOf(input)))) return false
+  // What it read of its own table stands on the branch.
+  return !node.self || (await untouched(pass, node, node.id, step, pinBranch(branch)))
 }
 
 /** The step that built an interval range. */
@@ -24,9 +27,14 @@ export function stepOf(branch: Branch, interval: Interval | null): Step | undefi
   )
 }
 
-async function untouched(pass: Pass, node: Node, input: TableId, step: Step): Promise<boolean> {
+async function untouched(
+  pass: Pass,
+  node: Node,
+  input: TableId,
+  step: Step,
+  now: PinnedTable | null,
+): Promise<boolean> {
   const before = step.inputs[input] ?? null
-  const now = await pass.pinOf(input)
   if (before === (now?.snapshotId ?? null)) return true
   if (now === null) return false
   const touched = await pass.touchedSince(node, input, before, now)

@@ -1,7 +1,7 @@
 import { type TableId, tableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
 import type { Edge, Producer } from '../../dataset/index.ts'
-import type { Node, Shape } from '../project/node.ts'
+import { allEdges, type Node, type Shape } from '../project/node.ts'
 
 /** The definitions that ledger rows speak of by fingerprint: published in the commit that first uses them. */
 export const definitionTable = tableId('limn.definition')
@@ -51,7 +51,7 @@ export function definitionOfNode(node: Node): Omit<Definition, 'run' | 'definedA
     contract: node.contract,
     producer: definedProducer(node.producer),
     shape: node.shape,
-    edges: Object.fromEntries(node.edges),
+    edges: Object.fromEntries(allEdges(node)),
     file: node.file,
   }
 }

@@ -14,25 +14,28 @@ export interface AcceptedEntry {
 
 /**
  * What the ledger says of intervals that a plan accepts as an earlier definition built them: each keeps the inputs it was built
- * from, so that later changes of those still make it stale.
+ * from, so that later changes of those still make it stale. Of one that now reads itself and did not, those are its own rows as
+ * they are, at snapshot `own`.
  */
 export function acceptedEntries(
   node: Node,
   items: readonly PlanItem[],
   built: readonly Built[],
+  own: bigint | null,
 ): readonly AcceptedEntry[] {
   const accepted = items.filter((item) => item.reason === 'accepted')
   if (accepted.length === 0) return []
   const times = IntervalSet.of(accepted.flatMap((item) => (item.interval ? [item.interval] : [])))
   return built
     .filter((entry) => entry.fingerprint !== node.fingerprint)
-    .flatMap(({ interval, inputs }): AcceptedEntry[] =>
-      interval === null
+    .flatMap(({ interval, ...entry }): AcceptedEntry[] => {
+      const inputs = node.self && own !== null ? { [node.id]: own, ...entry.inputs } : entry.inputs
+      return interval === null
         ? [{ interval, inputs }]
         : IntervalSet.of([interval])
             .intersect(times)
-            .intervals.map((part) => ({ interval: part, inputs })),
-    )
+            .intervals.map((part) => ({ interval: part, inputs }))
+    })
 }
 
 /**

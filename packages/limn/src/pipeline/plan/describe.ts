@@ -4,7 +4,7 @@ import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { type Estimate, estimateOf } from './estimate.ts'
-import { isBuild, type Plan, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
+import { isBuild, isFollower, type Plan, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
 import { touchedKey } from './reach.ts'
 
 /** One reason for which a dataset is in the plan, with the times it holds for. */
@@ -65,7 +65,11 @@ export function describePlan(plan: Plan, facts: PlanFacts, delivered: DeliveredR
       (input) => byDataset.get(input)?.some(isBuild) && (first || items.some((item) => item.because === input)),
     )
     const own = items.filter(
-      (item) => isBuild(item) && !parents.some((one) => one === item.because) && !(first && parents.length > 0),
+      (item) =>
+        isBuild(item) &&
+        !isFollower(item) &&
+        !parents.some((one) => one === item.because) &&
+        !(first && parents.length > 0),
     )
     const { breaks, unbroken } =
       own.length > 0 ? reachOfChange(node, own, facts, readers) : { breaks: [], unbroken: [] }

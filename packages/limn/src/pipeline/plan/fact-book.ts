@@ -5,7 +5,7 @@ import { type PinnedTable, pinRef } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { type Built, type DatasetLedger, emptyLedger, ledgerTable } from '../ledger/ledger.ts'
 import { standingOf } from '../ledger/standing.ts'
-import type { Node } from '../project/node.ts'
+import { inputsOf, type Node } from '../project/node.ts'
 import { probeSeals } from '../schedule/markers.ts'
 import { probeIceberg } from '../stage/source-iceberg.ts'
 import { watermarkAt } from '../stage/view.ts'
@@ -24,7 +24,7 @@ import {
   planOf,
   type Touched,
 } from './plan.ts'
-import { touchedKey } from './reach.ts'
+import { standingOnItself, touchedKey } from './reach.ts'
 import { SinceFacts } from './since.ts'
 import { probeFiles } from './sources.ts'
 
@@ -139,10 +139,11 @@ export class FactBook {
 
   private async gatherFrom(node: Node, beforeOf: (entry: Built, input: TableId) => bigint | null): Promise<void> {
     const built = this.ledger.get(node.id)?.built ?? []
-    for (const input of node.edges.keys()) {
+    for (const input of inputsOf(node)) {
       const pin = this.pinOf(input)
       if (!pin) continue
-      const before = new Set(built.map((entry) => beforeOf(entry, input)))
+      const asked = input === node.id ? standingOnItself(node, built) : built
+      const before = new Set(asked.map((entry) => beforeOf(entry, input)))
       for (const from of before) {
         if (from === pin.snapshotId) continue
         const key = touchedKey(node.id, input, from, pin.snapshotId)
@@ -225,7 +226,7 @@ export class FactBook {
   carriedOf(node: Node, rebuilt: IntervalSet): readonly { readonly interval: Interval | null }[] {
     const now = (input: TableId) => this.heads.get(input)?.snapshotId ?? null
     return (this.ledger.get(node.id)?.built ?? []).flatMap((entry): { readonly interval: Interval | null }[] => {
-      const moved = [...node.edges.keys()].some((input) => (entry.inputs[input] ?? null) !== now(input))
+      const moved = inputsOf(node).some((input) => (entry.inputs[input] ?? null) !== now(input))
       if (!moved || entry.fingerprint !== node.fingerprint) return []
       if (entry.interval === null) return [{ interval: null }]
       return IntervalSet.of([entry.interval])

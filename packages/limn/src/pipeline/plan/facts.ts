@@ -5,7 +5,7 @@ import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/
 import { quoteIdentifier } from '../../sql/index.ts'
 import { bindFiles, leaseFiles, type PinnedTable, schemaOfPin } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import type { Node } from '../project/node.ts'
+import { edgeTo, type Node } from '../project/node.ts'
 import { addedRows, filesOfView, removedRows, tasksOfView, timesOfFiles, viewOf } from '../stage/view.ts'
 import { comparedColumns } from './compared.ts'
 import type { Touched } from './plan.ts'
@@ -27,7 +27,7 @@ export async function touchedBetween(
   from: bigint | null,
   to: PinnedTable,
 ): Promise<Touched> {
-  const edge = node.edges.get(input)
+  const edge = edgeTo(node, input)
   const inputNode = context.project.nodes.get(input)
   invariant(edge && inputNode, `${node.id} reads ${input}`)
   const nothing: Touched = { kind: 'times', times: IntervalSet.empty, rows: 0 }

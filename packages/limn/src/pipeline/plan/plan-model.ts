@@ -1,11 +1,20 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import { alignTo, type Edge, type Interval, IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
+import {
+  addUnits,
+  alignTo,
+  type Edge,
+  followersOf,
+  formatStart,
+  type Interval,
+  IntervalSet,
+  type IntervalUnit,
+} from '../../dataset/index.ts'
 import type { Built } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { isBuild, type Pending, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
-import { boundKey, impliedBy, touchedKey } from './reach.ts'
+import { boundKey, impliedBy, standingOnItself, touchedKey } from './reach.ts'
 import { StaleSets } from './stale-sets.ts'
 
 /** What is stale of a model: pure, from facts about its definition, its inputs and the ledger. */
@@ -85,6 +94,13 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
   return []
 }
 
+/** What a change of some intervals can do to later ones of a dataset that reads itself. */
+function throughItself(node: Node, changes: Change): Change {
+  const reached = node.self ? reachedBy(node, node.id, node, changes) : null
+  const all = reached === null ? changes : unionOfChanges(changes, reached)
+  return all === changes ? changes : throughItself(node, all)
+}
+
 /** What pending items of an input can do to a reader, taken together; null: nothing. */
 function reachOf(node: Node, input: TableId, facts: PlanFacts, items: readonly PlanItem[]): Change | null {
   let all: Change | null = null
@@ -154,7 +170,10 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
           reason,
           because: unbounded?.because ?? input,
           atMost: true,
-          changes: unionOfChanges(unbounded?.changes ?? new Set(), reachOf(node, input, facts, items) ?? new Set()),
+          changes: throughItself(
+            node,
+            unionOfChanges(unbounded?.changes ?? new Set(), reachOf(node, input, facts, items) ?? new Set()),
+          ),
         }
       else
         for (const { times, changes } of bound) {
@@ -177,12 +196,17 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
     }
   }
   // What an input that is pending adds may widen the domain: all between becomes due, too.
-  if (!domainKnown && unbounded === null) {
+  if (!domainKnown) {
     const widened = IntervalSet.of([widenedBy(shape, reach.hull)].filter((one) => one !== null))
-    addMissing(node, facts, widened.minus(everything), everything.hull, (times, found) =>
-      add(times, { ...found, atMost: true }),
-    )
+    const missing = widened.minus(everything)
+    if (unbounded === null)
+      addMissing(node, facts, missing, everything.hull, (times, found) => add(times, { ...found, atMost: true }))
+    // All of an interval that was not there before is new.
+    else if (!missing.isEmpty) unbounded = { ...unbounded, changes: 'all' }
   }
+  addOwnChanges(node, facts, built, add)
+  // A restatement's range bounds what is restated, not what follows from it.
+  addFollowers(node, stale, all.union(reach), old, request.restate?.has(node.id) ? (times) => times : clip)
   const items = stale.parts().map(({ interval, ...found }) => itemOf(node, interval, found))
   if (unbounded) items.push(itemOf(node, range ? alignTo(shape.unit, range) : null, unbounded))
   if (request.forwardOnly === true) {
@@ -210,6 +234,50 @@ function addMissing(
   const inside = IntervalSet.of(hull ? [hull] : [])
   add(fresh.intersect(inside), { ...anything, reason: 'gap', because: 'between intervals that were built' })
   add(fresh.minus(inside), { ...anything, reason: 'never-built', because: 'in the domain, not yet built' })
+}
+
+/** Intervals whose own earlier rows changed since they were built, as far as they are not undone. */
+function addOwnChanges(
+  node: Node,
+  facts: PlanFacts,
+  built: readonly Built[],
+  add: (times: IntervalSet, found: Found) => void,
+): void {
+  const { id, self, shape } = node
+  if (!self || shape.kind !== 'interval') return
+  const head = facts.heads.get(id)?.snapshotId ?? null
+  for (const [before, own] of timesBy(standingOnItself(node, built), (entry) => inputBefore(facts, entry, id))) {
+    if (before === head) continue
+    const touched = facts.touched.get(touchedKey(id, id, before, head))
+    const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)
+    const first = touched?.kind === 'times' ? touched.times.intervals.find((one) => own.overlaps(one)) : undefined
+    const changed = first ? formatStart(shape.unit, addUnits(shape.unit, first.start, -1)) : 'what it holds'
+    add(times, { ...anything, reason: 'reads-itself', because: `${changed} changed`, atMost: touched === undefined })
+  }
+}
+
+/**
+ * Intervals that read those that are stale, directly or through each other: built again as far as rows of those change. Those
+ * of an earlier definition (`old`), which would else be accepted as they are, are built in any case.
+ */
+function addFollowers(
+  node: Node,
+  stale: StaleSets,
+  among: IntervalSet,
+  old: IntervalSet,
+  clip: (times: IntervalSet) => IntervalSet,
+): void {
+  const { self, shape } = node
+  if (!self || shape.kind !== 'interval') return
+  for (const { interval, because } of followersOf(self, shape.unit, stale.times, among)) {
+    const times = clip(IntervalSet.of([interval]))
+    const found = {
+      reason: 'reads-itself',
+      because: `${formatStart(shape.unit, because.start)} is built again`,
+    } as const
+    stale.add({ ...anything, ...found, times: times.intersect(old) })
+    stale.add({ ...anything, ...found, times: times.minus(old), atMost: true })
+  }
 }
 
 type IntervalShape = Extract<Node['shape'], { kind: 'interval' }>

@@ -1,14 +1,21 @@
 import { invariant, type TableId } from '../../base/index.ts'
-import type { Interval, IntervalSet, IntervalUnit, SealFacts } from '../../dataset/index.ts'
+import {
+  type EarlierReads,
+  type Interval,
+  IntervalSet,
+  type IntervalUnit,
+  readsEarlier,
+  type SealFacts,
+} from '../../dataset/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
-import { holdUnsealed, type Open } from '../schedule/sealing.ts'
+import { holdFollowers, holdUnsealed, type Open } from '../schedule/sealing.ts'
 import type { Change } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { planModel } from './plan-model.ts'
 
-export { batchesOf, boundKey, impliedBy, readBy, touchedKey } from './reach.ts'
+export { batchesOf, boundKey, impliedBy, touchedKey } from './reach.ts'
 
 /**
  * Why a dataset or interval is in the plan. A closed set; the first that applies is named. A `gap` is an interval never built
@@ -27,6 +34,8 @@ export type Reason =
   | 'never-built'
   | 'gap'
   | 'input-changed'
+  /** Earlier intervals that it reads of its own table changed, or, with `atMost`, are built again and may. */
+  | 'reads-itself'
   | 'checks-changed'
   | 'accepted'
   | 'unsealed'
@@ -52,6 +61,24 @@ export interface PlanItem {
 /** Whether an item stands for rows to be built or landed. */
 export function isBuild(item: Pick<PlanItem, 'reason'>): boolean {
   return item.reason !== 'checks-changed' && item.reason !== 'accepted' && item.reason !== 'unsealed'
+}
+
+/** Whether an item is built only if earlier intervals, which it reads of its own table and which are built before it, change. */
+export function isFollower(item: Pick<PlanItem, 'reason' | 'atMost'>): boolean {
+  return item.reason === 'reads-itself' && item.atMost
+}
+
+/** Times that a plan builds whatever becomes of others. */
+export function certainTimes(items: readonly PlanItem[]): IntervalSet {
+  return IntervalSet.of(items.filter((item) => !isFollower(item)).flatMap((item) => item.interval ?? []))
+}
+
+/**
+ * Whether the next interval of a dataset that reads itself is to be built, when those before it were: in any case, or because it
+ * reads one whose rows have `changed`.
+ */
+export function isDue(self: EarlierReads, interval: Interval, certain: IntervalSet, changed: IntervalSet): boolean {
+  return certain.overlaps(interval) || readsEarlier(self, interval, changed)
 }
 
 /** What a run would do, in topological order. The planner, `--explain` and the executor read this one value. */
@@ -163,7 +190,7 @@ export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonl
   invariant(node, `no node for ${id}`)
   if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
   const found = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
-  const items = holdUnsealed(node, found, facts)
+  const items = holdFollowers(node, holdUnsealed(node, found, facts))
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
   if (items.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash) {

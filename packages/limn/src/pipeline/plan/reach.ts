@@ -7,7 +7,10 @@ import {
   type Interval,
   type IntervalSet,
   type IntervalUnit,
+  laterOf,
 } from '../../dataset/index.ts'
+import type { Built } from '../ledger/ledger.ts'
+import type { Node } from '../project/node.ts'
 
 /** Which output times depend on which input times, and how stale times become builds. */
 
@@ -31,19 +34,17 @@ export function impliedBy(edge: Edge, unit: IntervalUnit, changed: IntervalSet):
       const { before, after } = edge.reads
       return changed.map((interval) => alignTo(unit, { start: interval.start - after, end: interval.end + before }))
     }
+    case 'earlier':
+      return laterOf(edge.reads, unit, changed)
   }
 }
 
-/** The input times an output interval reads; null means any. */
-export function readBy(edge: Edge, interval: Interval): Interval | null {
-  switch (edge.reads.kind) {
-    case 'all':
-      return null
-    case 'same':
-      return interval
-    case 'shift':
-      return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
-  }
+/**
+ * What of a dataset that reads itself was built by reading itself: all but what an earlier definition built that did not, which is
+ * stale for that or accepted.
+ */
+export function standingOnItself(node: Pick<Node, 'id' | 'fingerprint'>, built: readonly Built[]): readonly Built[] {
+  return built.filter((entry) => entry.fingerprint === node.fingerprint || entry.inputs[node.id] !== undefined)
 }
 
 /** Stale intervals of one dataset, joined into builds of at most one `batch` unit each, in order. */

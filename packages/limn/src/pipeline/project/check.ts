@@ -3,7 +3,7 @@ import { allChecks } from '../../contract/index.ts'
 import type { ColumnShape, FileEngine } from '../../engine/index.ts'
 import { duckType, quoteIdentifier } from '../../sql/index.ts'
 import { incrementOf } from './increment.ts'
-import type { Node, Project } from './node.ts'
+import { inputsOf, type Node, type Project } from './node.ts'
 
 /** Literals that stand for the interval when a model is only bound. */
 const sampleInterval = {
@@ -64,7 +64,7 @@ function pick(shapes: Shapes, ids: Iterable<TableId>): Shapes {
 async function checkQuery(node: Node, engine: FileEngine, shapes: Shapes): Promise<void> {
   if (!node.query) return
   const parameters = node.shape.kind === 'interval' ? sampleInterval : {}
-  const inputs = pick(shapes, node.edges.keys())
+  const inputs = pick(shapes, inputsOf(node))
   const given = await engine.describe(node.query.text, inputs, node.query.origin, parameters, { parsed: true })
   const wanted = Object.entries(node.contract.columns)
   const location = node.query.origin

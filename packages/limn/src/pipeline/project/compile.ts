@@ -2,8 +2,9 @@ import { LimnError, type TableId } from '../../base/index.ts'
 import { addUnits, floorTo, type Interval } from '../../dataset/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { FactBook } from '../plan/fact-book.ts'
+import { boundSql } from '../stage/bound-sql.ts'
+import { bindOwn, ownStateOf } from '../stage/own-rows.ts'
 import { bindViews } from '../stage/stage.ts'
-import { boundSql } from '../stage/stage-model.ts'
 import { viewOf } from '../stage/view.ts'
 
 export interface Compiled {
@@ -37,10 +38,10 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
         remedy: `limn compile ${id} --date 2001-01-01`,
       })
     }
-    interval = {
-      start: floorTo(unit, at),
-      end: range ? Math.max(addUnits(unit, floorTo(unit, at), 1), range.end) : addUnits(unit, floorTo(unit, at), 1),
-    }
+    const start = floorTo(unit, at)
+    const end = addUnits(unit, start, 1)
+    // One that reads itself is built one interval at a time.
+    interval = { start, end: range && !node.self ? Math.max(end, range.end) : end }
   }
   const select = boundSql(node, interval)
   const views = [...node.edges.keys()].map((input) => {
@@ -52,9 +53,17 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
       })
     return viewOf(context.project.nodes.get(input), pin)
   })
-  await using bound = await bindViews(context, views, select)
+  const ownPin = node.self ? book.pinOf(id) : null
+  const own = node.self ? await ownStateOf(context, node.contract, ownPin) : null
+  await using bound = await bindViews(context, views, select, own && { id, schema: own.schema })
+  await using earlier = own && interval ? await bindOwn(context, node, own, interval) : null
   const statements = await Promise.all(bound.readings.map(({ reading }) => context.engine.viewSql(reading.bound)))
-  const schemas = [...new Set(views.map((view) => view.pin.id.split('.')[0]))].map(
+  if (earlier) {
+    const [files, view] = earlier.bound
+    statements.push(await context.engine.viewSql(files), `CREATE OR REPLACE VIEW ${id} AS ${view.query}`)
+  }
+  const names = [...views.map((view) => view.pin.id), ...(earlier?.bound.map((one) => one.id) ?? [])]
+  const schemas = [...new Set(names.map((name) => name.split('.')[0]))].map(
     (name) => `CREATE SCHEMA IF NOT EXISTS "${name}"`,
   )
   return {
@@ -63,6 +72,8 @@ export async function compileModel(context: PipelineContext, id: TableId, range:
     select,
     views: [...schemas, ...statements],
     sql: [...schemas, ...statements, select.trim()].map((statement) => `${statement};`).join('\n'),
-    inputs: Object.fromEntries(views.map((view) => [view.pin.id, String(view.pin.snapshotId)])),
+    inputs: Object.fromEntries(
+      [...views.map((view) => view.pin), ...(ownPin ? [ownPin] : [])].map((pin) => [pin.id, String(pin.snapshotId)]),
+    ),
   }
 }

@@ -1,6 +1,6 @@
 import type { TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
-import type { Edge, IntervalUnit, Producer, Timing } from '../../dataset/index.ts'
+import type { EarlierReads, Edge, IntervalUnit, Producer, Timing } from '../../dataset/index.ts'
 import type { QueryLineage } from '../../sql/index.ts'
 
 /** How a dataset's rows are divided for planning. */
@@ -52,11 +52,13 @@ export interface Node {
   readonly timing: Timing
   readonly shape: Shape
   readonly query: ModelQuery | null
-  /** One edge per input, in order of ids. */
+  /** One edge per input, in order of ids; itself is not among them. */
   readonly edges: ReadonlyMap<TableId, Edge>
+  /** Of a dataset built by interval that reads its own table: which of its earlier intervals. */
+  readonly self?: EarlierReads
   /** Where the columns of a model's query come from; null for a source. */
   readonly lineage: QueryLineage | null
-  /** By input, as `edges`. */
+  /** By input, as `edges`; with `self`, of its own columns too. */
   readonly reads: ReadonlyMap<TableId, ColumnsRead>
   /** Hash of everything that decides a build's result, and of nothing else. */
   readonly fingerprint: string
@@ -66,6 +68,22 @@ export interface Node {
   readonly renamedFrom?: readonly TableId[]
   /** Datasets its checks read, itself excluded. */
   readonly checkInputs: readonly TableId[]
+}
+
+/** What a dataset reads, in order of ids, its own table among it where it reads that. */
+export function inputsOf(node: Pick<Node, 'id' | 'edges' | 'self'>): readonly TableId[] {
+  return node.self ? [...node.edges.keys(), node.id].sort() : [...node.edges.keys()]
+}
+
+/** How a dataset reads an input, or its own table. */
+export function edgeTo(node: Pick<Node, 'id' | 'edges' | 'self'>, input: TableId): Edge | undefined {
+  return node.self && input === node.id ? { reads: node.self, touches: null } : node.edges.get(input)
+}
+
+/** Every edge of a dataset with the one to itself, as it is remembered and compared. */
+export function allEdges(node: Pick<Node, 'id' | 'edges' | 'self'>): ReadonlyMap<TableId, Edge> {
+  // The one to itself last, so that another name changes no order.
+  return node.self ? new Map(node.edges).set(node.id, { reads: node.self, touches: null }) : node.edges
 }
 
 /** All datasets of a lake in topological order. */

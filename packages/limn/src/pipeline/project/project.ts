@@ -14,7 +14,8 @@ import {
 import type { FileEngine } from '../../engine/index.ts'
 import { renameTables } from '../../sql/index.ts'
 import { incrementOf, incrementPart, requireIncrement } from './increment.ts'
-import type { ModelQuery, Node, Project, QueryOrigin, Shape } from './node.ts'
+import { requireNoEarlier, selfReadOf } from './itself.ts'
+import { allEdges, type ModelQuery, type Node, type Project, type QueryOrigin, type Shape } from './node.ts'
 import { columnsOf, readingOf } from './reads.ts'
 import { timingOf } from './timing.ts'
 
@@ -48,7 +49,13 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
   const known = new Set(loaded.map((one) => one.dataset.id))
   const parsed = new Map<
     TableId,
-    { inputs: readonly TableId[]; query: ModelQuery | null; checkTables: readonly TableId[]; contract: Contract }
+    {
+      inputs: readonly TableId[]
+      readsItself: boolean
+      query: ModelQuery | null
+      checkTables: readonly TableId[]
+      contract: Contract
+    }
   >()
   // All at once, which is one call of the parser; what is wrong is told in order, below.
   const syntaxes = new Map(loaded.map((one) => [one, one.query && engine.parse(one.query.text, one.query.origin)]))
@@ -57,7 +64,8 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const contract = contractOf(one)
     const query = one.query
     const syntax = (await syntaxes.get(one)) ?? null
-    const inputs = syntax ? datasetsIn(syntax.tables, one, known) : []
+    const named = syntax ? datasetsIn(syntax.tables, one, known) : []
+    const inputs = named.filter((input) => input !== one.dataset.id)
     const checkTables = new Set<TableId>()
     for (const check of contract.checks) {
       for (const id of datasetsOf(check)) checkTables.add(requireKnown(id, one, known))
@@ -69,6 +77,7 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     checkTables.delete(one.dataset.id)
     parsed.set(one.dataset.id, {
       inputs,
+      readsItself: inputs.length < named.length,
       query: query && syntax ? { ...query, canonical: syntax.canonical } : null,
       checkTables: [...checkTables].sort(),
       contract,
@@ -85,11 +94,21 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
     const found = parsed.get(one.dataset.id)
     if (!found) continue
     const { contract, query, inputs, checkTables } = found
-    const edges = edgesOf(one, inputs)
     const shape = shapeOf(one, contract)
+    const stated = edgesOf(one, found.readsItself ? [...inputs, one.dataset.id] : inputs)
+    const self = found.readsItself ? { self: selfReadOf(one, shape, statedToItself(one)) } : {}
+    const edges = new Map([...stated].filter(([input]) => input !== one.dataset.id))
+    const own = { id: one.dataset.id, edges, ...self }
+    requireNoEarlier(one, edges)
     requireDomain(one, shape, edges)
     requireTimes(one, edges, loaded)
-    const reading = await readingOf(engine, edges, query?.canonical ?? null, tables, incrementOf(one.dataset.producer))
+    const reading = await readingOf(
+      engine,
+      allEdges(own),
+      query?.canonical ?? null,
+      tables,
+      incrementOf(one.dataset.producer),
+    )
     requireIncrement(one, contract, contracts, inputs)
     nodes.set(one.dataset.id, {
       id: one.dataset.id,
@@ -100,13 +119,14 @@ export async function analyse(loaded: readonly LoadedDataset[], engine: FileEngi
       shape,
       query,
       edges,
+      ...self,
       get lineage() {
         return reading.lineage
       },
       get reads() {
         return reading.reads
       },
-      fingerprint: fingerprintOf(one, contract, shape, edges, query, firstNames),
+      fingerprint: fingerprintOf(one, contract, shape, allEdges(own), query, firstNames),
       ...(one.dataset.renamedFrom ? { renamedFrom: one.dataset.renamedFrom } : {}),
       checksHash: sha256(JSON.stringify(allChecks(contract))).slice(0, 16),
       checkInputs: checkTables,
@@ -239,6 +259,11 @@ function requireDomain(one: LoadedDataset, shape: Shape, edges: ReadonlyMap<Tabl
     remedy: 'Give one edge `touches` or `reads: same`, or state start and end of the domain.',
     location: { file: one.file },
   })
+}
+
+/** What a definition states of the edge to itself, if anything. */
+function statedToItself({ dataset: { id, producer } }: LoadedDataset): Edge | undefined {
+  return producer.kind === 'model' ? producer.edges[id] : undefined
 }
 
 /** `same` and `shift` speak of the input's time: it has an interval column, or the edge says what a row touches. */

@@ -14,8 +14,9 @@ import type { PipelineContext } from '../context.ts'
 import { diffRows } from '../diff/diff-rows.ts'
 import type { RowDiff, SampleRow } from '../diff/row-diff.ts'
 import type { Node } from '../project/node.ts'
+import { boundSql } from '../stage/bound-sql.ts'
+import { bindOwn, type OwnState, ownStateAt } from '../stage/own-rows.ts'
 import { bindViews } from '../stage/stage.ts'
-import { boundSql } from '../stage/stage-model.ts'
 import { targetOf } from '../stage/staged-table.ts'
 import { viewOf } from '../stage/view.ts'
 import { WhyBook } from '../why/book.ts'
@@ -97,7 +98,13 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
     if (pin) pins.push(pin)
   }
   const interval = await intervalOf(book, node, request.range)
-  const unbuilt = pins.length < node.edges.size || (node.shape.kind === 'interval' && interval === null)
+  const main = node.self ? await book.loaded(node.id) : null
+  const pin = main && pinRef(main)
+  const own = pin ? await ownStateAt(context, pin) : null
+  const unbuilt =
+    pins.length < node.edges.size ||
+    (node.self !== undefined && own === null) ||
+    (node.shape.kind === 'interval' && interval === null)
   if (unbuilt)
     return {
       dataset: node.id,
@@ -114,9 +121,9 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
   const first: Conditions = { engine: context.engine, reversed: false, seed: 0.25, nowMs }
   const second: Conditions = { engine: request.other, reversed: true, seed: -0.75, nowMs: nowMs + clockAheadMs }
   const began = performance.now()
-  const a = await build(context, node, pins, interval, first, `${scratch.folder}/first`)
+  const a = await build(context, node, pins, own, interval, first, `${scratch.folder}/first`)
   const built = performance.now()
-  const b = await build(context, node, pins, interval, second, `${scratch.folder}/second`)
+  const b = await build(context, node, pins, own, interval, second, `${scratch.folder}/second`)
   const rebuilt = performance.now()
   const diff = await diffRows(
     context,
@@ -143,11 +150,14 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
   }
 }
 
-/** The whole units of a range, or the latest interval that was built. */
+/** The whole units of a range, of a dataset that reads itself the last of them; or the latest interval that was built. */
 async function intervalOf(book: WhyBook, node: Node, range: Interval | null): Promise<Interval | null> {
   const { shape } = node
   if (shape.kind !== 'interval') return null
-  if (range !== null) return alignTo(shape.unit, range)
+  if (range !== null) {
+    const { start, end } = alignTo(shape.unit, range)
+    return { start: node.self ? addUnits(shape.unit, end, -1) : start, end }
+  }
   const loaded = await book.loaded(node.id)
   const pin = loaded && pinRef(loaded)
   const last = pin ? book.pointOf(pin).standing.built.at(-1)?.interval : null
@@ -158,21 +168,25 @@ async function build(
   context: PipelineContext,
   node: Node,
   pins: readonly PinnedTable[],
+  own: OwnState | null,
   interval: Interval | null,
   conditions: Conditions,
   folder: string,
 ) {
   const sql = boundSql(node, interval)
   const views = pins.map((pin) => viewOf(context.project.nodes.get(pin.id), pin))
-  await using bound = await bindViews(context, views, sql)
+  await using bound = await bindViews(context, views, sql, own && { id: node.id, schema: own.schema })
+  await using earlier = own && interval ? await bindOwn(context, node, own, interval) : null
+  const [ownFiles, ownView] = earlier?.bound ?? []
   const tables = bound.readings.map(({ reading }) => reading.bound)
   const shuffled = conditions.reversed ? tables.filter(isSmall) : []
   const given = tables.map((table): BoundTable => {
     if (!conditions.reversed) return table
-    const files = [...table.files].reverse()
-    return shuffled.includes(table) ? { ...table, id: asideOf(table.id), files } : { ...table, files }
+    const other = backwards(table)
+    return shuffled.includes(table) ? { ...other, id: asideOf(table.id) } : other
   })
-  await using session = await conditions.engine.session(given, { signal: context.signal })
+  const ofItself = ownFiles && ownView ? [conditions.reversed ? backwards(ownFiles) : ownFiles, ownView] : []
+  await using session = await conditions.engine.session([...given, ...ofItself], { signal: context.signal })
   await session.exec(`SELECT setseed(${conditions.seed})`)
   await setClock(session, conditions.nowMs)
   for (const { id } of shuffled) {
@@ -190,6 +204,11 @@ async function build(
     schema: target.layout.schema,
     files: written.map((file) => ({ local: file.local, recordCount: file.recordCount })),
   }
+}
+
+/** The same rows, their files in another order. */
+function backwards(table: BoundTable): BoundTable {
+  return { ...table, files: [...table.files].reverse() }
 }
 
 function asideOf(id: TableId): TableId {

@@ -130,13 +130,14 @@ export class Execution implements StageInputs {
   }
 
   keepPart(part: StagedDataset): void {
-    this.rememberWork(part)
+    this.rememberWork(part, part.items)
   }
 
-  private rememberWork(staged: StagedDataset): void {
+  /** `planned`: what it was to build. */
+  private rememberWork(staged: StagedDataset, planned: readonly PlanItem[]): void {
     const { id } = staged.node
     const base = this.requireBook().mains.get(id)?.metadata.currentSnapshotId ?? null
-    this.works.add(id, JSON.stringify(workOf(staged, base)))
+    this.works.add(id, JSON.stringify(workOf(staged, planned, base)))
   }
 
   private rank(id: TableId): number {
@@ -209,7 +210,8 @@ export class Execution implements StageInputs {
     const items = this.options.takeover?.items(node) ?? book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [])
+    const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
+    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [], base)
     // Rows accepted from an earlier definition never promised what the new checks ask.
     if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
     requireReadable(this.context, items, book.mains)
@@ -217,8 +219,9 @@ export class Execution implements StageInputs {
     const staged = builds.length > 0 ? await this.stageOne(book, node, builds) : null
     if (staged) {
       this.staged.set(id, staged)
-      this.rememberWork(staged)
-      this.carriedOut.push(...items)
+      this.rememberWork(staged, builds)
+      // What follows earlier intervals of its own is left out where none of those changed.
+      this.carriedOut.push(...(node.self ? [...staged.items, ...items.filter((item) => !isBuild(item))] : items))
     } else this.carriedOut.push(...items.filter((item) => item.reason === 'unsealed'))
     if (accepted.length > 0) this.carried.push({ node, outcome: 'accepted', intervals: accepted })
     book.settle(id, staged?.table?.pin ?? null)
@@ -251,7 +254,7 @@ export class Execution implements StageInputs {
     if (stale?.whole) return
     const kept = book.carriedOf(node, rebuilt.union(stale?.times.minus(rebuilt) ?? IntervalSet.empty))
     if (kept.length === 0) return
-    const inputs = await inputSnapshots(this, node)
+    const inputs = await inputSnapshots(this, node, book.pinOf(node.id)?.snapshotId ?? null)
     this.carried.push({ node, outcome: 'carried', intervals: kept.map(({ interval }) => ({ interval, inputs })) })
   }
 

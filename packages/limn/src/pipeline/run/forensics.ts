@@ -11,7 +11,7 @@ import { measuresOf, type RowDiff, type RowSide } from '../diff/row-diff.ts'
 import type { LedgerRow } from '../ledger/ledger.ts'
 import type { RunRecord } from '../ledger/run-state.ts'
 import type { Node } from '../project/node.ts'
-import { boundSql } from '../stage/stage-model.ts'
+import { boundSql } from '../stage/bound-sql.ts'
 import { viewOf } from '../stage/view.ts'
 import { type CodeVersions, codeVersionsOf } from './code-versions.ts'
 import { dropRefs, requireDropped } from './recover.ts'
@@ -52,6 +52,8 @@ export function looksAtError(context: PipelineContext, error: LimnError): readon
   const { dataset, interval } = error.context as { readonly dataset?: TableId; readonly interval?: Interval }
   const node = dataset === undefined ? undefined : context.project.nodes.get(dataset)
   if (error.kind !== 'run/row-outside-interval' || !interval || node?.shape.kind !== 'interval') return []
+  // Its query is about rows of its own table that no statement of a person is bound to.
+  if (node.self) return []
   const column = quoteIdentifier(node.shape.column)
   const at = (micros: number) => `TIMESTAMP '${formatMicros(micros).replace('T', ' ')}'`
   const inside = `${column} >= ${at(interval.start)} AND ${column} < ${at(interval.end)}`

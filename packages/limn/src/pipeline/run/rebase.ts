@@ -1,10 +1,11 @@
 import type { TableId } from '../../base/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { followersOf, type Interval, IntervalSet, laterOf } from '../../dataset/index.ts'
 import { type DataFile, diffFiles, type LoadedTable } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { FactBook } from '../plan/fact-book.ts'
 import { touchedBetween } from '../plan/facts.ts'
 import type { PlanItem } from '../plan/plan.ts'
+import type { Node } from '../project/node.ts'
 import type { StagedDataset, StageInputs } from '../stage/stage.ts'
 import { stageModel } from '../stage/stage-model.ts'
 import { type StagedTable, stageTable, targetOf } from '../stage/staged-table.ts'
@@ -57,12 +58,19 @@ export async function rebase(
     }
     const before = one.table.snapshotId
     if (moved) book.mains.set(id, main)
-    const foreign = moved ? await foreignTimes(context, one, main) : IntervalSet.empty
+    const foreign = moved ? withReaders(one.node, await foreignTimes(context, one, main)) : IntervalSet.empty
     if (!mayRebuild && one.node.producer.kind === 'model' && !reapplies(one, foreign, touched)) throw new Overtaken(id)
     const next =
       one.node.producer.kind === 'source' || reapplies(one, foreign, touched)
         ? { ...one, table: await reapply(context, inputs, one.table, main), quarantine }
-        : await rebuild(context, inputs, { ...one, quarantine }, main ?? one.table.target.base, touched)
+        : await rebuild(
+            context,
+            inputs,
+            { ...one, quarantine },
+            main ?? one.table.target.base,
+            touched,
+            builtOf(book, id),
+          )
     if (next.table === null || next.ranges !== one.ranges) rebuilt.add(id)
     staged.set(id, next)
     earlier.set(id, before)
@@ -120,6 +128,11 @@ async function foreignTimes(
   return (schema && timesOfFiles(files, main.metadata, schema, one.node.shape)) ?? 'all'
 }
 
+/** Times with those of the own intervals that read rows of them. */
+function withReaders({ self, shape }: Node, times: IntervalSet | 'all'): IntervalSet | 'all' {
+  return times === 'all' || !self || shape.kind !== 'interval' ? times : times.union(laterOf(self, shape.unit, times))
+}
+
 function reapplies(one: StagedDataset, foreign: IntervalSet | 'all', touched: IntervalSet | 'all'): boolean {
   if (foreign === 'all' || touched === 'all' || !touched.isEmpty) return false
   return foreign.intersect(stagedTimes(one)).isEmpty
@@ -166,13 +179,24 @@ async function rebuild(
   one: StagedDataset,
   main: LoadedTable | null,
   touched: IntervalSet | 'all',
+  built: IntervalSet,
 ): Promise<StagedDataset> {
-  const shape = one.node.shape
+  const { self, shape } = one.node
   const items: PlanItem[] = [...one.items]
   if (shape.kind === 'interval' && touched !== 'all') {
     for (const interval of touched.minus(stagedTimes(one)).intervals) items.push(itemFor(one, interval))
+    const times = stagedTimes(one).union(touched)
+    if (self)
+      for (const { interval } of followersOf(self, shape.unit, times, built.union(times)))
+        for (const part of IntervalSet.of([interval]).minus(times).intervals)
+          items.push({ ...itemFor(one, part), reason: 'reads-itself', atMost: true })
   }
   return stageModel(context, inputs, one.node, items, targetOf(context, one.node.contract, main), one)
+}
+
+/** Intervals of a dataset that are built, by the ledger. */
+function builtOf(book: FactBook, id: TableId): IntervalSet {
+  return IntervalSet.of((book.ledger.get(id)?.built ?? []).flatMap((entry) => entry.interval ?? []))
 }
 
 function itemFor(one: StagedDataset, interval: Interval): PlanItem {

@@ -71,7 +71,7 @@ export async function takeIntervals(
     table,
     quarantine: null,
     ranges: ranges.toSorted((a, b) => (a.interval?.start ?? 0) - (b.interval?.start ?? 0)),
-    inputs: await inputSnapshots(inputs, node),
+    inputs: await inputSnapshots(inputs, node, null),
     scans: built.scans,
     takenFrom: staged.from,
     taken,

@@ -17,7 +17,10 @@ import type { Takeover } from './takeover.ts'
 export interface StagedWork {
   readonly dataset: TableId
   readonly fingerprint: string
+  /** What was carried out. */
   readonly items: readonly PlanItem[]
+  /** What was to be built, where that is more. */
+  readonly planned?: readonly PlanItem[]
   readonly ranges: readonly RangeResult[]
   readonly inputs: Readonly<Record<string, string>>
   /** Null: main was rebuilt, equal, and nothing was written. */
@@ -36,7 +39,7 @@ interface StagedAt {
 }
 
 /** What is remembered of a staged dataset. */
-export function workOf(staged: StagedDataset, base: bigint | null): StagedWork {
+export function workOf(staged: StagedDataset, planned: readonly PlanItem[], base: bigint | null): StagedWork {
   const at = (table: StagedTable | null): StagedAt | null =>
     table && {
       snapshotId: String(table.snapshotId),
@@ -48,6 +51,7 @@ export function workOf(staged: StagedDataset, base: bigint | null): StagedWork {
     dataset: staged.node.id,
     fingerprint: staged.node.fingerprint,
     items: staged.items,
+    ...(staged.node.self ? { planned } : {}),
     ranges: staged.ranges,
     inputs: Object.fromEntries(Object.entries(staged.inputs).map(([name, id]) => [name, String(id)])),
     table: at(staged.table),
@@ -157,7 +161,8 @@ export class RetryTakeover implements Takeover {
     this.context.progress.note(`${node.id}: taken over from run ${this.from}.`)
     const own: Record<string, bigint> = {}
     for (const [input, id] of Object.entries(work.inputs)) own[input] = this.replaced.get(id) ?? BigInt(id)
-    return { node, items, table, quarantine, ranges: work.ranges, inputs: own, scans: [], takenFrom: this.from }
+    const done = node.self ? work.items : items
+    return { node, items: done, table, quarantine, ranges: work.ranges, inputs: own, scans: [], takenFrom: this.from }
   }
 
   private async holds(
@@ -169,7 +174,7 @@ export class RetryTakeover implements Takeover {
   ): Promise<boolean> {
     if (node.producer.kind === 'source') return this.sameDeliveries(work, book, node)
     const times = (list: readonly PlanItem[]) => JSON.stringify(list.map((item) => item.interval))
-    if (times(work.items) !== times(items)) return false
+    if (times(work.planned ?? work.items) !== times(items)) return false
     for (const input of node.edges.keys()) {
       const now = (await inputs.pinOf(input))?.snapshotId ?? null
       const before = work.inputs[input] ?? null

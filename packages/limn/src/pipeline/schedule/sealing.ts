@@ -3,8 +3,10 @@ import {
   addUnits,
   alignTo,
   countUnits,
+  followersOf,
   formatMicros,
   type Interval,
+  IntervalSet,
   type IntervalUnit,
   type SealFacts,
   type SealState,
@@ -53,6 +55,42 @@ export function holdUnsealed(node: Node, items: readonly PlanItem[], facts: Seal
     }
   }
   return out
+}
+
+/**
+ * Of a dataset that reads itself: what follows an interval that is held is held too, because it would be built without rows that
+ * are yet to come.
+ */
+export function holdFollowers(node: Node, items: readonly PlanItem[]): readonly PlanItem[] {
+  const { self, shape } = node
+  const held = items.filter((item) => item.reason === 'unsealed' && item.interval !== null)
+  if (!self || shape.kind !== 'interval' || held.length === 0) return items
+  const setOf = (some: readonly PlanItem[]) => IntervalSet.of(some.flatMap((item) => item.interval ?? []))
+  const stale = setOf(held)
+  const among = setOf(items.filter((item) => item.reason !== 'checks-changed' && item.reason !== 'accepted'))
+  const followers = IntervalSet.of(followersOf(self, shape.unit, stale, among).map((one) => one.interval)).minus(stale)
+  const [first] = held
+  const out: PlanItem[] = []
+  for (const item of items) {
+    if (item.interval === null || item.reason === 'unsealed' || item.reason === 'accepted') {
+      out.push(item)
+      continue
+    }
+    const own = IntervalSet.of([item.interval])
+    for (const interval of own.minus(followers).intervals) out.push({ ...item, interval })
+    for (const interval of own.intersect(followers).intervals) {
+      const because = `reads itself: ${first?.because ?? ''}`
+      out.push({
+        ...item,
+        interval,
+        reason: 'unsealed',
+        because,
+        atMost: false,
+        ...(first?.open ? { open: first.open } : {}),
+      })
+    }
+  }
+  return out.sort((a, b) => (a.interval?.start ?? Infinity) - (b.interval?.start ?? Infinity))
 }
 
 /** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
@@ -129,6 +167,9 @@ function readInterval(edge: NonNullable<ReturnType<Node['edges']['get']>>, inter
       return { start: interval.start - edge.reads.before, end: interval.end + edge.reads.after }
     case 'all':
       return edge.touches === null ? null : interval
+    // Of itself: what of it is held is told by `holdFollowers`.
+    case 'earlier':
+      return null
   }
 }
 

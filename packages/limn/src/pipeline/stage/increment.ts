@@ -122,7 +122,7 @@ export async function stageIncrement(
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
   }
   task.end(`${range.rows.toLocaleString('en')} rows ${increment.kind === 'merge' ? 'merged' : 'appended'}`)
-  const read = await inputSnapshots(inputs, node)
+  const read = await inputSnapshots(inputs, node, null)
   const scans = reading.readings.map(({ id, reading: one }) => ({
     dataset: node.id,
     interval: null,

@@ -36,7 +36,7 @@ export async function keepParts(
   )
   try {
     const table = untouched ? null : await stageTable(own, inputs.run, target, { added, removed, summary: {} }, null)
-    const read = await inputSnapshots(inputs, node)
+    const read = await inputSnapshots(inputs, node, null)
     inputs.keepPart({ node, items: done, table, quarantine: null, ranges, inputs: read, scans: [] })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
@@ -46,5 +46,5 @@ export async function keepParts(
 
 /** Whether each interval can be taken over without the others. */
 export function standsByInterval(node: Node): boolean {
-  return node.shape.kind === 'interval' && node.contract.rejects.length === 0 && !node.edges.has(node.id)
+  return node.shape.kind === 'interval' && node.contract.rejects.length === 0 && !node.self
 }

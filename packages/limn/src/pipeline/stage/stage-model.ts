@@ -4,13 +4,15 @@ import type { BoundTable, WrittenFile } from '../../engine/index.ts'
 import { type DataFile, decodeSingleValue, type ScanTask } from '../../iceberg/index.ts'
 import { budgetAllows, rejectSql } from '../../quality/index.ts'
 import { fieldByName, type Schema } from '../../schema/index.ts'
-import { quoteIdentifier, quoteText, substituteParameters } from '../../sql/index.ts'
+import { quoteIdentifier, quoteText } from '../../sql/index.ts'
 import { bindFiles, leaseFiles, pinRef, putFiles, schemaOfPin, writeLocal } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { batchesOf, type PlanItem } from '../plan/plan.ts'
+import { batchesOf, certainTimes, isDue, type PlanItem } from '../plan/plan.ts'
 import type { Node } from '../project/node.ts'
+import { boundSql } from './bound-sql.ts'
 import { stageIncrement } from './increment.ts'
 import { keepParts } from './keep-parts.ts'
+import { bindOwn, OwnTable } from './own-rows.ts'
 import { type QuarantineWriter, quarantineWriter } from './quarantine.ts'
 import {
   bindViews,
@@ -75,6 +77,7 @@ export async function stageModel(
     },
   )
   const { added, removed, ranges, scans } = built
+  const done = node.self ? withoutSkipped(items, ranges) : items
   const untouched = added.length === 0 && removed.length === 0 && target.base !== null && target.updates.length === 0
   const table: StagedTable | null = untouched
     ? null
@@ -86,13 +89,24 @@ export async function stageModel(
   )
   return {
     node,
-    items,
+    items: done,
     table,
     quarantine: await quarantine.stage(replaces?.quarantine ?? null),
     ranges,
-    inputs: await inputSnapshots(inputs, node),
+    inputs: await inputSnapshots(inputs, node, table?.snapshotId ?? target.base?.metadata.currentSnapshotId ?? null),
     scans,
   }
+}
+
+/** Items without the intervals that were not built, because no earlier one that they read had changed. */
+function withoutSkipped(items: readonly PlanItem[], ranges: readonly RangeResult[]): readonly PlanItem[] {
+  const built = IntervalSet.of(ranges.flatMap((range) => range.interval ?? []))
+  return items.flatMap((item) => {
+    const { interval } = item
+    return interval
+      ? built.intersect(IntervalSet.of([interval])).intervals.map((part) => ({ ...item, interval: part }))
+      : [item]
+  })
 }
 
 async function viewsOf(
@@ -105,7 +119,12 @@ async function viewsOf(
   return views
 }
 
-/** Builds intervals of a model (or all of it) and puts the files of those that differ from `old`; `keep` gets each as it is done. Commits nothing. */
+/**
+ * Builds intervals of a model (or all of it) and puts the files of those that differ from `old`. Commits nothing. Intervals of a
+ * model that reads itself are built one after the other, each from `old` with the earlier ones in their place; those that are
+ * built only if an earlier one changes are left out when none did. `keep` gets each
+ * as it is done.
+ */
 export async function buildModel(
   context: PipelineContext,
   inputs: StageInputs,
@@ -119,17 +138,27 @@ export async function buildModel(
 ): Promise<ModelBuild> {
   const views = await viewsOf(context, inputs, node)
   const batches = batchesFor(node, items)
+  const { self } = node
+  const own = self ? new OwnTable(target, old) : null
+  const certain = certainTimes(items)
+  let changed = IntervalSet.empty
   let done = 0
-  const results = await mapConcurrently(batches, buildsAtOnce, async (batch) => {
+  const all = await mapConcurrently(batches, self ? 1 : buildsAtOnce, async (batch) => {
     context.signal.throwIfAborted()
+    if (self && batch && !isDue(self, batch, certain, changed)) return null
     await using scratch = await context.store.scratch({ signal: context.signal })
-    const built = await buildBatch(context, node, views, batch, target, old, scratch.folder, quarantine)
+    const built = await buildBatch(context, node, views, own, batch, target, old, scratch.folder, quarantine)
     const settled = await settleFiles(context, node, target, built)
+    if (own && batch && !built.keepOld) {
+      own.replace(settled)
+      changed = changed.union(built.changed === 'all' ? IntervalSet.of([batch]) : built.changed)
+    }
     task.update(describeBatch(node, batch, ++done, batches.length))
     const part: ModelBuild = { ...settled, scans: built.scans, ranges: rangesOf(node, items, target, built, settled) }
     keep(part)
     return part
   })
+  const results = all.filter((one) => one !== null)
   return {
     added: results.flatMap((one) => one.added),
     removed: results.flatMap((one) => one.removed),
@@ -155,30 +184,11 @@ export async function oldFilesOf(context: PipelineContext, node: Node, target: T
   return pin ? tasksOfView(context, viewOf(node, pin)) : []
 }
 
-/** The model's SQL for one build, parameters as literals. */
-export function boundSql(node: Node, interval: Interval | null): string {
-  invariant(node.query, `${node.id} is a model`)
-  return boundQuery(node.query.text, node.shape, interval)
-}
-
-/** A query with its interval as literals of the interval column's type. */
-export function boundQuery(text: string, shape: Node['shape'], interval: Interval | null): string {
-  if (shape.kind !== 'interval' || interval === null) return text
-  const type = shape.columnType === 'date' ? 'DATE' : shape.columnType === 'timestamptz' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
-  const literal = (at: number) => {
-    const text = formatMicros(at).replace('T', ' ')
-    return type === 'DATE' ? `DATE '${text.slice(0, 10)}'` : `${type} '${text}${type === 'TIMESTAMPTZ' ? '+00' : ''}'`
-  }
-  return substituteParameters(text, {
-    interval_start: literal(interval.start),
-    interval_end: literal(interval.end),
-  })
-}
-
 async function buildBatch(
   context: PipelineContext,
   node: Node,
   views: ReadonlyMap<TableId, DatasetView>,
+  own: OwnTable | null,
   interval: Interval | null,
   target: Target,
   old: readonly ScanTask[],
@@ -187,10 +197,20 @@ async function buildBatch(
 ): Promise<Built> {
   const startedAtMs = context.clock.nowMs()
   const sql = boundSql(node, interval)
-  await using bound = await bindViews(context, [...views.values()], sql)
-  const scans = bound.readings.map(({ id, reading }) => ({ dataset: node.id, interval, input: id, scan: reading.scan }))
+  await using earlier = own && interval ? await bindOwn(context, node, own.state, interval) : null
+  await using bound = await bindViews(
+    context,
+    [...views.values()],
+    sql,
+    own && { id: node.id, schema: own.state.schema },
+  )
+  const scan = (input: TableId, scan: ScanReport['scan']) => ({ dataset: node.id, interval, input, scan })
+  const scans = [
+    ...bound.readings.map(({ id, reading }) => scan(id, reading.scan)),
+    ...(earlier ? [scan(node.id, earlier.scan)] : []),
+  ]
   await using session = await context.engine.session(
-    bound.readings.map(({ reading }) => reading.bound),
+    [...bound.readings.map(({ reading }) => reading.bound), ...(earlier?.bound ?? [])],
     { signal: context.signal },
   )
   let rows = sql

@@ -1,6 +1,7 @@
 import { invariant, LimnError, type RunId, type TableId } from '../../base/index.ts'
 import type { Interval, IntervalSet } from '../../dataset/index.ts'
 import type { ScanPlan } from '../../iceberg/index.ts'
+import type { Schema } from '../../schema/index.ts'
 import { type PinnedTable, readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { DatasetLedger, Delivery, Outcome } from '../ledger/ledger.ts'
@@ -78,9 +79,16 @@ export async function requireView(
   return viewOf(context.project.nodes.get(id), pin)
 }
 
-/** The snapshots a dataset's inputs have, for the ledger. */
-export async function inputSnapshots(inputs: StageInputs, node: Node): Promise<Readonly<Record<string, bigint>>> {
-  const out: Record<string, bigint> = {}
+/**
+ * The snapshots a dataset's inputs have, for the ledger. What it read of itself is what `own` holds: an interval stands on earlier
+ * ones that were settled when it was built, in the snapshot that the same run made of them.
+ */
+export async function inputSnapshots(
+  inputs: StageInputs,
+  node: Node,
+  own: bigint | null,
+): Promise<Readonly<Record<string, bigint>>> {
+  const out: Record<string, bigint> = node.self && own !== null ? { [node.id]: own } : {}
   for (const id of node.edges.keys()) {
     const snapshotId = (await inputs.pinOf(id))?.snapshotId
     if (snapshotId !== null && snapshotId !== undefined) out[id] = snapshotId
@@ -88,11 +96,15 @@ export async function inputSnapshots(inputs: StageInputs, node: Node): Promise<R
   return out
 }
 
-/** Binds views for a query, pruned by what the query can use. Order of `views` is kept. */
+/**
+ * Binds views for a query, pruned by what the query can use. Order of `views` is kept. `own`: a table that the query reads too, and
+ * that is bound by others.
+ */
 export async function bindViews(
   context: PipelineContext,
   views: readonly DatasetView[],
   sql: string,
+  own: { readonly id: TableId; readonly schema: Schema } | null = null,
 ): Promise<
   AsyncDisposable & {
     readonly readings: readonly { readonly id: TableId; readonly reading: Awaited<ReturnType<typeof readPinned>> }[]
@@ -105,6 +117,7 @@ export async function bindViews(
       return [view.pin.id, { columns: schema.fields }] as const
     }),
   )
+  if (own) tables.set(own.id, { columns: own.schema.fields })
   const predicates = await context.engine.filters(sql, tables)
   const stack = new AsyncDisposableStack()
   const readings: { id: TableId; reading: Awaited<ReturnType<typeof readPinned>> }[] = []

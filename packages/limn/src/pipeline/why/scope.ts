@@ -1,4 +1,4 @@
-import type { Edge, IntervalSet } from '../../dataset/index.ts'
+import { addUnits, ceilTo, type Edge, earlierOf, type IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import { quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
 import { schemaOfPin } from '../../table/index.ts'
 import type { RowSide } from '../diff/row-diff.ts'
@@ -48,7 +48,7 @@ export function readsOf(
   touchesAreLists: boolean,
 ): Scope {
   if (times === null || reader.kind !== 'interval' || !edge) return everything
-  const own = input?.kind === 'interval' ? readTimes(edge, times) : null
+  const own = input?.kind === 'interval' ? readTimes(edge, reader.unit, times) : null
   if (edge.touches === null) return { times: own, where: null, conditions: [] }
   const hull = touchesAreLists
     ? `len(list_filter(${edge.touches}, lambda limn_x: ${timeCondition('limn_x::TIMESTAMP', 'timestamp', times)})) > 0`
@@ -56,7 +56,7 @@ export function readsOf(
   return { times: own, where: hull, conditions: [] }
 }
 
-function readTimes(edge: Edge, times: IntervalSet): IntervalSet | null {
+function readTimes(edge: Edge, unit: IntervalUnit, times: IntervalSet): IntervalSet | null {
   switch (edge.reads.kind) {
     case 'same':
       return times
@@ -66,6 +66,13 @@ function readTimes(edge: Edge, times: IntervalSet): IntervalSet | null {
     }
     case 'all':
       return null
+    case 'earlier': {
+      const { reads } = edge
+      return times.map((interval) => {
+        const first = earlierOf(reads, interval).start ?? Number.MIN_SAFE_INTEGER
+        return { start: first, end: Math.max(first, addUnits(unit, ceilTo(unit, interval.end), -1)) }
+      })
+    }
   }
 }
 

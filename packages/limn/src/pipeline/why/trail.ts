@@ -1,5 +1,5 @@
 import { LimnError, nearest, type TableId } from '../../base/index.ts'
-import type { IntervalSet } from '../../dataset/index.ts'
+import { formatStart, type IntervalSet } from '../../dataset/index.ts'
 import { snapshotById } from '../../iceberg/index.ts'
 import { columnItem, columnsHandedThrough, quoteIdentifier } from '../../sql/index.ts'
 import { pinSnapshot, readPinned, schemaOfPin } from '../../table/index.ts'
@@ -122,6 +122,8 @@ interface Narrowed {
   readonly conditions: readonly string[]
   /** What the edge above says of them; null: nothing but their time. */
   readonly read: string | null
+  /** Whether these are the earlier rows of a dataset that reads itself: they are gone through once, not day by day. */
+  readonly ofItself?: boolean
 }
 
 /** The definition by which a dataset met on the way was built; else its present one. */
@@ -140,6 +142,7 @@ async function descend(down: Down, point: Point, narrowed: Narrowed, depth: numb
     String(point.pin.snapshotId),
     narrowed.times?.intervals ?? null,
     narrowed.conditions,
+    narrowed.read,
   ])
   if (seen.has(key)) return
   seen.add(key)
@@ -194,6 +197,12 @@ async function descendInputs(
   const { book } = down
   for (const [name, snapshotId] of Object.entries(built.inputs).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const input = name as TableId
+    const isItself = input === point.dataset
+    if (isItself && own.ofItself) {
+      const note = furtherBack(code, own.times)
+      if (note !== null) down.unknown.push(note)
+      continue
+    }
     const below = await book.at(input, snapshotId)
     if (!below) {
       down.unknown.push(`The state of ${input} that ${point.dataset} was built from is gone: snapshot ${snapshotId}.`)
@@ -209,8 +218,19 @@ async function descendInputs(
         `Which rows of ${input} made them is not known by ${lost.map((one) => one.replace(/\s+/g, ' ')).join(' and ')}${reads.times || reads.where ? ', only by time' : ''}.`,
       )
     const conditions = kept.map((one) => one.to)
-    await descend(down, below, { times: reads.times, conditions, read: reads.where }, depth + 1)
+    const next = { times: reads.times, conditions, read: reads.where, ofItself: isItself }
+    // The first interval of all reads nothing of itself.
+    if (!isItself || (await countRows(book, below, next)) > 0) await descend(down, below, next, depth + 1)
   }
+}
+
+/** What is left out of a dataset that reads itself: what lies further back than its own rows were gone through. */
+function furtherBack(code: Code | null, times: IntervalSet | null): string | null {
+  const reads = code?.edges.get(code.dataset)?.reads
+  const hull = times?.hull
+  if (!code || !hull || reads?.kind !== 'earlier' || reads.back === null || code.shape.kind !== 'interval') return null
+  const start = formatStart(code.shape.unit, hull.start)
+  return `${code.dataset} reads itself: what it holds of ${start} stands on earlier rows of its own; ask with --date ${start} to go on.`
 }
 
 /**

@@ -1,13 +1,14 @@
 import { invariant, LimnError, type TableId } from '../../base/index.ts'
 import { alignTo, type Interval, type IntervalSet } from '../../dataset/index.ts'
 import { parseJson, stringifyJson } from '../../encoding/index.ts'
-import type { BoundTable, Session } from '../../engine/index.ts'
+import type { Bound, BoundTable, Session } from '../../engine/index.ts'
 import { overFromOf, quoteIdentifier, quoteText, tablesJoined } from '../../sql/index.ts'
 import { readPinned, schemaOfPin, writeLocal } from '../../table/index.ts'
 import type { RowSide } from '../diff/row-diff.ts'
 import { batchesOf } from '../plan/plan.ts'
+import { boundQuery } from '../stage/bound-sql.ts'
+import { bindOwn, ownStateAt } from '../stage/own-rows.ts'
 import { bindViews } from '../stage/stage.ts'
-import { boundQuery } from '../stage/stage-model.ts'
 import type { DatasetView } from '../stage/view.ts'
 import type { Code, Point, WhyBook } from './book.ts'
 import { everything, type Scope, sideOf } from './scope.ts'
@@ -62,13 +63,18 @@ async function variantSession(book: WhyBook, variant: Variant, interval: Interva
   const sql = boundQuery(code.sql, code.shape, interval)
   const stack = new AsyncDisposableStack()
   try {
-    const bound = stack.use(await bindViews(book.context, viewsOf(book, variant), sql))
-    const session = stack.use(
-      await book.context.engine.session(
-        bound.readings.map(({ reading }) => reading.bound),
-        { signal: book.context.signal },
-      ),
-    )
+    const self = code.edges.get(code.dataset)?.reads
+    const point = variant.inputs.get(code.dataset)
+    const own = self?.kind === 'earlier' && point ? await ownStateAt(book.context, point.pin) : null
+    const others = viewsOf(book, variant).filter((view) => view.pin.id !== code.dataset)
+    const bound = stack.use(await bindViews(book.context, others, sql, own && { id: code.dataset, schema: own.schema }))
+    const tables: Bound[] = bound.readings.map(({ reading }) => reading.bound)
+    if (own && interval && self?.kind === 'earlier') {
+      const reader = { id: code.dataset, self, shape: code.shape }
+      const earlier = stack.use(await bindOwn(book.context, reader, own, interval))
+      tables.push(...earlier.bound)
+    }
+    const session = stack.use(await book.context.engine.session(tables, { signal: book.context.signal }))
     return { sql, session, [Symbol.asyncDispose]: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()

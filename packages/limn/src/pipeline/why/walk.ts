@@ -1,5 +1,5 @@
 import type { TableId } from '../../base/index.ts'
-import { type Interval, IntervalSet } from '../../dataset/index.ts'
+import { type Edge, type Interval, IntervalSet } from '../../dataset/index.ts'
 import { ancestorsOf } from '../../iceberg/index.ts'
 import { diffRows, rowsApart } from '../diff/diff-rows.ts'
 import type { Measure, RowDiff } from '../diff/row-diff.ts'
@@ -10,6 +10,7 @@ import type { DeliveryAsk } from './delivered-rows.ts'
 import { type DeliveriesApart, deliveryFindings } from './deliveries.ts'
 import type { DeliveryChange } from './delivery-changes.ts'
 import { type Finding, noEvidence } from './finding.ts'
+import { beganAt, firstOf } from './itself.ts'
 import { deliveryAsk, nothingAsked, relabelled, touchesAreLists } from './reader.ts'
 import { conditionOf, everything, readsOf, type Scope, sideOf } from './scope.ts'
 import { type Candidate, type Pair, Trial } from './trial.ts'
@@ -105,7 +106,7 @@ export async function walk(
   }
   const findings: Finding[] = []
   const at = out.steps.length
-  for (const pair of pairsOf(book, before, after, times))
+  for (const pair of pairsOf(book, before, after, firstOf(node, times)))
     findings.push(...(await walkPair(book, before, after, pair, detail, ask, out)))
   const verdict = findings.some((one) => one.dataset === dataset) ? 'its rows part here' : 'its inputs part'
   out.steps.splice(at, 0, {
@@ -281,7 +282,7 @@ async function walkPair(
     await book.code(dataset, pair.after.fingerprint),
   ]
   const candidates: Candidate[] = []
-  const edges = fresh?.edges ?? old?.edges ?? new Map()
+  const edges: ReadonlyMap<TableId, Edge> = fresh?.edges ?? old?.edges ?? new Map()
   const [pointsBefore, pointsAfter] = [new Map<TableId, Point>(), new Map<TableId, Point>()]
   for (const [input, edge] of edges) {
     const [was, is] = [pair.before.inputs[input], pair.after.inputs[input]]
@@ -298,7 +299,8 @@ async function walkPair(
     }
     const lists = edge.touches !== null && (await touchesAreLists(book, input, edge.touches))
     const shape = fresh?.shape ?? after.shape
-    const reads = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const read = shape ? readsOf(edge, shape, b.shape, pair.times, lists) : everything
+    const reads = input === dataset && shape ? beganAt(edge, shape, read, await earlierApart(book, a, b, read)) : read
     const scope = { ...reads, conditions: await narrowed(book, input, [old, fresh], ask.scope.conditions, out) }
     const reader = { before, after, code: fresh, times: pair.times }
     const delivery = deliveryAsk(book, reader, input, edge.touches, lists)
@@ -323,6 +325,19 @@ async function walkPair(
   if (candidates.length === 0 && out.unknown.length === 0)
     found.push(notDeterministic(dataset, await detail(), pair.times))
   return found
+}
+
+/** When own rows of before some times part. */
+async function earlierApart(book: WhyBook, before: Point, after: Point, read: Scope): Promise<IntervalSet> {
+  const hull = read.times?.hull
+  const times = hull && IntervalSet.of([{ start: Number.MIN_SAFE_INTEGER, end: hull.end }])
+  if (!times) return IntervalSet.empty
+  const found = await quickly(book, before, after, {
+    scope: { times, where: null, conditions: [] },
+    measure: null,
+    delivery: nothingAsked,
+  })
+  return found.times ?? IntervalSet.empty
 }
 
 /** What was asked of a dataset's rows, in the words of an input; what cannot be said so is noted. */
