@@ -516,8 +516,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'days between those that new rows reach are not expected',
     file: `${source}/pipeline/plan/plan-model.ts`,
-    find: 'if (!domainKnown && unbounded === null) {',
-    replace: 'if (domainKnown && unbounded === null) {',
+    find: 'if (!domainKnown) {',
+    replace: 'if (domainKnown) {',
     suite: staleness,
   },
   {
