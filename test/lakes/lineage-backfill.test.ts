@@ -166,17 +166,20 @@ describe('a backfill with lineage', () => {
 })
 
 describe('the promotion of an environment with lineage', () => {
-  it('tells the tables of the environment as inputs and those of production as outputs', async () => {
-    using lake = lakeTelling('events.ndjson')
-    const { folder } = lake
-    const config = readFileSync(join(folder, 'limn.config.ts'), 'utf8')
-    writeFileSync(
-      join(folder, 'limn.config.ts'),
-      config.replace("name: 'small',", "name: 'small', environments: { dev: {} },"),
-    )
+  /** What is built in `dev` differs from production by its query. */
+  async function doubleInDev(folder: string): Promise<void> {
+    const path = join(folder, 'limn.config.ts')
+    const config = readFileSync(path, 'utf8')
+    writeFileSync(path, config.replace("name: 'small',", "name: 'small', environments: { dev: {} },"))
     expect((await limn(folder, 'run')).code).toBe(0)
     redefine(folder, 'amount * 2 AS amount')
     expect((await limn(folder, 'run', '--env', 'dev')).code).toBe(0)
+  }
+
+  it('tells the tables of the environment as inputs and those of production as outputs', async () => {
+    using lake = lakeTelling('events.ndjson')
+    const { folder } = lake
+    await doubleInDev(folder)
     const there = of(eventsOf(folder), 'gold.day', 'COMPLETE').at(-1)?.outputs[0]
     const before = eventsOf(folder).length
     expect((await limn(folder, 'env', 'promote', 'dev', '--dry-run')).code).toBe(0)
@@ -205,14 +208,7 @@ describe('the promotion of an environment with lineage', () => {
   it('has FAIL of what production’s checks refuse', async () => {
     using lake = lakeTelling('events.ndjson')
     const { folder } = lake
-    const config = readFileSync(join(folder, 'limn.config.ts'), 'utf8')
-    writeFileSync(
-      join(folder, 'limn.config.ts'),
-      config.replace("name: 'small',", "name: 'small', environments: { dev: {} },"),
-    )
-    expect((await limn(folder, 'run')).code).toBe(0)
-    redefine(folder, 'amount * 2 AS amount')
-    expect((await limn(folder, 'run', '--env', 'dev')).code).toBe(0)
+    await doubleInDev(folder)
     const text = readFileSync(join(folder, silver), 'utf8')
     writeLake(folder, {
       [silver]: text.replace('build:', "checks: (check) => [check.between('amount', 0, 50)],\n  build:"),
