@@ -4,29 +4,7 @@ import { Lake } from 'limn'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { landAll, landCustomers, landMovedCustomers, landOrders } from '../../examples/why/land.ts'
 import { limn, root, SavedLake, temporaryFolder } from '../support/lake.ts'
-
-interface WhyJson {
-  readonly numbers: {
-    readonly total: { readonly before: string; readonly after: string; readonly delta: string }
-    readonly intervals: readonly unknown[]
-    readonly groups: readonly { readonly values: readonly string[]; readonly delta: string }[]
-  }
-  readonly findings: readonly {
-    readonly kind: string
-    readonly dataset: string
-    readonly column: string | null
-    readonly sentence: string
-    readonly rows: number
-    readonly origin: {
-      readonly kind: string
-      readonly path?: string
-      readonly source?: string
-      readonly input?: string
-    }
-    readonly evidence: { readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[] }
-  }[]
-  readonly unknown: readonly string[]
-}
+import type { WhyJson } from '../support/why.ts'
 
 describe('two tables that should have one number', () => {
   const lake = temporaryFolder('shop')

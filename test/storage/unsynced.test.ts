@@ -40,6 +40,19 @@ describe('files that are not synced yet', () => {
     expect(synced).toHaveLength(6)
   })
 
+  it('bring their folder again when they come into it while it is synced', async () => {
+    const { files, synced, hold, release } = disk()
+    files.addFolder('/t')
+    hold()
+    const earlier = files.settle()
+    await new Promise(setImmediate)
+    files.addFile('/t/late')
+    release()
+    await earlier
+    await files.settle()
+    expect(synced).toEqual(['/t', '/t/late', '/t'])
+  })
+
   it('are synced when a call returns that came after them, whatever was under way', async () => {
     const { files, synced, hold, release } = disk()
     hold()

@@ -23,6 +23,8 @@ export interface FindingJson {
   readonly origin: {
     readonly kind: string
     readonly path?: string
+    readonly source?: string
+    readonly input?: string
     readonly also?: readonly { readonly path: string }[]
     readonly changes?: readonly { readonly part: string; readonly before: string; readonly after: string }[]
   }

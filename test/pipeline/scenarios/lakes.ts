@@ -1,22 +1,19 @@
-import { agrees, differs, type LakeScenario, type Origin } from './scenario.ts'
-import { byHour, itemFiltered, itemWithColumn, ofHours, revenueByMonth, revenueWithColumn } from './shop.ts'
+import { agrees, change, differs, type LakeScenario, planned, restatement, snapshot } from './scenario.ts'
+import {
+  below,
+  byHour,
+  itemFiltered,
+  itemWithColumn,
+  ofHours,
+  revenueByMonth,
+  revenueWithColumn,
+  week,
+} from './shop.ts'
 
 /**
  * Facts restated from tests of SQLMesh (github.com/TobikoData/sqlmesh, `tests/core/test_plan.py`, `test_snapshot.py`,
  * `integration/test_change_scenarios.py`, `integration/test_restatement.py`; Apache-2.0), over a shop of our own.
  */
-
-const change = (test: string): Origin => ({ file: 'test_change_scenarios.py', test })
-const restatement = (test: string): Origin => ({ file: 'test_restatement.py', test })
-const planned = (test: string): Origin => ({ file: 'test_plan.py', test })
-const snapshot = (test: string): Origin => ({ file: 'test_snapshot.py', test })
-
-const week = '2023-01-01 … 2023-01-07'
-const below = [
-  `silver.order_item ≤ ${week} input-changed`,
-  `gold.revenue ≤ ${week} input-changed`,
-  'gold.best ≤ whole input-changed',
-]
 
 export const lakeScenarios: readonly LakeScenario[] = [
   {

@@ -55,3 +55,8 @@ export interface LakeScenario {
   /** After a first run of the shop. */
   readonly steps: readonly Step[]
 }
+
+export const change = (test: string): Origin => ({ file: 'test_change_scenarios.py', test })
+export const restatement = (test: string): Origin => ({ file: 'test_restatement.py', test })
+export const planned = (test: string): Origin => ({ file: 'test_plan.py', test })
+export const snapshot = (test: string): Origin => ({ file: 'test_snapshot.py', test })

@@ -90,3 +90,11 @@ export const ofHours: DrawnModel = {
   columns: { day: 'timestamp', orders: 'long' },
   edges: { 'silver.hour': { reads: { kind: 'same' } } },
 }
+
+/** The days that the shop begins with, and what stands on its items then. */
+export const week = '2023-01-01 … 2023-01-07'
+export const below = [
+  `silver.order_item ≤ ${week} input-changed`,
+  `gold.revenue ≤ ${week} input-changed`,
+  'gold.best ≤ whole input-changed',
+]

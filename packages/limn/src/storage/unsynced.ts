@@ -11,8 +11,10 @@ const syncsAtOnce = 16
  */
 export class Unsynced {
   private readonly sync: (path: string) => Promise<void>
-  private readonly files = new Set<string>()
-  private readonly folders = new Set<string>()
+  private added = 0
+  /** With when each was added last: what is added again while it is synced is synced again. */
+  private readonly files = new Map<string, number>()
+  private readonly folders = new Map<string, number>()
   private working: Promise<void> = Promise.resolve()
   private next: Promise<void> | null = null
 
@@ -21,12 +23,12 @@ export class Unsynced {
   }
 
   addFile(path: string): void {
-    this.files.add(path)
-    this.folders.add(dirname(path))
+    this.files.set(path, ++this.added)
+    this.folders.set(dirname(path), ++this.added)
   }
 
   addFolder(path: string): void {
-    this.folders.add(path)
+    this.folders.set(path, ++this.added)
   }
 
   /** A file that is deleted need not last. */
@@ -51,19 +53,20 @@ export class Unsynced {
   /** Folders above a path, which a sync of the file itself does not reach. */
   async settleAbove(path: string): Promise<void> {
     for (let at = dirname(path); at !== dirname(at); at = dirname(at)) {
-      if (!this.folders.has(at)) continue
-      await this.sync(at)
-      this.folders.delete(at)
+      if (this.folders.has(at)) await this.syncOf(this.folders, at)
     }
+  }
+
+  private async syncOf(kind: Map<string, number>, path: string): Promise<void> {
+    const seen = kind.get(path)
+    await this.sync(path)
+    if (kind.get(path) === seen) kind.delete(path)
   }
 
   /** What fails stays: no later commit passes over it. */
   private async flush(): Promise<void> {
     for (const kind of [this.files, this.folders]) {
-      await mapConcurrently([...kind], syncsAtOnce, async (path) => {
-        await this.sync(path)
-        kind.delete(path)
-      })
+      await mapConcurrently([...kind.keys()], syncsAtOnce, (path) => this.syncOf(kind, path))
     }
   }
 }

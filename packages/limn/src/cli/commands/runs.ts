@@ -40,7 +40,8 @@ function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]
     rows: own.reduce((sum, row) => sum + row.rows, 0),
     message: own.find((row) => row.message !== '')?.message ?? '',
   }))
-  const values = [...going, ...ended].sort((a, b) => (a.run < b.run ? 1 : -1))
+  // Ids tell seconds; of two runs within one the later still comes first.
+  const values = [...going, ...ended].sort((a, b) => Number(a.started < b.started) - Number(a.started > b.started))
   if (io.json) io.out(toJson(values))
   else
     io.out(
