@@ -68,7 +68,7 @@ function readEntries(one: TableCase, folder: string): readonly ManifestEntry[] {
       snapshotId: manifest.addedSnapshotId,
       entries,
       formatVersion: 3,
-      explicitSequence: true,
+      sequenceNumber: manifest.sequenceNumber,
     })
     const again = decodeManifest(written, manifest)
     expect(again.entries).toEqual(entries)

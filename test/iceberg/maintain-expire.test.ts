@@ -118,7 +118,7 @@ interface Model {
 const readerOf = (model: Model) => ({
   manifestsOf: async (one: Snapshot): Promise<readonly ManifestFile[]> =>
     (model.lists.get(one.snapshotId) ?? []).map((name) => manifestOf(name)),
-  entriesOf: async (manifest: ManifestFile) => model.manifests.get(manifest.path.split('/').at(-1) ?? '') ?? [],
+  scan: async (manifest: ManifestFile) => () => model.manifests.get(manifest.path.split('/').at(-1) ?? '') ?? [],
 })
 
 /** Random histories: each snapshot adds, removes and rewrites files of a parent; refs stand anywhere. */
@@ -355,9 +355,9 @@ describe('what expiry deletes', () => {
     }
     const reader = (broken: string) => ({
       ...readerOf(model),
-      entriesOf: async (manifest: ManifestFile) => {
+      scan: async (manifest: ManifestFile) => {
         if (manifest.path.endsWith(broken)) throw new Error('broken')
-        return readerOf(model).entriesOf(manifest)
+        return readerOf(model).scan(manifest)
       },
     })
     const after = applyUpdates(model.metadata, [{ action: 'remove-snapshots', snapshotIds: [1n] }], { timestampMs: 9 })

@@ -42,7 +42,12 @@ export async function metadataNow(context: TableContext) {
 
 export async function inventoryNow(context: TableContext) {
   const { metadata } = await metadataNow(context)
-  return readInventory({ manifests: context.manifests, metadata, snapshotId: metadata.currentSnapshotId })
+  return readInventory({
+    manifests: context.manifests,
+    metadata,
+    snapshotId: metadata.currentSnapshotId,
+    statistics: true,
+  })
 }
 
 export async function rowsAt(context: TableContext, snapshotId: bigint, columns: string, metadataColumns = false) {

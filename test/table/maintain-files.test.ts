@@ -286,7 +286,12 @@ describe('rewriting the manifests of a table', () => {
     for (const day of [50, 1, 75, 25]) await append(made.context, id, { sql: rows(day, day + 1) })
     const inventoryNow = async () => {
       const { metadata } = await load(made.context)
-      return readInventory({ manifests: made.context.manifests, metadata, snapshotId: metadata.currentSnapshotId })
+      return readInventory({
+        manifests: made.context.manifests,
+        metadata,
+        snapshotId: metadata.currentSnapshotId,
+        statistics: true,
+      })
     }
     const facts = (entries: Awaited<ReturnType<typeof inventoryNow>>['data']) =>
       entries

@@ -47,7 +47,12 @@ async function now(context: TableContext) {
 
 async function inventoryNow(context: TableContext) {
   const { metadata } = await now(context)
-  return readInventory({ manifests: context.manifests, metadata, snapshotId: metadata.currentSnapshotId })
+  return readInventory({
+    manifests: context.manifests,
+    metadata,
+    snapshotId: metadata.currentSnapshotId,
+    statistics: true,
+  })
 }
 
 /** Data files in the order they were added. */

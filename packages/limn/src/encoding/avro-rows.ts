@@ -33,8 +33,8 @@ const emptyItemsMax = 1_000_000
 
 /** Compiles a schema as parsed from JSON. Throws `RangeError` for what is no Avro schema. */
 export function compileRows(schema: unknown, options: RowOptions = {}): RowReader {
-  const { deferMaps = false, lengthBeforeFixed = false } = options
-  return compile(schema, { types: new Map(), deferMaps, lengthBeforeFixed }, 0).read
+  const { deferMaps = false, lengthBeforeFixed = false, omit = [] } = options
+  return compile(schema, { types: new Map(), deferMaps, lengthBeforeFixed, omit: new Set(omit) }, 0).read
 }
 
 export interface RowOptions {
@@ -42,12 +42,15 @@ export interface RowOptions {
   readonly deferMaps?: boolean
   /** Values of a fixed type that is no logical one begin with their length, against Avro's specification. Default false. */
   readonly lengthBeforeFixed?: boolean
+  /** Fields of these names, of any record, are passed over. Default: none. */
+  readonly omit?: readonly string[]
 }
 
 interface Names {
   readonly types: Map<string, Compiled>
   readonly deferMaps: boolean
   readonly lengthBeforeFixed: boolean
+  readonly omit: ReadonlySet<string>
 }
 
 /** A map that Iceberg stores as an array of key and value records. */
@@ -127,13 +130,17 @@ function record(json: Json, named: Names, depth: number): Compiled {
     type: compile(field.type, named, depth + 1),
   }))
   if (fields.some((field) => field.name === '__proto__')) throw new RangeError('a field is named __proto__')
-  const names = fields.map((field) => field.name)
-  const readers = fields.map((field) => field.type.read)
+  const names = fields.map((field) => (named.omit.has(field.name) ? null : field.name))
+  const readers = fields.map((field) => (named.omit.has(field.name) ? field.type.skip : field.type.read))
   const skippers = fields.map((field) => field.type.skip)
   hole.compiled = {
     read: (cursor) => {
       const out: Record<string, unknown> = {}
-      for (let i = 0; i < names.length; i++) out[names[i] as string] = (readers[i] as RowReader)(cursor)
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i] as string | null
+        const value = (readers[i] as RowReader)(cursor)
+        if (name !== null) out[name] = value
+      }
       return out
     },
     skip: (cursor) => {

@@ -32,7 +32,7 @@ const blockBytesMax = 256 * 1024 * 1024
 const readers = new Map<string, RowReader>()
 
 function readerOf(text: string, schema: AvroSchema, options: ReadAvroOptions): RowReader {
-  const key = `${options.deferMaps === true} ${options.lengthBeforeFixed === true} ${text}`
+  const key = `${options.deferMaps === true} ${options.lengthBeforeFixed === true} ${options.omit?.join() ?? ''} ${text}`
   let reader = readers.get(key)
   if (!reader) {
     reader = compileRows(schema, options)
@@ -90,19 +90,22 @@ function stripField(field: Readonly<Record<string, unknown>>): Record<string, un
 /** Fewer bytes are left as they are: a disk keeps them in one block all the same, and to deflate them takes longer than to write them. */
 const deflatedFrom = 2048
 
+/** A block is closed when its rows come to this many bytes: a reader holds one block at a time. */
+const blockBytes = 1024 * 1024
+
 /**
- * Encodes rows as a container file (one block, codec deflate unless stated or hardly anything is to be gained) with the given header entries. The same input gives the
- * same bytes: the sync marker, which has only to be unlikely inside a block, is a hash of header and rows.
+ * Encodes rows as a container file (codec deflate unless stated or hardly anything is to be gained) with the given header entries. Rows are taken one at a time. The same
+ * input gives the same bytes: the sync marker, which has only to be unlikely inside a block, is a hash of header and rows.
  */
 export function writeAvro(
   schema: AvroSchema,
-  rows: readonly unknown[],
+  rows: Iterable<unknown>,
   metadata: Readonly<Record<string, string>>,
   options: { readonly codec?: 'deflate' | 'null' } = {},
 ): Uint8Array {
-  const type = typeOf(schema)
-  const encoded = Buffer.concat(rows.map((row) => type.toBuffer(row)))
-  const { codec = encoded.length < deflatedFrom ? 'null' : 'deflate' } = options
+  const blocks = [...encodedBlocks(typeOf(schema), rows)]
+  const length = blocks.reduce((sum, block) => sum + block.bytes.length, 0)
+  const { codec = length < deflatedFrom ? 'null' : 'deflate' } = options
   const header: [string, Buffer][] = [
     ...Object.entries(metadata).map(([key, value]): [string, Buffer] => [key, Buffer.from(value)]),
     ['avro.codec', Buffer.from(codec)],
@@ -112,37 +115,76 @@ export function writeAvro(
   for (const [key, value] of header)
     parts.push(long(Buffer.byteLength(key)), Buffer.from(key), long(value.length), value)
   parts.push(long(0))
-  const sync = createHash('md5').update(Buffer.concat(parts)).update(encoded).digest()
+  const hash = createHash('md5').update(Buffer.concat(parts))
+  for (const { bytes } of blocks) hash.update(bytes)
+  const sync = hash.digest()
   parts.push(sync)
-  if (rows.length > 0) {
-    const body = codec === 'null' ? encoded : deflateRawSync(encoded)
-    parts.push(long(rows.length), long(body.length), body, sync)
+  for (const { rows: count, bytes } of blocks) {
+    const body = codec === 'null' ? bytes : deflateRawSync(bytes)
+    parts.push(long(count), long(body.length), body, sync)
   }
   return Buffer.concat(parts)
+}
+
+function* encodedBlocks(type: avro.Type, rows: Iterable<unknown>): Generator<{ rows: number; bytes: Buffer }> {
+  let open: Buffer[] = []
+  let length = 0
+  for (const row of rows) {
+    const bytes = type.toBuffer(row)
+    open.push(bytes)
+    length += bytes.length
+    if (length < blockBytes) continue
+    yield { rows: open.length, bytes: Buffer.concat(open) }
+    open = []
+    length = 0
+  }
+  if (open.length > 0) yield { rows: open.length, bytes: Buffer.concat(open) }
 }
 
 /** Maps that do not come back as `StoredMap` are arrays of key and value. */
 export type ReadAvroOptions = RowOptions
 
-export interface AvroFile {
+type Row = Readonly<Record<string, unknown>>
+
+export interface AvroHeader {
   readonly metadata: Readonly<Record<string, string>>
   readonly schema: AvroSchema
-  readonly rows: readonly Readonly<Record<string, unknown>>[]
+}
+
+export interface AvroFile extends AvroHeader {
+  readonly rows: readonly Row[]
 }
 
 /** Decodes a container file (codecs null, deflate, snappy, zstandard). Throws `iceberg/invalid-metadata` when it is damaged. */
 export function readAvro(bytes: Uint8Array, options: ReadAvroOptions = {}): AvroFile {
+  const { rows, ...header } = scanAvro(bytes, options)
+  return { ...header, rows: [...rows] }
+}
+
+/**
+ * Like `readAvro`, with rows decoded as they are taken, once: one block is held at a time. Damage of a later block throws when it is reached.
+ */
+export function scanAvro(
+  bytes: Uint8Array,
+  options: ReadAvroOptions = {},
+): AvroHeader & { readonly rows: Generator<Row, void> } {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   try {
-    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), options)
+    const cursor = { at: 4 }
+    const header = readHeader(buffer, cursor)
+    const read = readerOf(header.metadata['avro.schema'] ?? 'null', header.schema, options)
+    return { metadata: header.metadata, schema: header.schema, rows: rowsOf(buffer, cursor, header, read) }
   } catch (cause) {
-    if (cause instanceof LimnError) throw cause
-    throw damaged(cause instanceof Error ? cause.message : String(cause), cause)
+    throw asDamage(cause)
   }
 }
 
-function decode(bytes: Buffer, options: ReadAvroOptions): AvroFile {
+function asDamage(cause: unknown): LimnError {
+  return cause instanceof LimnError ? cause : damaged(cause instanceof Error ? cause.message : String(cause), cause)
+}
+
+function readHeader(bytes: Buffer, cursor: { at: number }): AvroHeader & { readonly sync: Buffer } {
   if (bytes.length < 4 || !bytes.subarray(0, 4).equals(magic)) throw damaged('it does not begin as Avro')
-  const cursor = { at: 4 }
   const metadata: Record<string, string> = {}
   for (let count = readLong(bytes, cursor); count !== 0; count = readLong(bytes, cursor)) {
     if (count < 0) readLong(bytes, cursor)
@@ -154,22 +196,43 @@ function decode(bytes: Buffer, options: ReadAvroOptions): AvroFile {
   const sync = bytes.subarray(cursor.at, cursor.at + 16)
   if (sync.length < 16) throw damaged('its header is cut off')
   cursor.at += 16
-  const schema = JSON.parse(metadata['avro.schema'] ?? 'null') as AvroSchema
-  const read = readerOf(metadata['avro.schema'] ?? 'null', schema, options)
-  const rows: Record<string, unknown>[] = []
+  return { metadata, schema: JSON.parse(metadata['avro.schema'] ?? 'null') as AvroSchema, sync }
+}
+
+function* rowsOf(
+  bytes: Buffer,
+  cursor: { at: number },
+  { metadata, sync }: { readonly metadata: Readonly<Record<string, string>>; readonly sync: Buffer },
+  read: RowReader,
+): Generator<Row, void> {
   while (cursor.at < bytes.length) {
+    const { count, at } = blockAt(bytes, cursor, metadata['avro.codec'] ?? 'null', sync)
+    for (let i = 0; i < count; i++) yield rowAt(at, read)
+    // A block that counts fewer rows than it holds would lose files without a trace.
+    if (at.at !== at.bytes.length) throw damaged('a block holds more than its rows')
+  }
+}
+
+function rowAt(at: Cursor, read: RowReader): Row {
+  try {
+    return read(at) as Row
+  } catch (cause) {
+    throw asDamage(cause)
+  }
+}
+
+function blockAt(bytes: Buffer, cursor: { at: number }, codec: string, sync: Buffer): { count: number; at: Cursor } {
+  try {
     const count = readLong(bytes, cursor)
-    const body = inflate(metadata['avro.codec'] ?? 'null', readBytes(bytes, cursor))
+    const body = inflate(codec, readBytes(bytes, cursor))
     if (!bytes.subarray(cursor.at, cursor.at + 16).equals(sync)) throw damaged('a block is cut off')
     cursor.at += 16
     // A row of no bytes is no row of ours, so a block has at most as many as it has bytes.
     if (count < 0 || count > body.length) throw damaged('a block claims more rows than it has bytes')
-    const at: Cursor = { bytes: body, at: 0 }
-    for (let i = 0; i < count; i++) rows.push(read(at) as Record<string, unknown>)
-    // A block that counts fewer rows than it holds would lose files without a trace.
-    if (at.at !== body.length) throw damaged('a block holds more than its rows')
+    return { count, at: { bytes: body, at: 0 } }
+  } catch (cause) {
+    throw asDamage(cause)
   }
-  return { metadata, schema, rows }
 }
 
 function inflate(codec: string, body: Buffer): Buffer {

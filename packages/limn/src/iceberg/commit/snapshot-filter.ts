@@ -2,6 +2,7 @@ import { invariant } from '../../base/index.ts'
 import { compareValues, fieldById } from '../../schema/index.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
 import { specById } from '../spec/lookup.ts'
+import { withoutStatistics } from '../spec/manifest.ts'
 import { decodeSingleValue } from '../spec/single-value.ts'
 import { transformResultType } from '../spec/transforms.ts'
 import type { DataFile, FieldSummary, ManifestEntry, ManifestFile } from '../spec/types.ts'
@@ -17,7 +18,7 @@ import {
 /** The parent's manifests without what the snapshot removes. */
 export interface Filtered {
   readonly listed: readonly Listed[]
-  /** What was removed: what was asked for, and the deletes that apply to nothing any more. */
+  /** What was removed: what was asked for, and the deletes that apply to nothing any more. Without statistics. */
   readonly removed: readonly DataFile[]
 }
 
@@ -27,6 +28,8 @@ interface FilterInput {
   readonly before: readonly ManifestFile[]
   readonly added: readonly AddedFile[]
   readonly removed: readonly DataFile[]
+  /** Whether what is removed keeps the statistics of its columns, by which readers of changes pass over files. */
+  readonly statistics: boolean
   readonly signal?: AbortSignal
 }
 
@@ -67,11 +70,8 @@ function oldestRow(input: FilterInput, listed: readonly Listed[]): bigint {
   for (const file of input.added)
     if (file.content === 0 && (file.dataSequenceNumber ?? oldest) < oldest) oldest = file.dataSequenceNumber ?? oldest
   for (const one of listed) {
-    const numbers =
-      one.kind === 'carried'
-        ? [one.manifest.minSequenceNumber]
-        : one.entries.filter((entry) => entry.status !== 2).map((entry) => entry.dataSequenceNumber)
-    for (const number of numbers) if (number < oldest) oldest = number
+    const { minSequenceNumber } = one.manifest
+    if (minSequenceNumber < oldest) oldest = minSequenceNumber
   }
   return oldest
 }
@@ -88,22 +88,31 @@ async function filterContent(
   const removed: DataFile[] = []
   const results = new Map<ManifestFile, readonly Listed[]>()
   const open = async (manifest: ManifestFile): Promise<void> => {
-    const entries = await input.manifests.entriesOf(manifest, input.signal)
-    const live = entries.filter((entry) => entry.status !== 2)
-    const hit = new Set(live.filter((entry) => keys.has(fileKey(entry.file)) || alsoGone(entry)))
-    if (hit.size === 0) {
-      results.set(manifest, live.length > 0 ? [{ kind: 'carried', manifest }] : [])
+    const entries = await input.manifests.scan(manifest, input.signal)
+    const isHit = (entry: ManifestEntry) => keys.has(fileKey(entry.file)) || alsoGone(entry)
+    let live = 0
+    let hits = 0
+    for (const entry of entries()) {
+      if (entry.status === 2) continue
+      live++
+      if (!isHit(entry)) continue
+      hits++
+      missing.delete(fileKey(entry.file))
+      removed.push(withoutStatistics(entry.file))
+    }
+    if (hits === 0) {
+      results.set(manifest, live > 0 ? [{ kind: 'carried', manifest }] : [])
       return
     }
-    for (const entry of hit) {
-      missing.delete(fileKey(entry.file))
-      removed.push(entry.file)
-    }
     const { setting } = input
-    const anew = live.map(
-      (entry): ManifestEntry =>
-        hit.has(entry) ? { ...entry, status: 2, snapshotId: setting.snapshotId } : { ...entry, status: 0 },
-    )
+    const { snapshotId } = setting
+    const fileOf = input.statistics ? (file: DataFile) => file : withoutStatistics
+    const anew = function* (): Generator<ManifestEntry, void> {
+      for (const entry of entries())
+        if (entry.status !== 2) {
+          yield isHit(entry) ? { ...entry, status: 2, snapshotId, file: fileOf(entry.file) } : { ...entry, status: 0 }
+        }
+    }
     results.set(manifest, draftsOf(setting, manifest.content, manifest.specId, anew))
   }
   for (const manifest of manifests)

@@ -1,5 +1,4 @@
-import { compareValues, fieldById, type Schema, type Value } from '../../schema/index.ts'
-import type { StorePath } from '../../storage/index.ts'
+import { compareValues, fieldById, type Schema, type Type, type Value } from '../../schema/index.ts'
 import { specById } from '../spec/lookup.ts'
 import { encodeManifest } from '../spec/manifest.ts'
 import { encodeSingleValue } from '../spec/single-value.ts'
@@ -36,12 +35,11 @@ export interface ManifestSetting {
 /** A manifest the snapshot will write: encoded, so that its length is known, and not yet in the store. */
 export interface Draft {
   readonly kind: 'draft'
-  readonly content: ManifestFile['content']
-  readonly spec: PartitionSpec
-  /** The schema its header and partition types come from. */
-  readonly schema: Schema
-  readonly entries: readonly ManifestEntry[]
   readonly bytes: Uint8Array
+  /** Its row in the list, but for where it will stand. */
+  readonly manifest: Omit<ManifestFile, 'path'>
+  /** Rows of live entries that state no first row id. */
+  readonly rowsWithoutId: bigint
 }
 
 /** A manifest of the parent, listed again as it is. */
@@ -74,42 +72,62 @@ export function draftsOfAdded(setting: ManifestSetting, added: readonly AddedFil
         file,
       }),
     )
-    return draftsOf(setting, first.content === 0 ? 'data' : 'deletes', first.specId, entries)
+    return draftsOf(setting, first.content === 0 ? 'data' : 'deletes', first.specId, () => entries)
   })
 }
 
-/** Encodes entries as one manifest, or as several of about the target size where they are more than one holds. */
+/**
+ * Encodes entries as one manifest, or as several of about the target size where they are more than one holds; none
+ * without entries. They are gone through once, or twice where they are cut, and never held.
+ */
 export function draftsOf(
   setting: ManifestSetting,
   content: ManifestFile['content'],
   specId: number,
-  entries: readonly ManifestEntry[],
+  entries: () => Iterable<ManifestEntry>,
 ): readonly Draft[] {
   const spec = specById(setting.base, specId)
   const schema = schemaFor(setting.base, spec, setting.schema)
-  const encode = (part: readonly ManifestEntry[]): Draft => ({
-    kind: 'draft',
-    content,
-    spec,
-    schema,
-    entries: part,
-    bytes: encodeManifest({
+  const encode = (part: Iterable<ManifestEntry>): Draft => {
+    const facts = new ManifestFacts(setting, spec, schema)
+    const bytes = encodeManifest({
       schema,
       spec,
       content,
       snapshotId: setting.snapshotId,
-      entries: part,
+      entries: facts.tap(part),
       formatVersion: setting.formatVersion,
-      explicitSequence: part.some((one) => one.status === 1 && one.dataSequenceNumber !== setting.sequenceNumber),
-    }),
-  })
-  const whole = encode(entries)
-  const parts = Math.min(entries.length, Math.ceil(whole.bytes.length / setting.targetSizeBytes))
+      sequenceNumber: setting.sequenceNumber,
+    })
+    return {
+      kind: 'draft',
+      bytes,
+      manifest: facts.manifest(content, bytes.length),
+      rowsWithoutId: facts.rowsWithoutId,
+    }
+  }
+  const whole = encode(entries())
+  const count = entriesOfDraft(whole.manifest)
+  if (count === 0) return []
+  const parts = Math.min(count, Math.ceil(whole.bytes.length / setting.targetSizeBytes))
   if (parts <= 1) return [whole]
-  const size = Math.ceil(entries.length / parts)
-  return Array.from({ length: Math.ceil(entries.length / size) }, (_part, i) =>
-    encode(entries.slice(i * size, (i + 1) * size)),
-  )
+  const size = Math.ceil(count / parts)
+  const rest = Iterator.from(entries())
+  return Array.from({ length: Math.ceil(count / size) }, () => encode(next(rest, size)))
+}
+
+/** The next items of an iterator, which stays open for those after them. */
+function* next<T>(rest: Iterator<T>, count: number): Generator<T, void> {
+  for (let i = 0; i < count; i++) {
+    const one = rest.next()
+    if (one.done) return
+    yield one.value
+  }
+}
+
+/** Entries of a draft of every status. */
+export function entriesOfDraft(manifest: Draft['manifest']): number {
+  return manifest.addedFilesCount + manifest.existingFilesCount + manifest.deletedFilesCount
 }
 
 /** The snapshot's schema, or the newest one that still has every source column of the spec. */
@@ -118,59 +136,91 @@ export function schemaFor(base: TableMetadata, spec: PartitionSpec, schema: Sche
   return candidates.find((one) => spec.fields.every((field) => fieldById(one, field.sourceId))) ?? schema
 }
 
-/** The list's row for a draft at its final path. */
-export function manifestFileOf(setting: ManifestSetting, draft: Draft, path: StorePath): ManifestFile {
-  const { entries, spec, schema } = draft
-  const of = (status: number) => entries.filter((entry) => entry.status === status)
-  const rows = (list: readonly ManifestEntry[]) => list.reduce((sum, entry) => sum + entry.file.recordCount, 0n)
-  let oldest = setting.sequenceNumber
-  for (const entry of entries)
-    if (entry.status !== 2 && entry.dataSequenceNumber < oldest) oldest = entry.dataSequenceNumber
-  return {
-    path,
-    length: BigInt(draft.bytes.length),
-    specId: spec.specId,
-    content: draft.content,
-    sequenceNumber: setting.sequenceNumber,
-    minSequenceNumber: oldest,
-    addedSnapshotId: setting.snapshotId,
-    addedFilesCount: of(1).length,
-    existingFilesCount: of(0).length,
-    deletedFilesCount: of(2).length,
-    addedRowsCount: rows(of(1)),
-    existingRowsCount: rows(of(0)),
-    deletedRowsCount: rows(of(2)),
-    partitions: spec.fields.map((_field, i) => fieldSummary(spec, schema, i, entries)),
+/** Counts what the list says of a manifest while its entries are written. */
+class ManifestFacts {
+  rowsWithoutId = 0n
+  private readonly setting: ManifestSetting
+  private readonly spec: PartitionSpec
+  private readonly ranges: readonly FieldRange[]
+  private readonly files: [number, number, number] = [0, 0, 0]
+  private readonly rows: [bigint, bigint, bigint] = [0n, 0n, 0n]
+  private oldest: bigint
+
+  constructor(setting: ManifestSetting, spec: PartitionSpec, schema: Schema) {
+    this.setting = setting
+    this.spec = spec
+    this.oldest = setting.sequenceNumber
+    this.ranges = spec.fields.map(({ transform, sourceId }) => {
+      const source = fieldById(schema, sourceId)
+      return new FieldRange(source ? transformResultType(transform, source.type) : null)
+    })
+  }
+
+  *tap(entries: Iterable<ManifestEntry>): Generator<ManifestEntry, void> {
+    for (const entry of entries) {
+      this.add(entry)
+      yield entry
+    }
+  }
+
+  private add({ status, dataSequenceNumber, file }: ManifestEntry): void {
+    this.files[status]++
+    this.rows[status] += file.recordCount
+    if (status !== 2) {
+      if (dataSequenceNumber < this.oldest) this.oldest = dataSequenceNumber
+      if (file.firstRowId === undefined) this.rowsWithoutId += file.recordCount
+    }
+    for (const [i, range] of this.ranges.entries()) range.add(file.partition[i] ?? null)
+  }
+
+  manifest(content: ManifestFile['content'], length: number): Draft['manifest'] {
+    return {
+      length: BigInt(length),
+      specId: this.spec.specId,
+      content,
+      sequenceNumber: this.setting.sequenceNumber,
+      minSequenceNumber: this.oldest,
+      addedSnapshotId: this.setting.snapshotId,
+      existingFilesCount: this.files[0],
+      addedFilesCount: this.files[1],
+      deletedFilesCount: this.files[2],
+      existingRowsCount: this.rows[0],
+      addedRowsCount: this.rows[1],
+      deletedRowsCount: this.rows[2],
+      partitions: this.ranges.map((range) => range.summary()),
+    }
   }
 }
 
-function fieldSummary(
-  spec: PartitionSpec,
-  schema: Schema,
-  position: number,
-  entries: readonly ManifestEntry[],
-): FieldSummary {
-  const field = spec.fields[position]
-  const source = field && fieldById(schema, field.sourceId)
-  if (!field || !source) return { containsNull: true, containsNan: null, lowerBound: null, upperBound: null }
-  const type = transformResultType(field.transform, source.type)
-  let low: Value | null = null
-  let high: Value | null = null
-  let containsNull = false
-  let containsNan = false
-  for (const entry of entries) {
-    const value = entry.file.partition[position] ?? null
-    if (value === null) containsNull = true
-    else if (typeof value === 'number' && Number.isNaN(value)) containsNan = true
+/** The values that entries have for one partition field; of a source column that is gone (null) nothing is known. */
+class FieldRange {
+  private readonly type: Type | null
+  private low: Value | null = null
+  private high: Value | null = null
+  private containsNull = false
+  private containsNan = false
+
+  constructor(type: Type | null) {
+    this.type = type
+  }
+
+  add(value: Value | null): void {
+    if (this.type === null) return
+    if (value === null) this.containsNull = true
+    else if (typeof value === 'number' && Number.isNaN(value)) this.containsNan = true
     else {
-      if (low === null || compareValues(type, value, low) < 0) low = value
-      if (high === null || compareValues(type, value, high) > 0) high = value
+      if (this.low === null || compareValues(this.type, value, this.low) < 0) this.low = value
+      if (this.high === null || compareValues(this.type, value, this.high) > 0) this.high = value
     }
   }
-  return {
-    containsNull,
-    containsNan,
-    lowerBound: low === null ? null : encodeSingleValue(type, low),
-    upperBound: high === null ? null : encodeSingleValue(type, high),
+
+  summary(): FieldSummary {
+    if (this.type === null) return { containsNull: true, containsNan: null, lowerBound: null, upperBound: null }
+    return {
+      containsNull: this.containsNull,
+      containsNan: this.containsNan,
+      lowerBound: this.low === null ? null : encodeSingleValue(this.type, this.low),
+      upperBound: this.high === null ? null : encodeSingleValue(this.type, this.high),
+    }
   }
 }

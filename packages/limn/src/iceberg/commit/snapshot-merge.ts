@@ -1,4 +1,6 @@
+import { storePath } from '../../storage/index.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
+import { scanManifest } from '../spec/manifest.ts'
 import type { ManifestEntry } from '../spec/types.ts'
 import { draftsOf, type Listed, type ManifestSetting } from './snapshot-manifests.ts'
 
@@ -41,7 +43,7 @@ export async function mergeManifests(input: {
   const { setting, options } = input
   if (!options.enabled) return input.listed
   const out: Listed[] = []
-  const groups = Map.groupBy(input.listed, (one) => `${contentOf(one)} ${specIdOf(one)}`)
+  const groups = Map.groupBy(input.listed, (one) => `${one.manifest.content} ${one.manifest.specId}`)
   for (const group of groups.values()) {
     const [newest] = group
     for (const bin of binsOf(group, setting.targetSizeBytes)) {
@@ -51,9 +53,14 @@ export async function mergeManifests(input: {
         out.push(...bin)
         continue
       }
-      const entries: ManifestEntry[] = []
-      for (const one of bin) entries.push(...(await entriesOf(input, one)))
-      if (entries.length > 0) out.push(...draftsOf(setting, contentOf(only), specIdOf(only), entries))
+      const parts: (() => Iterable<ManifestEntry>)[] = []
+      for (const one of bin) parts.push(await entriesOf(input, one))
+      const { content, specId } = only.manifest
+      out.push(
+        ...draftsOf(setting, content, specId, function* () {
+          for (const part of parts) yield* part()
+        }),
+      )
     }
   }
   return out
@@ -63,10 +70,15 @@ export async function mergeManifests(input: {
 async function entriesOf(
   input: { readonly manifests: ManifestReader; readonly signal?: AbortSignal },
   one: Listed,
-): Promise<readonly ManifestEntry[]> {
-  if (one.kind === 'draft') return one.entries
-  const entries = await input.manifests.entriesOf(one.manifest, input.signal)
-  return entries.filter((entry) => entry.status !== 2).map((entry): ManifestEntry => ({ ...entry, status: 0 }))
+): Promise<() => Iterable<ManifestEntry>> {
+  if (one.kind === 'draft') {
+    const { bytes, manifest } = one
+    return () => scanManifest(bytes, { ...manifest, path: storePath('not written yet') }).entries
+  }
+  const entries = await input.manifests.scan(one.manifest, input.signal)
+  return function* () {
+    for (const entry of entries()) if (entry.status !== 2) yield { ...entry, status: 0 }
+  }
 }
 
 /** Neighbours in bins up to the target size, filled from the oldest, so that the newest bin is the one not full. */
@@ -75,7 +87,7 @@ function binsOf(group: readonly Listed[], targetSizeBytes: number): readonly (re
   let bin: Listed[] = []
   let size = 0
   for (const one of group.toReversed()) {
-    const length = lengthOf(one)
+    const length = Number(one.manifest.length)
     if (bin.length > 0 && size + length > targetSizeBytes) {
       bins.push(bin.reverse())
       bin = []
@@ -86,14 +98,4 @@ function binsOf(group: readonly Listed[], targetSizeBytes: number): readonly (re
   }
   if (bin.length > 0) bins.push(bin.reverse())
   return bins.reverse()
-}
-
-function contentOf(one: Listed): 'data' | 'deletes' {
-  return one.kind === 'draft' ? one.content : one.manifest.content
-}
-function specIdOf(one: Listed): number {
-  return one.kind === 'draft' ? one.spec.specId : one.manifest.specId
-}
-function lengthOf(one: Listed): number {
-  return one.kind === 'draft' ? one.bytes.length : Number(one.manifest.length)
 }

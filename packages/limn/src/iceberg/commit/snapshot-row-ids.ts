@@ -1,5 +1,5 @@
 import type { ManifestReader } from '../scan/manifests.ts'
-import type { ManifestEntry, ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
+import type { ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
 import type { Listed, ManifestSetting } from './snapshot-manifests.ts'
 
 /** The manifests of a snapshot with their first row ids, and what the snapshot took of the table's counter. */
@@ -34,16 +34,9 @@ export async function assignRowIds(input: {
     }
     manifests.push({ ...manifest, firstRowId: next })
     const one = input.listed[i]
-    next += one?.kind === 'draft' ? rowsWithoutId(one.entries) : await rowsOf(input.reader, manifest, input.signal)
+    next += one?.kind === 'draft' ? one.rowsWithoutId : await rowsOf(input.reader, manifest, input.signal)
   }
   return { manifests, rowIds: { firstRowId, addedRows: next - firstRowId } }
-}
-
-function rowsWithoutId(entries: readonly ManifestEntry[]): bigint {
-  return entries.reduce(
-    (sum, { status, file }) => (status === 2 || file.firstRowId !== undefined ? sum : sum + file.recordCount),
-    0n,
-  )
 }
 
 /** Rows of a manifest as its list row counts them; counted in it where a writer of version 1 left them out. */
@@ -54,5 +47,8 @@ async function rowsOf(
 ): Promise<bigint> {
   const stated = manifest.addedRowsCount + manifest.existingRowsCount
   if (stated > 0n) return stated
-  return rowsWithoutId(await reader.entriesOf(manifest, signal))
+  let rows = 0n
+  for (const { status, file } of (await reader.scan(manifest, signal))())
+    if (status !== 2 && file.firstRowId === undefined) rows += file.recordCount
+  return rows
 }

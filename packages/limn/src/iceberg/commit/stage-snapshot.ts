@@ -3,7 +3,7 @@ import { type ObjectStore, type StorePath, storePath } from '../../storage/index
 import type { ManifestReader } from '../scan/manifests.ts'
 import { metadataFolder } from '../spec/locations.ts'
 import { schemaById, snapshotById, snapshotOfRef } from '../spec/lookup.ts'
-import { encodeManifestList } from '../spec/manifest.ts'
+import { encodeManifestList } from '../spec/manifest-list.ts'
 import type {
   DataFile,
   ManifestFile,
@@ -15,14 +15,7 @@ import type {
   Update,
 } from '../spec/types.ts'
 import { filterManifests } from './snapshot-filter.ts'
-import {
-  type AddedFile,
-  draftsOfAdded,
-  fileKey,
-  type Listed,
-  type ManifestSetting,
-  manifestFileOf,
-} from './snapshot-manifests.ts'
+import { type AddedFile, draftsOfAdded, fileKey, type Listed, type ManifestSetting } from './snapshot-manifests.ts'
 import { manifestTargetSize, mergeManifests, mergeOptions } from './snapshot-merge.ts'
 import { assignRowIds } from './snapshot-row-ids.ts'
 import { summaryOf, totalsBefore } from './snapshot-summary.ts'
@@ -90,7 +83,15 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
   const signal = input.signal ? { signal: input.signal } : {}
   const reading = { manifests: input.manifests, ...signal }
   const before = parent ? await input.manifests.manifestsOf(parent, input.signal) : []
-  const filtered = await filterManifests({ ...reading, setting, before, added, removed: input.removed })
+  const filtered = await filterManifests({
+    ...reading,
+    setting,
+    before,
+    added,
+    removed: input.removed,
+    // A replacement changes no rows, and readers of changes leave it out.
+    statistics: input.operation !== 'replace',
+  })
   const options = mergeOptions(base.properties)
   const listed = await mergeManifests({
     ...reading,
@@ -100,7 +101,7 @@ export async function stageSnapshot(input: StageSnapshotInput): Promise<StagedSn
   })
   const uuid = randomUuid(randomness)
   const folder = metadataFolder(base)
-  const placed = placeDrafts(setting, listed, (i) => `${folder}/${snapshotId}-m${i}-${uuid}.avro`)
+  const placed = placeDrafts(listed, (i) => `${folder}/${snapshotId}-m${i}-${uuid}.avro`)
   // The list goes beside the manifests, whose lengths are known: the file system answers their syncs together.
   const putting = putAll(input, placed.puts)
   putting.catch(() => undefined)
@@ -182,13 +183,13 @@ async function put(input: StageSnapshotInput, path: StorePath, bytes: Uint8Array
 }
 
 /** Names the drafts' places; the list's rows in the order given. */
-function placeDrafts(setting: ManifestSetting, listed: readonly Listed[], nameOf: (position: number) => string) {
+function placeDrafts(listed: readonly Listed[], nameOf: (position: number) => string) {
   const puts: { readonly path: StorePath; readonly bytes: Uint8Array }[] = []
   const manifests = listed.map((one): ManifestFile => {
     if (one.kind === 'carried') return one.manifest
     const path = storePath(nameOf(puts.length))
     puts.push({ path, bytes: one.bytes })
-    return manifestFileOf(setting, one, path)
+    return { ...one.manifest, path }
   })
   return { manifests, puts, written: puts.map((one) => one.path) }
 }

@@ -39,6 +39,8 @@ export interface DeleteScope {
   of(data: ManifestEntry): readonly ManifestEntry[]
 }
 
+const noDeletes: readonly never[] = []
+
 /**
  * Indexes a snapshot's delete files. A vector applies to the file it names, by any spelling, from its own sequence number
  * back; position deletes likewise, by name or partition, unless a vector applies; equality deletes to strictly older
@@ -56,6 +58,7 @@ export function deleteScope(metadata: TableMetadata, inventory: Pick<Inventory, 
     if (list) list.push(entry)
     else map.set(key, [entry])
   }
+  if (inventory.deletes.length === 0) return { of: () => noDeletes }
   for (const entry of inventory.deletes) {
     const kind = deleteKindOf(entry.file)
     if (kind === 'equality') {

@@ -1,11 +1,13 @@
 import { LimnError } from '../../base/index.ts'
 import { snapshotById } from '../spec/lookup.ts'
+import { withoutStatistics } from '../spec/manifest.ts'
 import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
 
 /** What reading manifests takes; `ManifestReader` is one. */
 export interface MetadataReader {
   manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]>
-  entriesOf(manifest: ManifestFile, signal?: AbortSignal): Promise<readonly ManifestEntry[]>
+  /** Entries as they are taken; each call of what is returned begins anew. */
+  scan(manifest: ManifestFile, signal?: AbortSignal): Promise<() => Iterable<ManifestEntry>>
 }
 
 /** Everything that is live in one snapshot: the facts every plan of maintenance starts from. */
@@ -22,13 +24,21 @@ export interface Inventory {
 
 export const emptyInventory: Inventory = { snapshotId: null, sequenceNumber: 0n, manifests: [], data: [], deletes: [] }
 
-/** Reads all manifests of a snapshot. Throws `usage/unknown-snapshot` for one that the table does not have. */
+/**
+ * Reads all manifests of a snapshot. The statistics of data files, most of what they weigh, are left out on request; those of
+ * delete files tell what they are about. Throws `usage/unknown-snapshot` for one that the table does not have.
+ */
 export async function readInventory(input: {
   readonly manifests: MetadataReader
   readonly metadata: TableMetadata
   readonly snapshotId: bigint | null
+  /** Whether data files keep theirs. Files that are to be listed again need them. */
+  readonly statistics: boolean
+  /** Is shown every live data file as the manifests have it. */
+  readonly each?: (file: DataFile) => void
   readonly signal?: AbortSignal
 }): Promise<Inventory> {
+  const { statistics, each } = input
   if (input.snapshotId === null) return emptyInventory
   const snapshot = snapshotById(input.metadata, input.snapshotId)
   if (!snapshot) {
@@ -42,10 +52,14 @@ export async function readInventory(input: {
   const data: ManifestEntry[] = []
   const deletes: ManifestEntry[] = []
   for (const manifest of manifests) {
-    for (const entry of await input.manifests.entriesOf(manifest, input.signal)) {
+    const entries = await input.manifests.scan(manifest, input.signal)
+    for (const entry of entries()) {
       if (entry.status === 2) continue
-      if (entry.file.content === 0) data.push(entry)
-      else deletes.push(entry)
+      if (entry.file.content !== 0) deletes.push(entry)
+      else {
+        each?.(entry.file)
+        data.push(statistics ? entry : { ...entry, file: withoutStatistics(entry.file) })
+      }
     }
   }
   return { snapshotId: snapshot.snapshotId, sequenceNumber: snapshot.sequenceNumber, manifests, data, deletes }

@@ -54,8 +54,12 @@ async function addManifest(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   sink.add(manifest.path, 'manifest')
-  for (const entry of await reader.entriesOf(manifest, signal))
-    if (entry.status !== 2) sink.add(entry.file.path, entry.file.content === 0 ? 'data' : 'deletes')
+  const entries = await reader.scan(manifest, signal)
+  // Whole before any of it counts: of a damaged manifest nothing is known.
+  const live: (readonly [StorePath, FileKind])[] = []
+  for (const { status, file } of entries())
+    if (status !== 2) live.push([file.path, file.content === 0 ? 'data' : 'deletes'])
+  for (const [path, kind] of live) sink.add(path, kind)
 }
 
 export interface Unreachable {

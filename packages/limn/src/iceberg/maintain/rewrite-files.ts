@@ -185,8 +185,8 @@ function reasonsFor(
   return reasons
 }
 
-/** What is known of a file while its group is rewritten weighs some 30 KB. */
-const groupFilesMax = 10_000
+/** What a query knows of a file that it reads weighs some 6 KB. */
+const groupFilesMax = 4_000
 
 /**
  * First fit in order, so that neighbours stay together: a group is closed when the next file would overfill it, or make

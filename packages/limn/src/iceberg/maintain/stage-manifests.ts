@@ -3,9 +3,9 @@ import { type ObjectStore, type StorePath, storePath } from '../../storage/index
 import {
   type Draft,
   draftsOf,
+  entriesOfDraft,
   type Listed,
   type ManifestSetting,
-  manifestFileOf,
 } from '../commit/snapshot-manifests.ts'
 import { manifestTargetSize } from '../commit/snapshot-merge.ts'
 import { assignRowIds } from '../commit/snapshot-row-ids.ts'
@@ -14,7 +14,7 @@ import type { StagedSnapshot } from '../commit/stage-snapshot.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
 import { metadataFolder } from '../spec/locations.ts'
 import { schemaById, snapshotById } from '../spec/lookup.ts'
-import { encodeManifestList } from '../spec/manifest.ts'
+import { encodeManifestList } from '../spec/manifest-list.ts'
 import type { ManifestEntry, ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
 import { clusterEntries, type RewriteManifestsPlan } from './rewrite-manifests.ts'
 
@@ -61,7 +61,7 @@ export async function stageManifests(
       for (const entry of await input.manifests.entriesOf(manifest, input.signal))
         if (entry.status !== 2) entries.push({ ...entry, status: 0 })
     for (const part of clusterEntries(base, group, entries, input.clusterBy))
-      drafts.push(...draftsOf(setting, group.content, group.specId, part))
+      drafts.push(...draftsOf(setting, group.content, group.specId, () => part))
   }
   const uuid = randomUuid(randomness)
   const folder = metadataFolder(base)
@@ -76,7 +76,7 @@ export async function stageManifests(
     const path = storePath(`${folder}/${snapshotId}-m${written.length}-${uuid}.avro`)
     await put(input, path, one.bytes)
     written.push(path)
-    rows.push(manifestFileOf(setting, one, path))
+    rows.push({ ...one.manifest, path })
   }
   const signal = input.signal ? { signal: input.signal } : {}
   const { manifests, rowIds } = await assignRowIds({
@@ -112,7 +112,7 @@ export async function stageManifests(
       removed: [],
       own: {
         ...input.summary,
-        'entries-processed': String(drafts.reduce((sum, draft) => sum + draft.entries.length, 0)),
+        'entries-processed': String(drafts.reduce((sum, { manifest }) => sum + entriesOfDraft(manifest), 0)),
       },
       before: await totalsBefore({ ...signal, manifests: input.manifests, parent, listed: before, removed: [] }),
       manifests: {

@@ -1,5 +1,6 @@
 import type { ObjectStore, StorePath } from '../../storage/index.ts'
-import { decodeManifest, decodeManifestList, inlineManifest } from '../spec/manifest.ts'
+import { decodeManifest, scanManifest } from '../spec/manifest.ts'
+import { decodeManifestList, inlineManifest } from '../spec/manifest-list.ts'
 import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
 
 /** Files whose bytes are held for their first reader, and how large one of them may be. */
@@ -62,13 +63,22 @@ export class ManifestReader {
     signal?: AbortSignal,
     { keep = true }: { readonly keep?: boolean } = {},
   ): Promise<readonly ManifestEntry[]> {
-    // What entries inherit is part of them, and a list of before an upgrade to version 3 gives no row ids to inherit.
-    const inherited = manifest.firstRowId === undefined ? manifest.path : `${manifest.path} ${manifest.firstRowId}`
     return this.cached(
-      inherited,
+      entriesKey(manifest),
       keep,
       async () => decodeManifest(await this.read(manifest.path, signal), manifest).entries,
     )
+  }
+
+  /**
+   * The entries of a manifest, decoded as they are taken: for work over all files of a table, which would not fit. They
+   * are not kept, unless they are already. Each call of what is returned begins anew.
+   */
+  async scan(manifest: ManifestFile, signal?: AbortSignal): Promise<() => Iterable<ManifestEntry>> {
+    const known = this.cache.get(entriesKey(manifest))
+    if (known !== undefined) return () => known.rows as readonly ManifestEntry[]
+    const bytes = await this.read(manifest.path, signal)
+    return () => scanManifest(bytes, manifest).entries
   }
 
   /** Whether the entries of these manifests can be kept together. */
@@ -93,4 +103,9 @@ export class ManifestReader {
     this.kept += rows.length + 1
     return rows
   }
+}
+
+/** What entries inherit is part of them, and a list of before an upgrade to version 3 gives no row ids to inherit. */
+function entriesKey(manifest: ManifestFile): string {
+  return manifest.firstRowId === undefined ? manifest.path : `${manifest.path} ${manifest.firstRowId}`
 }

@@ -1,15 +1,17 @@
 import { LimnError } from '../../base/index.ts'
 import {
-  type AvroFile,
+  type AvroHeader,
   type AvroSchema,
   parseJson,
   readAvro,
   StoredMap,
+  scanAvro,
   stringifyJson,
   writeAvro,
 } from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
-import { type StorePath, storePath } from '../../storage/index.ts'
+import { storePath } from '../../storage/index.ts'
+import { longOf, oneOf, optionalLong, orDamaged, type Row, textOf } from './manifest-values.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
 import {
   avroName,
@@ -22,19 +24,9 @@ import {
   valueFromAvro,
   wantedField,
 } from './partition-record.ts'
-import type {
-  DataFile,
-  EntryStatus,
-  FieldSummary,
-  FileContent,
-  ManifestEntry,
-  ManifestFile,
-  PartitionSpec,
-} from './types.ts'
+import type { DataFile, EntryStatus, FileContent, ManifestEntry, ManifestFile, PartitionSpec } from './types.ts'
 
-/** Manifests and manifest lists as Avro files (specification, "Manifests", "Manifest Lists"; format version 2). */
-
-type Row = Readonly<Record<string, unknown>>
+/** Manifests as Avro files (specification, "Manifests"; written in format version 2 and 3). */
 
 function mapOf(name: string, keyId: number, valueId: number, value: AvroSchema): AvroSchema {
   const record = { type: 'record', name, fields: [field(keyId, 'key', 'int'), field(valueId, 'value', value)] }
@@ -85,30 +77,40 @@ function entrySchema(spec: PartitionSpec, schema: Schema, formatVersion: 2 | 3):
 
 function pairs<T>(map: ReadonlyMap<number, T>, encode: (value: T) => unknown): unknown {
   if (map.size === 0) return null
-  return [...map].sort(([a], [b]) => a - b).map(([key, value]) => ({ key, value: encode(value) }))
+  const out: { readonly key: number; readonly value: unknown }[] = []
+  let sorted = true
+  for (const [key, value] of map) {
+    sorted &&= (out.at(-1)?.key ?? key) <= key
+    out.push({ key, value: encode(value) })
+  }
+  return sorted ? out : out.sort((a, b) => a.key - b.key)
 }
 
 /**
- * A manifest of entries of one spec. Sequence numbers of added entries are left to inheritance, unless an entry states a
- * data sequence number below the snapshot's (`explicitSequence`: rows rewritten as they were). `formatVersion` (default 2)
- * is that of the table; from 3 on, an entry without `firstRowId` inherits one from the list.
+ * A manifest of entries of one spec, which are taken one at a time. `formatVersion` (default 2) is that of the table; from
+ * 3 on, an entry without `firstRowId` inherits one from the list.
  */
 export function encodeManifest(input: {
   readonly schema: Schema
   readonly spec: PartitionSpec
   readonly content: 'data' | 'deletes'
   readonly snapshotId: bigint
-  readonly entries: readonly ManifestEntry[]
+  readonly entries: Iterable<ManifestEntry>
   readonly formatVersion?: 2 | 3
-  /** Writes the data sequence numbers of added entries too. */
-  readonly explicitSequence?: boolean
+  /**
+   * The snapshot's: added entries inherit it, and those that have another data sequence number (rows rewritten as they
+   * were) state that. Absent: all added entries inherit.
+   */
+  readonly sequenceNumber?: bigint
 }): Uint8Array {
   const { schema, spec, formatVersion = 2 } = input
   const types = partitionTypes(spec, schema)
-  const rows = input.entries.map((entry) => ({
+  const inherits = ({ status, dataSequenceNumber }: ManifestEntry) =>
+    status === 1 && (input.sequenceNumber ?? dataSequenceNumber) === dataSequenceNumber
+  const rowOf = (entry: ManifestEntry) => ({
     status: entry.status,
     snapshot_id: entry.snapshotId,
-    sequence_number: entry.status === 1 && !input.explicitSequence ? null : entry.dataSequenceNumber,
+    sequence_number: inherits(entry) ? null : entry.dataSequenceNumber,
     file_sequence_number: entry.status === 1 ? null : entry.fileSequenceNumber,
     data_file: {
       content: entry.file.content,
@@ -134,8 +136,8 @@ export function encodeManifest(input: {
       content_offset: entry.file.contentOffset ?? null,
       content_size_in_bytes: entry.file.contentSizeInBytes ?? null,
     },
-  }))
-  return writeAvro(entrySchema(spec, schema, formatVersion), rows, {
+  })
+  return writeAvro(entrySchema(spec, schema, formatVersion), Iterator.from(input.entries).map(rowOf), {
     schema: stringifyJson(schemaToJson(schema)),
     'schema-id': String(schema.schemaId),
     'partition-spec': JSON.stringify(partitionFieldsToJson(spec)),
@@ -152,7 +154,8 @@ export function encodeManifest(input: {
  * damaged, or holds fewer entries than its list row says.
  */
 export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
-  return orDamaged('manifest', manifest.path, () => decode(bytes, manifest))
+  const { schema, spec, entries } = scanManifest(bytes, manifest)
+  return { schema, spec, entries: [...entries] }
 }
 
 export interface DecodedManifest {
@@ -161,47 +164,76 @@ export interface DecodedManifest {
   readonly entries: readonly ManifestEntry[]
 }
 
-/** What does not fit together in a file that decodes as Avro is damage too. */
-function orDamaged<T>(what: string, path: string, body: () => T): T {
-  try {
-    return body()
-  } catch (cause) {
-    if (cause instanceof LimnError) throw cause
-    throw new LimnError('iceberg/invalid-metadata', {
-      message: `A ${what} is damaged: ${cause instanceof Error ? cause.message : String(cause)}${path === '' ? '' : ` (${path})`}.`,
-      notDone: 'The table was not read.',
-      remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
-      cause,
-    })
-  }
+/**
+ * Like `decodeManifest`, with entries decoded as they are taken, once. Damage further on throws when it is reached.
+ * `statistics: false` passes over what is known of the columns, which is most of what an entry weighs: for work over every
+ * file of a table that no statistics decide.
+ */
+export function scanManifest(
+  bytes: Uint8Array,
+  manifest: ManifestFile,
+  { statistics = true }: { readonly statistics?: boolean } = {},
+): Omit<DecodedManifest, 'entries'> & { readonly entries: Iterable<ManifestEntry> } {
+  return orDamaged('manifest', manifest.path, () => scan(bytes, manifest, statistics))
 }
 
 /**
  * The reference implementation puts a length before a partition's value of type `fixed`, which the schema in the same
- * file does not have; so read, every such length has to be right and every byte of a block used.
+ * file does not have; so read, every such length has to be right and every byte of a block used. Which of the two it is
+ * shows in the whole file alone.
  */
-function readEntries(bytes: Uint8Array): AvroFile {
+function readEntries(bytes: Uint8Array, statistics: boolean): AvroHeader & { readonly rows: Iterable<Row> } {
+  const options = { deferMaps: true, ...(statistics ? {} : { omit: statisticsFields }) }
+  const file = scanAvro(bytes, options)
+  if (file.metadata['avro.schema']?.includes('"fixed"') !== true) return file
   try {
-    return readAvro(bytes, { deferMaps: true })
+    return readAvro(bytes, options)
   } catch (damage) {
     try {
-      return readAvro(bytes, { deferMaps: true, lengthBeforeFixed: true })
+      return readAvro(bytes, { ...options, lengthBeforeFixed: true })
     } catch {
       throw damage
     }
   }
 }
 
-function decode(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
-  const file = readEntries(bytes)
+const statisticsFields: readonly string[] = [
+  'column_sizes',
+  'value_counts',
+  'null_value_counts',
+  'nan_value_counts',
+  'lower_bounds',
+  'upper_bounds',
+  'split_offsets',
+]
+
+function scan(bytes: Uint8Array, manifest: ManifestFile, statistics: boolean) {
+  const file = readEntries(bytes, statistics)
   const { schema: schemaText, 'partition-spec': specText } = file.metadata
   const schema = schemaText === undefined ? null : schemaFromJson(parseJson(schemaText))
   const spec = specText === undefined ? null : specFromJson({ 'spec-id': manifest.specId, fields: parseJson(specText) })
   const stored = partitionFieldsOf(file.schema)
   const wanted: readonly StoredPartitionField[] =
     spec && schema ? spec.fields.map((one) => wantedField(one, schema, stored)) : stored
+  return { schema, spec, entries: entriesIn(file.rows, manifest, wanted, statistics) }
+}
+
+function* entriesIn(
+  rows: Iterable<Row>,
+  manifest: ManifestFile,
+  wanted: readonly StoredPartitionField[],
+  statistics: boolean,
+): Generator<ManifestEntry, void> {
+  const make = statistics ? dataFile : plainFile
   let nextRowId = manifest.firstRowId
-  const entries = file.rows.map((row): ManifestEntry => {
+  const rowIdOf = (data: Row): bigint | undefined => {
+    const own = data.first_row_id as bigint | null | undefined
+    if (own !== null && own !== undefined) return own
+    const inherited = nextRowId
+    if (nextRowId !== undefined) nextRowId += longOf(data.record_count, 'record_count')
+    return inherited
+  }
+  const entryOf = (row: Row): ManifestEntry => {
     const status = oneOf<EntryStatus>([0, 1, 2], row.status, 'entry status')
     const data = row.data_file as Row
     const own = row.sequence_number as bigint | null | undefined
@@ -214,50 +246,41 @@ function decode(bytes: Uint8Array, manifest: ManifestFile): DecodedManifest {
       snapshotId: (row.snapshot_id as bigint | null) ?? manifest.addedSnapshotId,
       dataSequenceNumber: own ?? inherited,
       fileSequenceNumber: ownFile ?? inherited,
-      file: dataFile(
+      file: make(
         data,
         manifest.specId,
-        wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
+        wanted.length === 0
+          ? none
+          : wanted.map((one) => valueFromAvro(one.type, one.name === undefined ? null : partition[one.name])),
         firstRowId,
       ),
     }
-  })
-  function rowIdOf(data: Row): bigint | undefined {
-    const own = data.first_row_id as bigint | null | undefined
-    if (own !== null && own !== undefined) return own
-    const inherited = nextRowId
-    if (nextRowId !== undefined) nextRowId += longOf(data.record_count, 'record_count')
-    return inherited
+  }
+  let count = 0
+  for (const row of rows) {
+    yield orDamaged('manifest', manifest.path, () => entryOf(row))
+    count++
   }
   // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
   const stated = Math.max(manifest.addedFilesCount, manifest.existingFilesCount, manifest.deletedFilesCount)
-  if (entries.length < stated) {
+  if (count < stated) {
     throw new LimnError('iceberg/invalid-metadata', {
-      message: `A manifest is cut off: it holds ${entries.length} of at least ${stated} files (${manifest.path}).`,
+      message: `A manifest is cut off: it holds ${count} of at least ${stated} files (${manifest.path}).`,
       notDone: 'The table was not read.',
       remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
     })
   }
-  return { schema, spec, entries }
 }
 
-function oneOf<T extends number>(known: readonly T[], value: unknown, what: string): T {
-  const found = known.find((one) => one === Number(value))
-  if (found !== undefined) return found
-  throw new LimnError('iceberg/invalid-metadata', {
-    message: `A manifest holds ${what} ${String(value)}, which does not exist.`,
-    notDone: 'The table was not read.',
-  })
-}
-
-function dataFile(
+/** A file with nothing known of its columns. */
+function plainFile(
   data: Row,
   specId: number,
   partition: readonly (Value | null)[],
   firstRowId: bigint | null | undefined,
 ): DataFile {
   const key = data.key_metadata as Buffer | null | undefined
-  const kept: Partial<StatisticsMaps> = {}
+  const ids = data.equality_ids as readonly (number | bigint)[] | null | undefined
   return {
     content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
     path: storePath(textOf(data.file_path, 'file_path')),
@@ -266,6 +289,33 @@ function dataFile(
     partition,
     recordCount: longOf(data.record_count, 'record_count'),
     fileSizeInBytes: longOf(data.file_size_in_bytes, 'file_size_in_bytes'),
+    columnSizes: nothing,
+    valueCounts: nothing,
+    nullValueCounts: nothing,
+    nanValueCounts: nothing,
+    lowerBounds: nothing,
+    upperBounds: nothing,
+    splitOffsets: none,
+    equalityIds: ids?.map(Number) ?? none,
+    sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
+    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
+    ...optionalLong(data, 'content_offset', 'contentOffset'),
+    ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
+    ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
+  }
+}
+
+function dataFile(
+  data: Row,
+  specId: number,
+  partition: readonly (Value | null)[],
+  firstRowId: bigint | null | undefined,
+): DataFile {
+  const kept: Partial<StatisticsMaps> = {}
+  return {
+    ...plainFile(data, specId, partition, firstRowId),
+    splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? none,
     get columnSizes() {
       kept.columnSizes ??= mapFrom<bigint>(data.column_sizes)
       return kept.columnSizes
@@ -290,30 +340,42 @@ function dataFile(
       kept.upperBounds ??= mapFrom<Uint8Array>(data.upper_bounds)
       return kept.upperBounds
     },
-    splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? [],
-    equalityIds: ((data.equality_ids as readonly (number | bigint)[] | null | undefined) ?? []).map(Number),
-    sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
-    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
-    ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
-    ...optionalLong(data, 'content_offset', 'contentOffset'),
-    ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
-    ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
   }
 }
 
-function longOf(value: unknown, what: string): bigint {
-  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return BigInt(value as bigint | number)
-  throw new RangeError(`${what} is not a whole number`)
+/**
+ * A file without what is known of its columns, which is most of what an entry weighs: for work over every file of a
+ * table that no statistics decide.
+ */
+export function withoutStatistics(file: DataFile): DataFile {
+  const { content, path, format, specId, partition, recordCount, fileSizeInBytes, equalityIds, sortOrderId } = file
+  const { keyMetadata, firstRowId, referencedDataFile, contentOffset, contentSizeInBytes } = file
+  return {
+    content,
+    path,
+    format,
+    specId,
+    partition: partition.length > 0 ? partition : none,
+    recordCount,
+    fileSizeInBytes,
+    columnSizes: nothing,
+    valueCounts: nothing,
+    nullValueCounts: nothing,
+    nanValueCounts: nothing,
+    lowerBounds: nothing,
+    upperBounds: nothing,
+    splitOffsets: none,
+    equalityIds: equalityIds.length > 0 ? equalityIds : none,
+    sortOrderId,
+    ...(keyMetadata === undefined ? {} : { keyMetadata }),
+    ...(firstRowId === undefined ? {} : { firstRowId }),
+    ...(referencedDataFile === undefined ? {} : { referencedDataFile }),
+    ...(contentOffset === undefined ? {} : { contentOffset }),
+    ...(contentSizeInBytes === undefined ? {} : { contentSizeInBytes }),
+  }
 }
 
-function textOf(value: unknown, what: string): string {
-  if (typeof value === 'string') return value
-  throw new RangeError(`${what} is not text`)
-}
-
-function optionalLong(row: Row, key: string, name: 'contentOffset' | 'contentSizeInBytes' | 'firstRowId') {
-  return row[key] === null || row[key] === undefined ? {} : { [name]: row[key] as bigint }
-}
+const none: readonly never[] = []
 
 function formatOf(text: string): DataFile['format'] {
   const format = text.toLowerCase()
@@ -340,151 +402,4 @@ function mapFrom<T>(value: unknown): ReadonlyMap<number, T> {
   if (value instanceof StoredMap) return value.toMap<number, T>()
   const list = value as readonly { readonly key: number; readonly value: T }[]
   return new Map(list.map((one) => [one.key, one.value]))
-}
-
-const summarySchema: AvroSchema = {
-  type: 'array',
-  'element-id': 508,
-  items: {
-    type: 'record',
-    name: 'r508',
-    fields: [
-      field(509, 'contains_null', 'boolean'),
-      field(518, 'contains_nan', 'boolean', true),
-      field(510, 'lower_bound', 'bytes', true),
-      field(511, 'upper_bound', 'bytes', true),
-    ],
-  },
-}
-
-const listFields: readonly AvroSchema[] = [
-  field(500, 'manifest_path', 'string'),
-  field(501, 'manifest_length', 'long'),
-  field(502, 'partition_spec_id', 'int'),
-  field(517, 'content', 'int'),
-  field(515, 'sequence_number', 'long'),
-  field(516, 'min_sequence_number', 'long'),
-  field(503, 'added_snapshot_id', 'long'),
-  field(504, 'added_files_count', 'int'),
-  field(505, 'existing_files_count', 'int'),
-  field(506, 'deleted_files_count', 'int'),
-  field(512, 'added_rows_count', 'long'),
-  field(513, 'existing_rows_count', 'long'),
-  field(514, 'deleted_rows_count', 'long'),
-  field(507, 'partitions', summarySchema, true),
-  field(519, 'key_metadata', 'bytes', true),
-]
-
-function listSchema(formatVersion: 2 | 3): AvroSchema {
-  const fields = formatVersion >= 3 ? [...listFields, field(520, 'first_row_id', 'long', true)] : listFields
-  return { type: 'record', name: 'manifest_file', fields }
-}
-
-export function encodeManifestList(input: {
-  readonly snapshotId: bigint
-  readonly parentSnapshotId: bigint | null
-  readonly sequenceNumber: bigint
-  readonly manifests: readonly ManifestFile[]
-  /** Default 2. */
-  readonly formatVersion?: 2 | 3
-  /** The table's next row id before the snapshot (version 3). */
-  readonly firstRowId?: bigint
-}): Uint8Array {
-  const { formatVersion = 2 } = input
-  const optional = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes))
-  const rows = input.manifests.map((one) => ({
-    manifest_path: one.path,
-    manifest_length: one.length,
-    partition_spec_id: one.specId,
-    content: one.content === 'data' ? 0 : 1,
-    sequence_number: one.sequenceNumber,
-    min_sequence_number: one.minSequenceNumber,
-    added_snapshot_id: one.addedSnapshotId,
-    added_files_count: one.addedFilesCount,
-    existing_files_count: one.existingFilesCount,
-    deleted_files_count: one.deletedFilesCount,
-    added_rows_count: one.addedRowsCount,
-    existing_rows_count: one.existingRowsCount,
-    deleted_rows_count: one.deletedRowsCount,
-    partitions: one.partitions.map((part) => ({
-      contains_null: part.containsNull,
-      contains_nan: part.containsNan,
-      lower_bound: optional(part.lowerBound),
-      upper_bound: optional(part.upperBound),
-    })),
-    key_metadata: one.keyMetadata ? Buffer.from(one.keyMetadata) : null,
-    first_row_id: one.firstRowId ?? null,
-  }))
-  return writeAvro(listSchema(formatVersion), rows, {
-    'snapshot-id': String(input.snapshotId),
-    'parent-snapshot-id': input.parentSnapshotId === null ? 'null' : String(input.parentSnapshotId),
-    'sequence-number': String(input.sequenceNumber),
-    ...(formatVersion >= 3 && input.firstRowId !== undefined ? { 'first-row-id': String(input.firstRowId) } : {}),
-    'format-version': String(formatVersion),
-  })
-}
-
-/** Reads a manifest list of version 1 to 3. Counts that version 1 leaves out are taken as unknown, counted as one. */
-export function decodeManifestList(bytes: Uint8Array): readonly ManifestFile[] {
-  return orDamaged('manifest list', '', () => readAvro(bytes).rows.map(manifestFileOf))
-}
-
-function manifestFileOf(row: Row): ManifestFile {
-  const count = (...names: string[]) =>
-    Number(names.map((name) => row[name]).find((value) => value !== undefined && value !== null) ?? 1)
-  const rows = (name: string) => (row[name] as bigint | null | undefined) ?? 0n
-  const key = row.key_metadata as Uint8Array | null | undefined
-  return {
-    path: storePath(textOf(row.manifest_path, 'manifest_path')),
-    length: longOf(row.manifest_length, 'manifest_length'),
-    specId: Number(row.partition_spec_id),
-    content: oneOf([0, 1], row.content ?? 0, 'manifest content') === 1 ? 'deletes' : 'data',
-    sequenceNumber: (row.sequence_number as bigint | undefined) ?? 0n,
-    minSequenceNumber: (row.min_sequence_number as bigint | undefined) ?? 0n,
-    addedSnapshotId: (row.added_snapshot_id as bigint | null) ?? 0n,
-    addedFilesCount: count('added_files_count', 'added_data_files_count'),
-    existingFilesCount: count('existing_files_count', 'existing_data_files_count'),
-    deletedFilesCount: count('deleted_files_count', 'deleted_data_files_count'),
-    addedRowsCount: rows('added_rows_count'),
-    existingRowsCount: rows('existing_rows_count'),
-    deletedRowsCount: rows('deleted_rows_count'),
-    partitions: ((row.partitions ?? []) as Row[]).map(
-      (part): FieldSummary => ({
-        containsNull: part.contains_null === true,
-        containsNan: (part.contains_nan as boolean | null | undefined) ?? null,
-        lowerBound: (part.lower_bound as Uint8Array | null) ?? null,
-        upperBound: (part.upper_bound as Uint8Array | null) ?? null,
-      }),
-    ),
-    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
-    ...optionalLong(row, 'first_row_id', 'firstRowId'),
-  }
-}
-
-/**
- * The list row of a manifest that a snapshot of version 1 names itself. Counts are the manifest's own; sequence numbers
- * are 0, as version 1 has none.
- */
-export function inlineManifest(bytes: Uint8Array, path: StorePath, snapshotId: bigint): ManifestFile {
-  const { metadata, rows } = readAvro(bytes)
-  const of = (status: number) => rows.filter((row) => Number(row.status) === status)
-  const records = (list: readonly Row[]) =>
-    list.reduce((sum, row) => sum + ((row.data_file as Row).record_count as bigint), 0n)
-  const added = rows.map((row) => row.snapshot_id as bigint | null).find((id) => id !== null && id !== undefined)
-  return {
-    path,
-    length: BigInt(bytes.length),
-    specId: Number(metadata['partition-spec-id'] ?? 0),
-    content: 'data',
-    sequenceNumber: 0n,
-    minSequenceNumber: 0n,
-    addedSnapshotId: added ?? snapshotId,
-    addedFilesCount: of(1).length,
-    existingFilesCount: of(0).length,
-    deletedFilesCount: of(2).length,
-    addedRowsCount: records(of(1)),
-    existingRowsCount: records(of(0)),
-    deletedRowsCount: records(of(2)),
-    partitions: [],
-  }
 }

@@ -117,7 +117,7 @@ export async function filesMoved(
   fromIn: TableMetadata = metadata,
 ): Promise<FilesMoved> {
   const read = (of: TableMetadata, snapshotId: bigint | null) =>
-    readInventory({ manifests, metadata: of, snapshotId, signal })
+    readInventory({ manifests, metadata: of, snapshotId, statistics: true, signal })
   const [before, after] = [await read(fromIn, from), await read(metadata, metadata.currentSnapshotId)]
   const without = (list: typeof before.data, other: typeof before.data) => {
     const known = new Set(other.map((entry) => fileKey(entry.file)))

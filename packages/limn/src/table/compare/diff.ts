@@ -47,7 +47,8 @@ export async function diffTables(
   options: { readonly rows?: boolean } = {},
 ): Promise<TableDiff> {
   const { manifests, signal } = context
-  const read = ({ metadata, snapshotId }: PinnedTable) => readInventory({ manifests, metadata, snapshotId, signal })
+  const read = ({ metadata, snapshotId }: PinnedTable) =>
+    readInventory({ manifests, metadata, snapshotId, statistics: false, signal })
   const [before, after] = [await read(from), await read(to)]
   const files = (list: typeof before.data) => list.map((entry) => entry.file)
   return {

@@ -33,7 +33,7 @@ export async function healthOf(
   const snapshotId = snapshotOfRef(metadata, options.branch ?? 'main')
   return tableHealth({
     metadata,
-    inventory: await readInventory({ manifests, metadata, snapshotId, signal }),
+    inventory: await readInventory({ manifests, metadata, snapshotId, statistics: false, signal }),
     metadataBytes: (await context.store.stat(metadataLocation, { signal }))?.bytes ?? null,
     expire: {
       nowMs: context.clock.nowMs(),

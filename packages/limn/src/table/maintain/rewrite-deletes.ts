@@ -132,12 +132,12 @@ function changeOptions(options: BranchOptions) {
 }
 
 function inventoryOf({ manifests, signal }: TableContext, { pin: { metadata, snapshotId } }: Working) {
-  return readInventory({ manifests, metadata, snapshotId, signal })
+  return readInventory({ manifests, metadata, snapshotId, statistics: false, signal })
 }
 
 async function stateOf(context: TableContext, table: TableId, branch = 'main') {
   const { metadata } = await loadTable(context, table)
   const { manifests, signal } = context
   const snapshotId = snapshotOfRef(metadata, branch)
-  return [metadata, await readInventory({ manifests, metadata, snapshotId, signal })] as const
+  return [metadata, await readInventory({ manifests, metadata, snapshotId, statistics: false, signal })] as const
 }

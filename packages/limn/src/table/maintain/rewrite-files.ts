@@ -87,9 +87,19 @@ export async function rewriteDataFiles(
   const { metadata } = await loadTable(context, table)
   const snapshotId = snapshotOfRef(metadata, branch)
   const { manifests, signal } = context
-  const inventory = await readInventory({ manifests, metadata, snapshotId, signal })
-  const keep = await keepOf(context, table, metadata, options.filter)
-  const plan = planRewrite(metadata, inventory, { ...options, strategy, ...(keep ? { keep } : {}) })
+  const matches = await keepOf(context, table, metadata, options.filter)
+  const kept = new Set<string>()
+  const inventory = await readInventory({
+    manifests,
+    metadata,
+    snapshotId,
+    // A z-order is scaled by the bounds of all files.
+    statistics: strategy.kind === 'z-order',
+    each: (file) => matches?.(file) && kept.add(file.path),
+    signal,
+  })
+  const keep = matches ? { keep: (file: DataFile) => kept.has(file.path) } : {}
+  const plan = planRewrite(metadata, inventory, { ...options, strategy, ...keep })
   const task = (options.progress ?? silentProgress).begin(`${table} rewrite data files`)
   const total = plan.commits.reduce((sum, groups) => sum + groups.length, 0)
   const tally = new Tally(plan)
@@ -150,7 +160,7 @@ function commitGroups(
   return changeTable<Worked>(context, table, { branch, summary }, async ({ pin, layout, folder }) => {
     const { metadata, snapshotId } = pin
     const same = snapshotId === known.snapshotId
-    const inventory = same ? known : await readInventory({ manifests, metadata, snapshotId, signal })
+    const inventory = same ? known : await readInventory({ manifests, metadata, snapshotId, statistics: false, signal })
     const { rewritten, skipped, stale } = await writer.write({ pin, layout, folder, inventory, groups })
     // Outputs of a superseded attempt: read before others deleted rows of their files.
     await deleteDebris(context, stale)

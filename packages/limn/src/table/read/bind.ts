@@ -82,7 +82,7 @@ function boundFile(pin: PinnedTable, file: DataFile, local: string): BoundFile {
     recordCount: file.recordCount,
     scope: partitionKey(file),
     ...(file.firstRowId === undefined ? {} : { firstRowId: file.firstRowId }),
-    ...(constants.size > 0 ? { constants } : {}),
+    ...(constants ? { constants } : {}),
   }
 }
 
@@ -138,9 +138,11 @@ function reachesAll(pin: PinnedTable, file: DataFile, specs: ReadonlySet<number>
 }
 
 /** Specification, "Column Projection": a column that a file leaves out may be told by its identity partition. */
-function constantsOf(metadata: TableMetadata, file: DataFile): ReadonlyMap<number, Value | null> {
+function constantsOf(metadata: TableMetadata, file: DataFile): ReadonlyMap<number, Value | null> | null {
+  const { fields } = specById(metadata, file.specId)
+  if (!fields.some((field) => field.transform.kind === 'identity')) return null
   const constants = new Map<number, Value | null>()
-  for (const [i, field] of specById(metadata, file.specId).fields.entries())
+  for (const [i, field] of fields.entries())
     if (field.transform.kind === 'identity') constants.set(field.sourceId, file.partition[i] ?? null)
   return constants
 }

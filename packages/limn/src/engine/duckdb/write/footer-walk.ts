@@ -85,7 +85,7 @@ export class Walk {
   }
 
   list(item: () => void): void {
-    for (let count = this.count().size; count > 0; count--) item()
+    for (let count = this.count(this.byte()); count > 0; count--) item()
   }
 
   skip(type: number): void {
@@ -112,7 +112,9 @@ export class Walk {
       }
       case 9:
       case 10: {
-        const { size, type: inner } = this.count()
+        const head = this.byte()
+        const inner = head & 15
+        const size = this.count(head)
         for (let i = 0; i < size; i++) {
           if (inner === 1 || inner === 2) this.at++
           else this.skip(inner)
@@ -120,7 +122,10 @@ export class Walk {
         return
       }
       case 12:
-        this.struct((_id, inner) => this.skip(inner))
+        for (let head = this.byte(); head !== 0; head = this.byte()) {
+          if (head <= 15) this.unsigned()
+          this.skip(head & 15)
+        }
         return
       default:
         throw damaged(`holds a value of type ${type}`)
@@ -133,12 +138,12 @@ export class Walk {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
 
-  private count(): { readonly size: number; readonly type: number } {
-    const head = this.byte()
+  /** Of a list, from its first byte. */
+  private count(head: number): number {
     const size = head >> 4 === 15 ? this.unsigned() : head >> 4
     // Every item takes a byte at least.
     this.need(size)
-    return { size, type: head & 15 }
+    return size
   }
 
   private need(bytes: number): void {
