@@ -104,6 +104,8 @@ export interface ResultSet {
 /** Tables bound under their names, for queries. */
 export interface Session extends AsyncDisposable {
   rows(sql: string): Promise<ResultSet>
+  /** Rows of a query as the engine hands them over, some thousands at a time, in the query's order. The next part is read when it is asked for. */
+  parts(sql: string): AsyncIterable<ResultSet['rows']>
   /** Runs statements without a result. */
   exec(sql: string): Promise<void>
   /** Writes a query's rows as Parquet files, cast to the schema; one file per partition. No rows: no files. */

@@ -59,6 +59,15 @@ export class DuckSession implements Session {
     })
   }
 
+  async *parts(sql: string): AsyncGenerator<ResultSet['rows']> {
+    const result = await this.guarded(sql, () => this.connection.stream(sql))
+    for (;;) {
+      const chunk = await this.guarded(sql, () => result.fetchChunk())
+      if (!chunk || chunk.rowCount === 0) return
+      yield cellsOf(chunk.getRows())
+    }
+  }
+
   async exec(sql: string): Promise<void> {
     await this.guarded(sql, () => this.connection.run(sql))
   }

@@ -1,8 +1,10 @@
 import type { Predicate } from '../../expr/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
+import type { Session } from '../../engine/index.ts'
 import { readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Cell } from './append.ts'
+import { CountingRows } from './counting-rows.ts'
 import { type Delivery, type FoldedRow, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
 import { ledgerContract } from './ledger-contracts.ts'
 import { pinOwn } from './own-tables.ts'
@@ -67,12 +69,17 @@ export function revivedIds(ids: Readonly<Record<string, string>>): Readonly<Reco
   return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, BigInt(id)]))
 }
 
-/** So many rows are in memory at once while a ledger is folded. */
-const rowsPerPage = 5000
+/** Up to so many rows are all read: then looking first which of them count costs more than it saves. */
+const allReadMax = 5000
+
+const foldedColumns = `l.seq::DOUBLE, l.dataset, l.outcome, epoch_us(l.interval_start)::DOUBLE, epoch_us(l.interval_end)::DOUBLE,
+  l.fingerprint, l.checks_hash, l.deliveries, l.inputs, l.output_snapshot, l.rows::DOUBLE, l.bytes::DOUBLE, l.run_id,
+  epoch_ms(l.started_at)::DOUBLE, l.seconds, CASE WHEN l.outcome = 'renamed' THEN l.reason ELSE '' END`
 
 /**
- * What the standing of datasets is folded from, in order of `seq`, of published rows after one: a page at a time. Equal texts
- * of inputs become one object, because thousands of rows say the same.
+ * What the standing of datasets is folded from, in order of `seq`, of published rows after one: some thousands at a time. Of
+ * many rows only those that count are read whole; which do is told by a few narrow columns. Equal texts of inputs become one
+ * object, because thousands of rows say the same.
  */
 export async function* readFoldedRows(
   context: PipelineContext,
@@ -83,18 +90,36 @@ export async function* readFoldedRows(
   if (!pin || pin.snapshotId === null) return
   await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
-  const extent = await session.rows(`SELECT min(seq), max(seq) FROM ${ledgerTable} WHERE seq > ${after}`)
-  const [first, last] = extent.rows[0] ?? []
-  if (first === null || first === undefined) return
+  const { rows } = await session.rows(`SELECT count(*)::DOUBLE FROM ${ledgerTable} WHERE seq > ${after}`)
+  const only = Number(rows[0]?.[0] ?? 0) > allReadMax ? await countingRows(session, after) : ''
   const inputs = new Map<string, Readonly<Record<string, bigint>>>()
-  for (let from = Number(first); from <= Number(last); from += rowsPerPage) {
-    const { rows } = await session.rows(
-      `SELECT seq, dataset, outcome, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash, deliveries, inputs,
-         output_snapshot, rows, bytes, run_id, epoch_ms(started_at), seconds, CASE WHEN outcome = 'renamed' THEN reason ELSE '' END
-       FROM ${ledgerTable} WHERE seq >= ${from} AND seq < ${from + rowsPerPage} ORDER BY seq`,
-    )
-    yield rows.map((row) => foldedRow(row as readonly Cell[], inputs))
-  }
+  const wide = `SELECT ${foldedColumns} FROM ${ledgerTable} AS l ${only} WHERE l.seq > ${after} ORDER BY l.seq`
+  for await (const part of session.parts(wide)) yield part.map((row) => foldedRow(row as readonly Cell[], inputs))
+}
+
+/** Looks which rows count, and gives the join that leaves the others out. */
+async function countingRows(session: Session, after: number): Promise<string> {
+  const counting = new CountingRows()
+  const narrow = `SELECT seq::DOUBLE, dataset, outcome, epoch_us(interval_start)::DOUBLE, epoch_us(interval_end)::DOUBLE,
+      output_snapshot IS NOT NULL, CASE WHEN outcome = 'renamed' THEN reason ELSE '' END
+    FROM ${ledgerTable} WHERE seq > ${after} ORDER BY seq`
+  for await (const part of session.parts(narrow))
+    for (const row of part)
+      counting.add({
+        seq: Number(row[0]),
+        dataset: String(row[1]),
+        outcome: row[2] as Outcome,
+        interval: row[3] === null ? null : { start: Number(row[3]), end: Number(row[4]) },
+        hasOutput: row[5] === true,
+        reason: String(row[6]),
+      })
+  const columns = [{ name: 'seq', type: 'long' as const }]
+  await session.ingest(
+    'limn_counting',
+    columns,
+    counting.seqs().map((seq) => [seq]),
+  )
+  return 'SEMI JOIN temp.main.limn_counting AS c ON l.seq = c.seq'
 }
 
 function foldedRow(row: readonly Cell[], known: Map<string, Readonly<Record<string, bigint>>>): FoldedRow {
