@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { LimnError } from '../../base/index.ts'
 import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
-import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
+import type { Cell, ResultPart, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
 import { appendRows } from './load.ts'
 import { writeFiles } from './write/write.ts'
 
@@ -59,12 +59,15 @@ export class DuckSession implements Session {
     })
   }
 
-  async *parts(sql: string): AsyncGenerator<ResultSet['rows']> {
+  async *parts(sql: string): AsyncGenerator<ResultPart> {
     const result = await this.guarded(sql, () => this.connection.stream(sql))
     for (;;) {
       const chunk = await this.guarded(sql, () => result.fetchChunk())
       if (!chunk || chunk.rowCount === 0) return
-      yield cellsOf(chunk.getRows())
+      yield {
+        rowCount: chunk.rowCount,
+        cell: (row, column) => cellOf(chunk.getColumnVector(column).getItem(row) as DuckDBValue),
+      }
     }
   }
 
