@@ -1,3 +1,4 @@
+import { giveBackMemory } from '../../base/index.ts'
 import type { Session } from '../../engine/index.ts'
 import type { Predicate } from '../../expr/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
@@ -98,7 +99,9 @@ export async function* readFoldedRows(
   await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
   const { rows } = await session.rows(`SELECT count(*)::DOUBLE FROM ${ledgerTable} WHERE seq > ${after}`)
-  const only = Number(rows[0]?.[0] ?? 0) > allReadMax ? await countingRows(session, after) : ''
+  const many = Number(rows[0]?.[0] ?? 0) > allReadMax
+  if (many) await giveBackMemory()
+  const only = many ? await countingRows(session, after) : ''
   const texts = new Texts()
   // One text a row: each text that is handed over costs more than its characters.
   const wide = `SELECT json_array(${foldedColumns})::VARCHAR FROM ${ledgerTable} AS l ${only} WHERE l.seq > ${after} ORDER BY l.seq`
@@ -106,6 +109,7 @@ export async function* readFoldedRows(
     yield Array.from({ length: part.rowCount }, (_, i) =>
       foldedRow(JSON.parse(String(part.cell(i, 0))) as FoldedCells, texts),
     )
+  if (many) await giveBackMemory()
 }
 
 /** Looks which rows count, and gives the join that leaves the others out. */
