@@ -304,11 +304,11 @@ export function overlay<Entry extends { readonly interval: Interval | null }>(
   same: (a: Entry, b: Entry) => boolean,
 ): void {
   const { interval } = next
+  if (interval !== null && interval.start >= interval.end) return
   if (interval === null || entries[0]?.interval === null) {
     entries.splice(0, entries.length, next)
     return
   }
-  if (interval.start >= interval.end) return
   const first = firstIndex(entries, (entry) => entry.end >= interval.start)
   const last = firstIndex(entries, (entry) => entry.start > interval.end)
   let joined = { start: interval.start, end: interval.end }
