@@ -109,7 +109,6 @@ export async function* readFoldedRows(
     yield Array.from({ length: part.rowCount }, (_, i) =>
       foldedRow(JSON.parse(String(part.cell(i, 0))) as FoldedCells, texts),
     )
-  if (many) await giveBackMemory()
 }
 
 /** Looks which rows count, and gives the join that leaves the others out. */
