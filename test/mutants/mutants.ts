@@ -19,6 +19,7 @@ const rowDiff = 'test/pipeline/diff/row-diff.test.ts'
 const backfills = 'test/lakes/backfill-crash.test.ts'
 const hostileFiles = 'test/engine/hostile-parquet.test.ts'
 const staleness = 'test/pipeline/staleness.test.ts'
+const countingRows = 'test/pipeline/counting-rows.test.ts'
 const lineage = 'test/sql/lineage.test.ts'
 const readsItself = 'test/lakes/reads-itself-backfill.test.ts'
 
@@ -533,6 +534,13 @@ export const mutants: readonly Mutant[] = [
     find: 'if (end > interval.end) kept.after.push',
     replace: 'if (end < interval.end) kept.after.push',
     suite: staleness,
+  },
+  {
+    name: 'of a ledger read anew, a whole build that others followed is left out',
+    file: `${source}/pipeline/ledger/counting-rows.ts`,
+    find: 'if (row.interval === null) group.lastWhole = row.seq',
+    replace: 'if (row.interval === null) group.lastWhole = 0',
+    suite: countingRows,
   },
   {
     name: 'a hole cuts the first interval it meets alone',

@@ -52,7 +52,7 @@ if (major(process.versions.node) >= oldest) {
   const { enableCompileCache, registerHooks } = await import('node:module')
   enableCompileCache()
   // The built files name each other by their real paths: asking the disk for each of hundreds takes a third of the start.
-  const built = new URL('../dist/', main).href
+  const built = new URL('../', main).href
   registerHooks?.({
     resolve: (specifier, context, next) =>
       specifier.startsWith('.') && specifier.endsWith('.js') && context.parentURL?.startsWith(built)

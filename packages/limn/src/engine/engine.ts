@@ -101,9 +101,21 @@ export interface ResultSet {
   readonly rows: readonly (readonly Cell[])[]
 }
 
+/** Rows of a result; a cell becomes a value when it is asked for. */
+export interface ResultPart {
+  readonly rowCount: number
+  /** Of a row and a column, both from 0. */
+  cell(row: number, column: number): Cell
+}
+
 /** Tables bound under their names, for queries. */
 export interface Session extends AsyncDisposable {
   rows(sql: string): Promise<ResultSet>
+  /**
+   * A query's rows in parts of some thousands, in the query's order; the next is read when it is asked for. Reading a text
+   * costs some hundred bytes for a moment: of many rows, ask for numbers, or for one text that stands for many rows.
+   */
+  parts(sql: string): AsyncIterable<ResultPart>
   /** Runs statements without a result. */
   exec(sql: string): Promise<void>
   /** Writes a query's rows as Parquet files, cast to the schema; one file per partition. No rows: no files. */

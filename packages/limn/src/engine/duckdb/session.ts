@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { LimnError } from '../../base/index.ts'
 import type { PrimitiveType, Value } from '../../schema/index.ts'
 import { duckType, quoteIdentifier, sqlLiteral } from '../../sql/index.ts'
-import type { Cell, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
+import type { Cell, ResultPart, ResultSet, Session, WriteTarget, WrittenFile } from '../engine.ts'
 import { appendRows } from './load.ts'
 import { writeFiles } from './write/write.ts'
 
@@ -57,6 +57,18 @@ export class DuckSession implements Session {
         rows: cellsOf(reader.getRows()),
       }
     })
+  }
+
+  async *parts(sql: string): AsyncGenerator<ResultPart> {
+    const result = await this.guarded(sql, () => this.connection.stream(sql))
+    for (;;) {
+      const chunk = await this.guarded(sql, () => result.fetchChunk())
+      if (!chunk || chunk.rowCount === 0) return
+      yield {
+        rowCount: chunk.rowCount,
+        cell: (row, column) => cellOf(chunk.getColumnVector(column).getItem(row) as DuckDBValue),
+      }
+    }
   }
 
   async exec(sql: string): Promise<void> {

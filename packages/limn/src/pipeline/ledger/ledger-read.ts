@@ -1,9 +1,20 @@
+import { giveBackMemory } from '../../base/index.ts'
+import type { Session } from '../../engine/index.ts'
 import type { Predicate } from '../../expr/index.ts'
 import type { LoadedTable } from '../../iceberg/index.ts'
+import { quoteText } from '../../sql/index.ts'
 import { readPinned } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import type { Cell } from './append.ts'
-import { type Delivery, type FoldedRow, type LedgerRow, ledgerTable, type Outcome } from './ledger.ts'
+import { CountingRows } from './counting-rows.ts'
+import {
+  type Delivery,
+  type FoldedRow,
+  type LedgerRow,
+  ledgerTable,
+  type Outcome,
+  publishedOutcomes,
+} from './ledger.ts'
 import { ledgerContract } from './ledger-contracts.ts'
 import { pinOwn } from './own-tables.ts'
 
@@ -67,12 +78,16 @@ export function revivedIds(ids: Readonly<Record<string, string>>): Readonly<Reco
   return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, BigInt(id)]))
 }
 
-/** So many rows are in memory at once while a ledger is folded. */
-const rowsPerPage = 5000
+/** Up to so many rows are all read: then looking first which of them count costs more than it saves. */
+const allReadMax = 5000
+
+const foldedColumns = `l.seq, l.dataset, l.outcome, epoch_us(l.interval_start), epoch_us(l.interval_end), l.fingerprint,
+  l.checks_hash, l.deliveries, l.inputs, l.output_snapshot::VARCHAR, l.rows, l.bytes, l.run_id, epoch_ms(l.started_at), l.seconds,
+  CASE WHEN l.outcome = 'renamed' THEN l.reason ELSE '' END`
 
 /**
- * What the standing of datasets is folded from, in order of `seq`, of published rows after one: a page at a time. Equal texts
- * of inputs become one object, because thousands of rows say the same.
+ * What the standing of datasets is folded from, in order of `seq`, of published rows after one: some at a time. Of many rows
+ * only those that count are read whole; which do is told by numbers alone.
  */
 export async function* readFoldedRows(
   context: PipelineContext,
@@ -83,43 +98,112 @@ export async function* readFoldedRows(
   if (!pin || pin.snapshotId === null) return
   await using reading = await readPinned(context, pin, laterThan(after))
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
-  const extent = await session.rows(`SELECT min(seq), max(seq) FROM ${ledgerTable} WHERE seq > ${after}`)
-  const [first, last] = extent.rows[0] ?? []
-  if (first === null || first === undefined) return
-  const inputs = new Map<string, Readonly<Record<string, bigint>>>()
-  for (let from = Number(first); from <= Number(last); from += rowsPerPage) {
-    const { rows } = await session.rows(
-      `SELECT seq, dataset, outcome, epoch_us(interval_start), epoch_us(interval_end), fingerprint, checks_hash, deliveries, inputs,
-         output_snapshot, rows, bytes, run_id, epoch_ms(started_at), seconds, CASE WHEN outcome = 'renamed' THEN reason ELSE '' END
-       FROM ${ledgerTable} WHERE seq >= ${from} AND seq < ${from + rowsPerPage} ORDER BY seq`,
+  const { rows } = await session.rows(`SELECT count(*)::DOUBLE FROM ${ledgerTable} WHERE seq > ${after}`)
+  const many = Number(rows[0]?.[0] ?? 0) > allReadMax
+  if (many) await giveBackMemory()
+  const only = many ? await countingRows(session, after) : ''
+  const texts = new Texts()
+  // One text a row: each text that is handed over costs more than its characters.
+  const wide = `SELECT json_array(${foldedColumns})::VARCHAR FROM ${ledgerTable} AS l ${only} WHERE l.seq > ${after} ORDER BY l.seq`
+  for await (const part of session.parts(wide))
+    yield Array.from({ length: part.rowCount }, (_, i) =>
+      foldedRow(JSON.parse(String(part.cell(i, 0))) as FoldedCells, texts),
     )
-    yield rows.map((row) => foldedRow(row as readonly Cell[], inputs))
+}
+
+/** Looks which rows count, and gives the join that leaves the others out. */
+async function countingRows(session: Session, after: number): Promise<string> {
+  const where = `FROM ${ledgerTable} WHERE seq > ${after}`
+  await session.exec(`CREATE TEMP TYPE limn_dataset AS ENUM (SELECT DISTINCT dataset ${where})`)
+  const named = await session.rows('SELECT unnest(enum_range(NULL::limn_dataset))::VARCHAR')
+  const renamed = await session.rows(`SELECT seq::DOUBLE, reason ${where} AND outcome = 'renamed'`)
+  const names = named.rows.map(([name]) => String(name))
+  const reasons = new Map(renamed.rows.map(([seq, reason]) => [Number(seq), String(reason)]))
+  const said = [...publishedOutcomes]
+  const narrow = `SELECT seq::DOUBLE, enum_code(dataset::limn_dataset)::DOUBLE,
+      list_position([${said.map(quoteText).join(', ')}], outcome)::DOUBLE, epoch_us(interval_start)::DOUBLE, epoch_us(interval_end)::DOUBLE,
+      (output_snapshot IS NOT NULL)::DOUBLE ${where} ORDER BY seq`
+  const counting = new CountingRows()
+  for await (const part of session.parts(narrow))
+    for (let i = 0; i < part.rowCount; i++) {
+      const [seq, start] = [Number(part.cell(i, 0)), part.cell(i, 3)]
+      const outcome = said[Number(part.cell(i, 2) ?? 0) - 1]
+      if (outcome === undefined) continue
+      counting.add({
+        seq,
+        dataset: names[Number(part.cell(i, 1))] ?? '',
+        outcome,
+        interval: start === null ? null : { start: Number(start), end: Number(part.cell(i, 4)) },
+        hasOutput: part.cell(i, 5) === 1,
+        reason: reasons.get(seq) ?? '',
+      })
+    }
+  const columns = [{ name: 'seq', type: 'long' as const }]
+  const seqs = counting.seqs().map((seq) => [seq])
+  await session.ingest('limn_counting', columns, seqs)
+  return 'SEMI JOIN temp.main.limn_counting AS c ON l.seq = c.seq'
+}
+
+/** `foldedColumns`, as JSON has them. */
+type FoldedCells = readonly [
+  seq: number,
+  dataset: string,
+  outcome: Outcome,
+  start: number | null,
+  end: number | null,
+  fingerprint: string,
+  checksHash: string,
+  deliveries: string,
+  inputs: string,
+  outputSnapshot: string | null,
+  rows: number | null,
+  bytes: number | null,
+  run: string,
+  startedAtMs: number,
+  seconds: number | null,
+  reason: string,
+]
+
+/** Equal texts become one, and equal texts of inputs one object: thousands of rows say the same. */
+class Texts {
+  private readonly texts = new Map<string, string>()
+  private readonly inputs = new Map<string, Readonly<Record<string, bigint>>>()
+
+  one(text: string): string {
+    const known = this.texts.get(text)
+    if (known !== undefined) return known
+    this.texts.set(text, text)
+    return text
+  }
+
+  inputsOf(text: string): Readonly<Record<string, bigint>> {
+    let inputs = this.inputs.get(text)
+    if (!inputs) {
+      inputs = revivedIds(JSON.parse(text) as Record<string, string>)
+      this.inputs.set(text, inputs)
+    }
+    return inputs
   }
 }
 
-function foldedRow(row: readonly Cell[], known: Map<string, Readonly<Record<string, bigint>>>): FoldedRow {
-  const text = (i: number) => String(row[i] ?? '')
-  const number = (i: number) => Number(row[i] ?? 0)
-  let inputs = known.get(text(8))
-  if (!inputs) {
-    inputs = revivedIds(JSON.parse(text(8)) as Record<string, string>)
-    known.set(text(8), inputs)
-  }
+function foldedRow(row: FoldedCells, texts: Texts): FoldedRow {
+  const [seq, dataset, outcome, start, end, fingerprint, checksHash, deliveries, inputs, output, ...rest] = row
+  const [rows, bytes, run, startedAtMs, seconds, reason] = rest
   return {
-    seq: number(0),
-    dataset: text(1),
-    outcome: text(2) as Outcome,
-    reason: text(15),
-    interval: row[3] === null ? null : { start: number(3), end: number(4) },
-    fingerprint: text(5),
-    checksHash: text(6),
-    deliveries: text(7) === '[]' ? [] : (JSON.parse(text(7)) as Delivery[]),
-    inputs,
-    outputSnapshot: row[9] === null || row[9] === undefined ? null : BigInt(String(row[9])),
-    rows: number(10),
-    bytes: number(11),
-    run: text(12),
-    startedAtMs: number(13),
-    seconds: number(14),
+    seq,
+    dataset: texts.one(dataset),
+    outcome,
+    reason,
+    interval: start === null || end === null ? null : { start, end },
+    fingerprint: texts.one(fingerprint),
+    checksHash: texts.one(checksHash),
+    deliveries: deliveries === '[]' ? [] : (JSON.parse(deliveries) as Delivery[]),
+    inputs: texts.inputsOf(inputs),
+    outputSnapshot: output === null ? null : BigInt(output),
+    rows: rows ?? 0,
+    bytes: bytes ?? 0,
+    run: texts.one(run),
+    startedAtMs,
+    seconds: seconds ?? 0,
   }
 }

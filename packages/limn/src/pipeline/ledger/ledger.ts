@@ -131,7 +131,7 @@ export interface BuildSample {
 }
 
 /** So many of a dataset's latest samples are kept. */
-const samplesMax = 20
+export const samplesMax = 20
 
 export interface DatasetLedger {
   /** Disjoint, in order; neighbours built from the same are one. */
@@ -249,6 +249,11 @@ function opened(ledger: DatasetLedger): OpenLedger {
   return { ...ledger, built: [...ledger.built], latest: new Map(ledger.latest), samples: [...ledger.samples] }
 }
 
+/** Whether a row is one that estimates are made of. */
+export function isSample(outcome: Outcome): outcome is BuildSample['outcome'] {
+  return outcome === 'built' || outcome === 'kept' || outcome === 'landed'
+}
+
 function foldRow(ledger: OpenLedger, row: FoldedRow): void {
   if (row.outcome === 'edited') {
     ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
@@ -256,8 +261,9 @@ function foldRow(ledger: OpenLedger, row: FoldedRow): void {
   }
   ledger.checksHash = row.checksHash
   ledger.outputSnapshot = row.outputSnapshot ?? ledger.outputSnapshot
-  if (row.outcome === 'built' || row.outcome === 'kept' || row.outcome === 'landed') {
-    const { run, interval, outcome, bytes, startedAtMs, seconds } = row
+  if (isSample(row.outcome)) {
+    const { run, interval, bytes, startedAtMs, seconds } = row
+    const outcome: BuildSample['outcome'] = row.outcome
     ledger.samples.push({
       run,
       interval,
@@ -279,7 +285,7 @@ function foldRow(ledger: OpenLedger, row: FoldedRow): void {
     }
     return
   }
-  overlay(ledger.built, { interval: row.interval, fingerprint: row.fingerprint, inputs: row.inputs })
+  overlay(ledger.built, { interval: row.interval, fingerprint: row.fingerprint, inputs: row.inputs }, sameOrigin)
 }
 
 /** A cursor is stored as JSON; a file's path is not JSON and leaves the cursor as it was. */
@@ -291,22 +297,26 @@ function parseCursor(text: string, before: unknown): unknown {
   }
 }
 
-/** Puts an entry over those it covers, wholly or in part, and joins it with neighbours built from the same. */
-function overlay(entries: Built[], next: Built): void {
+/** Puts an entry over those it covers, wholly or in part, and joins it with neighbours that are the same. */
+export function overlay<Entry extends { readonly interval: Interval | null }>(
+  entries: Entry[],
+  next: Entry,
+  same: (a: Entry, b: Entry) => boolean,
+): void {
   const { interval } = next
+  if (interval !== null && interval.start >= interval.end) return
   if (interval === null || entries[0]?.interval === null) {
     entries.splice(0, entries.length, next)
     return
   }
-  if (interval.start >= interval.end) return
   const first = firstIndex(entries, (entry) => entry.end >= interval.start)
   const last = firstIndex(entries, (entry) => entry.start > interval.end)
   let joined = { start: interval.start, end: interval.end }
-  const kept: { readonly before: Built[]; readonly after: Built[] } = { before: [], after: [] }
+  const kept: { readonly before: Entry[]; readonly after: Entry[] } = { before: [], after: [] }
   for (const entry of entries.slice(first, last)) {
     if (!entry.interval) continue
     const { start, end } = entry.interval
-    if (sameOrigin(entry, next)) {
+    if (same(entry, next)) {
       joined = { start: Math.min(joined.start, start), end: Math.max(joined.end, end) }
       continue
     }
@@ -316,7 +326,10 @@ function overlay(entries: Built[], next: Built): void {
   entries.splice(first, last - first, ...kept.before, { ...next, interval: joined }, ...kept.after)
 }
 
-function firstIndex(entries: readonly Built[], test: (interval: Interval) => boolean): number {
+function firstIndex(
+  entries: readonly { readonly interval: Interval | null }[],
+  test: (interval: Interval) => boolean,
+): number {
   let [low, high] = [0, entries.length]
   while (low < high) {
     const middle = (low + high) >> 1

@@ -1,8 +1,9 @@
-import type { TableId } from '../../base/index.ts'
+import { invariant, type TableId } from '../../base/index.ts'
+import type { Interval } from '../../dataset/index.ts'
 import { ancestorsOf, type LoadedTable, type TableMetadata } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { appendProperty } from './append.ts'
-import { type Built, type DatasetLedger, type Delivery, foldLedger, foldRename } from './ledger.ts'
+import { type BuildSample, type Built, type DatasetLedger, type Delivery, foldLedger, foldRename } from './ledger.ts'
 import { readFoldedRows, revivedIds } from './ledger-read.ts'
 
 /** Where each dataset stands, as published in one state of the ledger. */
@@ -56,39 +57,95 @@ function onlyAppendedSince(metadata: TableMetadata, since: bigint): boolean {
   return false
 }
 
-/** Raised when what is folded, or how, changes. */
-const form = 1
+/** Raised when what is folded, or how it is kept, changes. */
+const form = 2
 
-interface KeptBuilt extends Omit<Built, 'inputs'> {
-  readonly inputs: Readonly<Record<string, string>>
-}
+/** An interval's start and end, null for a whole dataset; which text is its fingerprint; which inputs it has. */
+type KeptBuilt = readonly [start: number | null, end: number | null, fingerprint: number, inputs: number]
 
-interface KeptDataset extends Omit<DatasetLedger, 'built' | 'latest' | 'outputSnapshot'> {
+type KeptSample = readonly [
+  run: number,
+  start: number | null,
+  end: number | null,
+  outcome: BuildSample['outcome'],
+  rows: number,
+  bytes: number,
+  deliveries: number,
+  startedAtMs: number,
+  seconds: number,
+]
+
+interface KeptDataset extends Omit<DatasetLedger, 'built' | 'latest' | 'outputSnapshot' | 'samples'> {
   readonly id: string
   readonly built: readonly KeptBuilt[]
+  readonly samples: readonly KeptSample[]
   readonly latest: readonly (readonly [string, Delivery])[]
   readonly outputSnapshot: string | null
 }
 
+/** Texts and inputs that thousands of entries have in common are kept once. */
 interface Kept {
   readonly form: number
   readonly snapshotId: string
   readonly lastSeq: number
+  readonly texts: readonly string[]
+  readonly inputs: readonly Readonly<Record<string, string>>[]
   readonly datasets: readonly KeptDataset[]
 }
 
+/** Numbers things in the order in which they first come. */
+class Numbered<T> {
+  private readonly numbers = new Map<T, number>()
+
+  of(one: T): number {
+    let number = this.numbers.get(one)
+    if (number === undefined) {
+      number = this.numbers.size
+      this.numbers.set(one, number)
+    }
+    return number
+  }
+
+  all(): readonly T[] {
+    return [...this.numbers.keys()]
+  }
+}
+
 function write(snapshotId: bigint, standing: Standing): string {
+  const texts = new Numbered<string>()
+  const inputs = new Numbered<Built['inputs']>()
+  const datasets = [...standing.datasets].map(
+    ([id, one]): KeptDataset => ({
+      ...one,
+      id,
+      built: one.built.map(({ interval, fingerprint, inputs: of }) => [
+        interval?.start ?? null,
+        interval?.end ?? null,
+        texts.of(fingerprint),
+        inputs.of(of),
+      ]),
+      samples: one.samples.map(({ run, interval, outcome, rows, bytes, deliveries, startedAtMs, seconds }) => [
+        texts.of(run),
+        interval?.start ?? null,
+        interval?.end ?? null,
+        outcome,
+        rows,
+        bytes,
+        deliveries,
+        startedAtMs,
+        seconds,
+      ]),
+      latest: [...one.latest],
+      outputSnapshot: one.outputSnapshot === null ? null : String(one.outputSnapshot),
+    }),
+  )
   const kept: Kept = {
     form,
     snapshotId: String(snapshotId),
     lastSeq: standing.lastSeq,
-    datasets: [...standing.datasets].map(([id, one]) => ({
-      ...one,
-      id,
-      built: one.built.map((entry) => ({ ...entry, inputs: asText(entry.inputs) })),
-      latest: [...one.latest],
-      outputSnapshot: one.outputSnapshot === null ? null : String(one.outputSnapshot),
-    })),
+    texts: texts.all(),
+    inputs: inputs.all().map(asText),
+    datasets,
   }
   return JSON.stringify(kept)
 }
@@ -100,16 +157,42 @@ function asText(ids: Readonly<Record<string, bigint>>): Readonly<Record<string, 
 function read(text: string | null): { readonly snapshotId: bigint; readonly standing: Standing } | null {
   const kept = text === null ? null : (JSON.parse(text) as Kept)
   if (kept === null || kept.form !== form) return null
+  const inputs = kept.inputs.map(revivedIds)
+  const textOf = (number: number) => named(kept.texts[number])
+  const inputsOf = (number: number) => named(inputs[number])
   const datasets = new Map(
     kept.datasets.map(({ id, ...one }): readonly [TableId, DatasetLedger] => [
       id as TableId,
       {
         ...one,
-        built: one.built.map((entry) => ({ ...entry, inputs: revivedIds(entry.inputs) })),
+        built: one.built.map(([start, end, fingerprint, of]) => ({
+          interval: intervalOf(start, end),
+          fingerprint: textOf(fingerprint),
+          inputs: inputsOf(of),
+        })),
+        samples: one.samples.map(([run, start, end, outcome, rows, bytes, deliveries, startedAtMs, seconds]) => ({
+          run: textOf(run),
+          interval: intervalOf(start, end),
+          outcome,
+          rows,
+          bytes,
+          deliveries,
+          startedAtMs,
+          seconds,
+        })),
         latest: new Map(one.latest),
         outputSnapshot: one.outputSnapshot === null ? null : BigInt(one.outputSnapshot),
       },
     ]),
   )
   return { snapshotId: BigInt(kept.snapshotId), standing: { datasets, lastSeq: kept.lastSeq } }
+}
+
+function intervalOf(start: number | null, end: number | null): Interval | null {
+  return start === null || end === null ? null : { start, end }
+}
+
+function named<T>(one: T | undefined): T {
+  invariant(one !== undefined, 'what is kept of the ledger names what it has')
+  return one
 }

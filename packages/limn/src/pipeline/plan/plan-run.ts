@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { TableId } from '../../base/index.ts'
+import { giveBackMemory, type TableId } from '../../base/index.ts'
 import { openDelivery, whileReading } from '../../connect/index.ts'
 import { IntervalSet, type IntervalUnit } from '../../dataset/index.ts'
 import type { Session } from '../../engine/index.ts'
@@ -35,11 +35,15 @@ export interface PlanReport {
   readonly orphans: readonly TableId[]
 }
 
+/** Of so many datasets, what loading and reading them left in memory is worth the time of giving it back before planning. */
+const manyDatasets = 200
+
 /** Plans without changing anything. Sources are probed; below an input that will change, intervals are upper bounds. */
 export async function planRun(present: PipelineContext, request: RunRequest): Promise<PlanReport> {
   const context = await asRenamed(present)
   const book = await FactBook.open(context, request)
   const delivered = await boundPending(context, book)
+  if (context.project.order.length >= manyDatasets) await giveBackMemory()
   const plan = await book.gatherSettled()
   requireReadable(context, plan.items, book.mains)
   const datasets = describePlan(plan, book.facts(), delivered)
