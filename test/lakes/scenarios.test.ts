@@ -15,5 +15,4 @@ describe.concurrent('scenarios of another planner, on lakes', () => {
   it.each(lakeFacts.map((one) => [`${one.says} (${one.verdict.kind})`, one] as const))('%s', (_, scenario) =>
     places.use((folder) => play(folder, scenario)),
   )
-
 })

@@ -9,8 +9,9 @@ import {
   type IntervalUnit,
   parseMicros,
 } from '../../packages/limn/dist/dataset/index.js'
-import { liveRunsOf, runSql } from '../../packages/limn/dist/lake/index.js'
+import { liveRunsOf } from '../../packages/limn/dist/lake/index.js'
 import type { PlanReport, Project, RunReport } from '../../packages/limn/dist/pipeline/index.js'
+import { executeStatement } from '../../packages/limn/dist/query/index.js'
 import { expireSnapshots } from '../../packages/limn/dist/table/index.js'
 import type { LakeScenario, Step } from '../pipeline/scenarios/scenario.ts'
 import { firstOrders, shop, shopSource } from '../pipeline/scenarios/shop.ts'
@@ -247,7 +248,10 @@ class Player implements AsyncDisposable {
         return
       }
       case 'sql':
-        await runSql(drawn.lake, step.sql)
+        await executeStatement(await drawn.lake.context(), step.sql, {
+          owner: () => null,
+          live: (table) => liveRunsOf(drawn.lake, table),
+        })
         return
       case 'lose table': {
         const table = tableId(step.table)
