@@ -183,16 +183,20 @@ export const standingScenarios: readonly LakeScenario[] = [
   },
   {
     origins: [change('test_plan_snapshot_table_exists_for_promoted_snapshot')],
-    says: 'The table of a model was taken away by somebody else, past the planner.',
-    verdict: lacks(
-      'a restatement makes it again',
-      'the plan names what reads it, not the model itself, whose intervals are on record as built; `--restate` names it',
-    ),
+    says: 'The table of a model was taken away by somebody else, past the planner: the next plan has it again.',
+    verdict: agrees,
     steps: [
       { do: 'lose table', table: 'gold.revenue' },
-      { do: 'plan', expect: ['gold.best whole input-changed'] },
-      { do: 'run', wish: { restate: ['gold.revenue'] } },
+      {
+        do: 'plan',
+        expect: [`gold.revenue ${week} never-built`, 'gold.best ≤ whole input-changed'],
+      },
+      { do: 'run' },
       { do: 'rows', sql: 'SELECT sum(revenue) FROM gold.revenue', expect: ['28'] },
+      { do: 'plan', expect: [] },
+      { do: 'lose table', table: 'bronze.order' },
+      { do: 'run' },
+      { do: 'rows', sql: 'SELECT count(*) FROM bronze.order', expect: ['7'] },
       { do: 'plan', expect: [] },
     ],
   },
