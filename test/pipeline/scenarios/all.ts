@@ -49,20 +49,27 @@ export const accounts: readonly Account[] = [
 
 const kinds = ['agrees', 'differs', 'lacks', 'does not apply'] as const
 const count = (of: readonly Account[], kind: Account['kind']) => of.filter((one) => one.kind === kind).length
-const row = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
+/** A table with columns as wide as their widest cell, as the formatter leaves it. */
+function tableOf(head: readonly string[], body: readonly (readonly (string | number)[])[]): readonly string[] {
+  const wide = head.map((name, i) => Math.max(name.length, ...body.map((cells) => String(cells[i]).length)))
+  const line = (cells: readonly (string | number)[]) =>
+    `| ${cells.map((cell, i) => String(cell).padEnd(wide[i] ?? 0)).join(' | ')} |`
+  return [line(head), line(wide.map((width) => '-'.repeat(width))), ...body.map(line)]
+}
 const told = ({ origin }: { readonly origin: Origin }) => `\`${origin.test}\``
 
 /** The page of the documentation that counts them. */
 export function page(): string {
-  const table = [
-    row(['file', 'tests', ...kinds]),
-    row(['---', ...kinds.map(() => '---'), '---']),
-    ...names.map((name) => {
-      const own = accounts.filter((one) => one.origin.file === name)
-      return row([`\`${files[name]}\``, own.length, ...kinds.map((kind) => count(own, kind))])
-    }),
-    row(['together', accounts.length, ...kinds.map((kind) => count(accounts, kind))]),
-  ]
+  const table = tableOf(
+    ['file', 'tests', ...kinds],
+    [
+      ...names.map((name) => {
+        const own = accounts.filter((one) => one.origin.file === name)
+        return [`\`${files[name]}\``, own.length, ...kinds.map((kind) => count(own, kind))]
+      }),
+      ['together', accounts.length, ...kinds.map((kind) => count(accounts, kind))],
+    ],
+  )
   const part = (kind: 'differs' | 'lacks') =>
     lakeFacts.flatMap(({ says, origins, verdict }) =>
       verdict.kind === kind
