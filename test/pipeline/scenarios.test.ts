@@ -1,27 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { IntervalSet, parseMicros } from '../../packages/limn/src/dataset/index.ts'
+import { parseRange } from '../../packages/limn/src/cli/arguments.ts'
+import {
+  IntervalSet,
+  nextTick,
+  parseMicros,
+  type ScheduleText,
+  scheduleOf,
+} from '../../packages/limn/src/dataset/index.ts'
 import { lineageDifference, lineageOf } from '../../packages/limn/src/sql/index.ts'
 import { temporaryEngine } from '../support/duckdb.ts'
 import { tables } from '../support/query-specs.ts'
-import { categoryFacts, categoryOrigins } from './scenarios/categories.ts'
-import { environmentScenarios } from './scenarios/environments.ts'
-import { lakeScenarios } from './scenarios/lakes.ts'
-import { left } from './scenarios/left.ts'
-import type { Origin } from './scenarios/scenario.ts'
-import { shapeScenarios } from './scenarios/shapes.ts'
-
-/** Restated from SQLMesh, `tests/core/test_snapshot.py` (Apache-2.0): sets of times grow, join and are cut. */
-const intervalOrigins: readonly Origin[] = [
-  'test_add_interval',
-  'test_remove_intervals',
-  'test_contiguous_intervals',
-].map((test) => ({ file: 'test_snapshot.py', test }))
+import { accounts, page } from './scenarios/all.ts'
+import { categoryFacts } from './scenarios/categories.ts'
 
 const span = (from: string, to: string) => ({ start: parseMicros(from), end: parseMicros(to) })
 const set = (...parts: readonly (readonly [string, string])[]) =>
   IntervalSet.of(parts.map(([from, to]) => span(from, to)))
-
-const onLakes = [...lakeScenarios, ...environmentScenarios, ...shapeScenarios]
 
 describe('scenarios of another planner', () => {
   let made: Awaited<ReturnType<typeof temporaryEngine>>
@@ -31,14 +25,7 @@ describe('scenarios of another planner', () => {
   afterAll(() => made[Symbol.asyncDispose]())
 
   it('are all of those of its four files, restated or left with a reason, each once', () => {
-    const all = [
-      ...[...categoryOrigins, ...intervalOrigins, ...onLakes.flatMap((one) => one.origins)].map(
-        ({ file, test }) => `${file} ${test}`,
-      ),
-      ...left.flatMap(({ tests }) =>
-        Object.entries(tests).flatMap(([file, names]) => names.split(/\s+/).map((name) => `${file} ${name}`)),
-      ),
-    ]
+    const all = accounts.map(({ origin }) => `${origin.file} ${origin.test}`)
     const counts = new Map<string, number>()
     for (const one of new Set(all)) {
       const file = one.split(' ')[0] ?? ''
@@ -51,6 +38,27 @@ describe('scenarios of another planner', () => {
       'test_restatement.py': 18,
       'test_snapshot.py': 80,
     })
+  })
+
+  it('are counted and told in the documentation as they are', async () => {
+    await expect(page()).toMatchFileSnapshot('../../docs/scenarios.md')
+  })
+
+  it('of clocks: what is run by the hour is next, before what is run by the day and what nothing runs', () => {
+    const now = parseMicros('2023-01-01T01:00') / 1000
+    const next = ['@daily in UTC', '@hourly in UTC'].map((text) => {
+      const schedule = scheduleOf(text as ScheduleText)
+      return schedule.kind === 'cron' ? nextTick(schedule, now + 1) : Number.NaN
+    })
+    expect(Math.min(...next)).toBe(parseMicros('2023-01-01T02:00') / 1000)
+  })
+
+  it('of ranges: dates, in order; no words, and no end before the start', () => {
+    expect(parseRange({})).toBeNull()
+    expect(parseRange({ from: '2020-01-01', to: '2020-01-05' })).toEqual(span('2020-01-01', '2020-01-05'))
+    expect(() => parseRange({ from: '2020-01-05', to: '2020-01-01' })).toThrow('is not before')
+    expect(() => parseRange({ from: '2 days ago', to: '2020-01-05' })).toThrow()
+    expect(parseRange({ from: '2020-01-05', to: '2999-01-01' })).toEqual(span('2020-01-05', '2999-01-01'))
   })
 
   it.each(categoryFacts.map((fact) => [fact.says, fact] as const))('of changes: %s', async (_, fact) => {

@@ -11,7 +11,12 @@ import {
 } from '../../packages/limn/src/dataset/index.ts'
 import { isBuild, type PlanItem } from '../../packages/limn/src/pipeline/plan/plan.ts'
 import type { Node } from '../../packages/limn/src/pipeline/project/node.ts'
-import { holdUnsealed, unsealedText } from '../../packages/limn/src/pipeline/schedule/sealing.ts'
+import {
+  holdAfterGaps,
+  holdFollowers,
+  holdUnsealed,
+  unsealedText,
+} from '../../packages/limn/src/pipeline/schedule/sealing.ts'
 import { projectOf } from '../support/projects.ts'
 
 const dayMicros = 86_400_000_000
@@ -176,5 +181,48 @@ describe('intervals that are not complete', () => {
       'not complete until 2026-01-04T02:00:00 UTC',
     )
     expect(unsealedText({ untilMs: null, missing: 'x/_SUCCESS' })).toBe('not complete without x/_SUCCESS')
+  })
+})
+
+describe('intervals that would read own earlier ones which are not built', () => {
+  it('are those that a walk from day to day finds, and what follows them in the plan', () => {
+    const some = fc.uniqueArray(fc.integer({ min: 0, max: days - 1 }), { maxLength: days })
+    fc.assert(
+      fc.property(some, some, fc.option(fc.integer({ min: 1, max: 3 })), (built, planned, count) => {
+        const { nodes } = projectOf({ 'b.model': [] })
+        const id = tableId('b.model')
+        const plain = nodes.get(id)
+        if (!plain) throw new Error('no node')
+        const back = count === null ? null : ({ count, unit: 'day' } as const)
+        const node: Node = { ...plain, shape: byDay, self: { kind: 'earlier', back } }
+        const setOf = (of: readonly number[]) => IntervalSet.of(of.map(dayOf))
+        const items = setOf(planned).intervals.map(
+          (interval): PlanItem => ({
+            dataset: id,
+            interval,
+            unit: 'day',
+            reason: 'never-built',
+            because: '',
+            atMost: false,
+          }),
+        )
+        const facts = {
+          ledger: new Map([[id, { built: built.map((i) => ({ interval: dayOf(i) })) }]]),
+          domains: new Map([[id, { start: dayOf(0).start, end: dayOf(days).start }]]),
+          request: {},
+        }
+        const found = holdFollowers(node, holdAfterGaps(node, items, facts))
+        const held = new Set<number>()
+        for (let i = 0; i < days; i++) {
+          if (!planned.includes(i)) continue
+          for (let j = Math.max(0, i - (count ?? days)); j < i; j++)
+            if (held.has(j) || !(built.includes(j) || planned.includes(j))) held.add(i)
+        }
+        const heldThere = found.filter((item) => item.reason === 'unsealed').flatMap((item) => item.interval ?? [])
+        expect(IntervalSet.of(heldThere)).toEqual(setOf([...held]))
+        expect(IntervalSet.of(found.flatMap((item) => item.interval ?? []))).toEqual(setOf(planned))
+      }),
+      { numRuns: 300 },
+    )
   })
 })

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Lake } from 'limn'
+import { Lake, type OpenLakeOptions } from 'limn'
 import { type TableId, tableId } from '../../packages/limn/dist/base/index.js'
 import { environmentName } from '../../packages/limn/dist/catalog/index.js'
+import type { Check } from '../../packages/limn/dist/contract/index.js'
 import {
   buildGraph,
   type Dataset,
@@ -12,6 +13,7 @@ import {
   model,
   parseMicros,
   type Reads,
+  type SealSpec,
   select,
 } from '../../packages/limn/dist/dataset/index.js'
 import { query } from '../../packages/limn/dist/lake/index.js'
@@ -52,12 +54,27 @@ export interface DrawnModel {
   readonly notNull?: readonly string[]
   /** A condition each row must meet, else nothing is published. */
   readonly mustHold?: string
+  readonly partition?: readonly string[]
+  readonly tags?: readonly string[]
+  readonly seal?: SealSpec
 }
 
 export interface DrawnSource {
   readonly name: string
   readonly glob: string
   readonly columns: DrawnModel['columns']
+  readonly mustHold?: string
+}
+
+/** A check that every row of a table meets a condition. */
+function checksOf({ name, mustHold }: { readonly name: string; readonly mustHold?: string }) {
+  if (mustHold === undefined) return {}
+  const text = `SELECT * FROM ${name} WHERE NOT (${mustHold})`
+  return {
+    checks: (check: { sql(name: string, query: { kind: 'sql'; text: string }): Check }) => [
+      check.sql('must hold', { kind: 'sql', text }),
+    ],
+  }
 }
 
 function datasetOf(one: DrawnModel): Dataset {
@@ -77,7 +94,6 @@ function datasetOf(one: DrawnModel): Dataset {
     one.by === 'whole'
       ? { kind: 'whole' as const, query }
       : { kind: 'interval' as const, column: at, unit: one.by, batch: one.by, ...ends, query }
-  const { mustHold } = one
   return model(one.name, {
     doc: one.doc ?? one.name,
     owner: one.owner ?? 'test',
@@ -86,13 +102,10 @@ function datasetOf(one: DrawnModel): Dataset {
     columns,
     build,
     edges: { ...one.edges },
-    ...(mustHold === undefined
-      ? {}
-      : {
-          checks: (check) => [
-            check.sql('must hold', { kind: 'sql', text: `SELECT * FROM ${one.name} WHERE NOT (${mustHold})` }),
-          ],
-        }),
+    ...(one.partition ? { partition: one.partition as readonly [] } : {}),
+    ...(one.tags ? { tags: one.tags } : {}),
+    ...(one.seal ? { seal: one.seal } : {}),
+    ...checksOf(one),
   })
 }
 
@@ -107,30 +120,41 @@ export interface RunWish {
   readonly full?: boolean
   readonly restate?: readonly string[]
   readonly forwardOnly?: boolean
+  readonly unsealed?: boolean
   /** The environment that it is of. Default: production. */
   readonly env?: string
 }
 
-/** A lake in a temporary folder, its definitions given anew for every run. */
+type OpenOptions = Pick<OpenLakeOptions, 'clock' | 'steps'>
+
+/** A lake in a folder, its definitions given anew for every run. */
 export class DrawnLake implements AsyncDisposable {
   readonly folder: string
   readonly lake: Lake
-  private readonly made: ReturnType<typeof temporaryFolder>
+  private readonly made: Disposable | null
+  private readonly options: OpenOptions
   private readonly environments = new Map<string, Lake>()
 
-  private constructor(made: ReturnType<typeof temporaryFolder>, lake: Lake) {
+  private constructor(folder: string, made: Disposable | null, lake: Lake, options: OpenOptions) {
+    this.folder = folder
     this.made = made
-    this.folder = made.folder
     this.lake = lake
+    this.options = options
   }
 
+  /** A new lake in a temporary folder, which goes with it. */
   static async open(name: string): Promise<DrawnLake> {
     const made = temporaryFolder(name)
+    return DrawnLake.at(made.folder, {}, made)
+  }
+
+  /** The lake of a folder, or a new one there. The folder stays, unless `made` disposes of it. */
+  static async at(folder: string, options: OpenOptions = {}, made: Disposable | null = null): Promise<DrawnLake> {
     writeFileSync(
-      join(made.folder, 'limn.config.ts'),
+      join(folder, 'limn.config.ts'),
       "import { defineLake } from 'limn'\nexport default defineLake({ name: 'drawn' })\n",
     )
-    return new DrawnLake(made, await Lake.open({ cwd: made.folder }))
+    return new DrawnLake(folder, made, await Lake.open({ cwd: folder, ...options }), options)
   }
 
   write(path: string, text: string): void {
@@ -139,7 +163,7 @@ export class DrawnLake implements AsyncDisposable {
   }
 
   async project(sources: readonly DrawnSource[], models: readonly DrawnModel[]): Promise<Project> {
-    const landed = sources.map(({ name, glob, columns }) =>
+    const landed = sources.map(({ name, glob, columns, mustHold }) =>
       loaded(
         ingest(name, {
           doc: name,
@@ -148,6 +172,7 @@ export class DrawnLake implements AsyncDisposable {
           columns: Object.fromEntries(
             Object.entries(columns).map(([column, type]) => [column, { type, doc: column, nulls: 'none' }]),
           ),
+          ...checksOf({ name, ...(mustHold === undefined ? {} : { mustHold }) }),
         }),
         null,
       ),
@@ -176,6 +201,7 @@ export class DrawnLake implements AsyncDisposable {
         range,
         ...(restate ? { restate } : {}),
         ...(wish.forwardOnly ? { forwardOnly: true } : {}),
+        ...(wish.unsealed ? { unsealed: true } : {}),
       },
     }
   }
@@ -183,7 +209,8 @@ export class DrawnLake implements AsyncDisposable {
   /** The lake, or one of its environments. */
   private async at(env: string | undefined): Promise<Lake> {
     if (env === undefined) return this.lake
-    const there = this.environments.get(env) ?? (await Lake.open({ cwd: this.folder, environment: env }))
+    const there =
+      this.environments.get(env) ?? (await Lake.open({ cwd: this.folder, environment: env, ...this.options }))
     this.environments.set(env, there)
     return there
   }
@@ -236,6 +263,6 @@ export class DrawnLake implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const there of this.environments.values()) await there[Symbol.asyncDispose]()
     await this.lake[Symbol.asyncDispose]()
-    this.made[Symbol.dispose]()
+    this.made?.[Symbol.dispose]()
   }
 }

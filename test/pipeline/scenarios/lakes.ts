@@ -200,16 +200,20 @@ export const lakeScenarios: readonly LakeScenario[] = [
       change('test_no_backfill_for_model_downstream_of_metadata_change'),
       planned('test_metadata_change'),
       planned('test_forward_only_metadata_change_dev'),
+      snapshot('test_fingerprint_virtual_properties'),
     ],
-    says: 'Another owner or description rebuilds nothing, here or downstream.',
+    says: 'Another owner, label or description rebuilds nothing, here or downstream.',
     verdict: agrees,
     steps: [
-      { do: 'define', models: { 'silver.item': { owner: 'somebody else', doc: 'Other words.' } } },
+      { do: 'define', models: { 'silver.item': { owner: 'somebody else', doc: 'Other words.', tags: ['daily'] } } },
       { do: 'plan', expect: [] },
     ],
   },
   {
-    origins: [change('test_plan_set_choice_is_reflected_in_missing_intervals')],
+    origins: [
+      change('test_plan_set_choice_is_reflected_in_missing_intervals'),
+      planned('test_categorized_uncategorized'),
+    ],
     says: 'A column added is non-breaking unless a person says that it breaks.',
     verdict: differs(
       'a person may say that it breaks, and readers are rebuilt',
@@ -264,6 +268,7 @@ export const lakeScenarios: readonly LakeScenario[] = [
   {
     origins: [
       snapshot('test_lookback'),
+      snapshot('test_lookback_custom_materialization'),
       snapshot('test_missing_intervals_end_bounded_with_lookback'),
       snapshot('test_missing_intervals_past_end_date_with_lookback'),
     ],
@@ -675,7 +680,7 @@ export const lakeScenarios: readonly LakeScenario[] = [
     ],
   },
   {
-    origins: [snapshot('test_fingerprint_builtin_audits')],
+    origins: [snapshot('test_fingerprint_builtin_audits'), snapshot('test_fingerprint_standalone_audits')],
     says: 'Another check is noticed; it judges what is there, and nothing is built.',
     verdict: agrees,
     steps: [
@@ -683,6 +688,9 @@ export const lakeScenarios: readonly LakeScenario[] = [
       { do: 'plan', expect: ['gold.revenue any checks-changed'] },
       { do: 'rewrite', expect: [] },
       { do: 'plan', expect: [] },
+      { do: 'define', models: { 'gold.revenue': { mustHold: 'revenue IS NOT NULL' } } },
+      { do: 'plan', expect: ['gold.revenue any checks-changed'] },
+      { do: 'rewrite', expect: [] },
     ],
   },
 ]

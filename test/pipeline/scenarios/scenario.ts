@@ -1,4 +1,4 @@
-import type { DrawnModel, RunWish } from '../../support/drawn-lake.ts'
+import type { DrawnModel, DrawnSource, RunWish } from '../../support/drawn-lake.ts'
 
 /** Cases of another planner as facts in our own form: what is done to a lake, and what then has to be built. */
 
@@ -8,13 +8,18 @@ export interface Origin {
   readonly test: string
 }
 
-/** `agrees`: limn does as the fact says. `differs`: it does otherwise on purpose, which is what the scenario then holds. */
+/**
+ * `agrees`: limn does as the fact says. `differs`: it does otherwise on purpose, which is what the scenario then holds. `lacks`: it does
+ * otherwise, and ought not to; the scenario holds what it does meanwhile.
+ */
 export type Verdict =
   | { readonly kind: 'agrees' }
   | { readonly kind: 'differs'; readonly theirs: string; readonly why: string }
+  | { readonly kind: 'lacks'; readonly theirs: string; readonly why: string }
 
 export const agrees: Verdict = { kind: 'agrees' }
 export const differs = (theirs: string, why: string): Verdict => ({ kind: 'differs', theirs, why })
+export const lacks = (theirs: string, why: string): Verdict => ({ kind: 'lacks', theirs, why })
 
 /** One fact about how a change of a query counts: columns that change, and whether the rows may. */
 export interface CategoryFact {
@@ -47,6 +52,22 @@ export type Step =
   | { readonly do: 'refused run'; readonly wish?: RunWish }
   /** What a run rewrites: `dataset range`, at most one line a range. */
   | { readonly do: 'rewrite'; readonly wish?: RunWish; readonly expect: readonly string[] }
+  /** What a plan says each dataset is planned for: `dataset: because, because`. */
+  | { readonly do: 'causes'; readonly wish?: RunWish; readonly expect: readonly string[] }
+  /** Changes the definition of what lands orders. */
+  | { readonly do: 'source'; readonly change: Partial<DrawnSource> }
+  /** It is a later time from now on. Scenarios begin on 2023-01-08 at noon. */
+  | { readonly do: 'time'; readonly now: string }
+  | { readonly do: 'file'; readonly path: string }
+  /** A run, and what others do when it is about to publish. */
+  | { readonly do: 'during'; readonly wish: RunWish; readonly steps: readonly Step[] }
+  /** Somebody takes the name of a table out of the catalog, past limn. */
+  | { readonly do: 'lose table'; readonly table: string }
+  /** The state database is gone. */
+  | { readonly do: 'lose state' }
+  | { readonly do: 'sql'; readonly sql: string }
+  /** All snapshots but the last of a table are expired, and files that nothing names deleted. */
+  | { readonly do: 'clean'; readonly table: string }
 
 export interface LakeScenario {
   readonly origins: readonly Origin[]

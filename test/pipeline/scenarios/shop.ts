@@ -14,7 +14,8 @@ export const firstOrders: readonly string[] = [1, 2, 3, 4, 5, 6, 7].map(
 )
 
 const day = "date_trunc('day', placed_at)::TIMESTAMP"
-const within = (column: string) => `${column} >= $interval_start AND ${column} < $interval_end`
+/** That a column lies in the interval that is built. */
+export const within = (column: string) => `${column} >= $interval_start AND ${column} < $interval_end`
 
 export const shop: Readonly<Record<string, DrawnModel>> = {
   'silver.item': {
@@ -90,6 +91,15 @@ export const ofHours: DrawnModel = {
   columns: { day: 'timestamp', orders: 'long' },
   edges: { 'silver.hour': { reads: { kind: 'same' } } },
 }
+
+/** A column of a model by day, as it is. */
+export const copyOf = (name: string, of: string, column: string): DrawnModel => ({
+  name,
+  by: 'day',
+  sql: `SELECT day, ${column} AS value FROM ${of} WHERE ${within('day')}`,
+  columns: { day: 'timestamp', value: 'long' },
+  edges: { [of]: { reads: { kind: 'same' } } },
+})
 
 /** The days that the shop begins with, and what stands on its items then. */
 export const week = '2023-01-01 … 2023-01-07'

@@ -43,6 +43,23 @@ function leavesStale(request: RunRequest): boolean {
 }
 
 /**
+ * Standings as the tables bear them out: of a dataset whose table was published and is no longer in the catalog, taken away past
+ * limn, nothing is built, and nothing that was handed over is still there. Delivery numbers are not used twice.
+ */
+function withoutLost(
+  ledger: ReadonlyMap<TableId, DatasetLedger>,
+  mains: ReadonlyMap<TableId, LoadedTable | null>,
+): ReadonlyMap<TableId, DatasetLedger> {
+  const out = new Map(ledger)
+  for (const [id, main] of mains) {
+    const own = ledger.get(id)
+    if (main !== null || !own || own.outputSnapshot === null) continue
+    out.set(id, { ...emptyLedger, lastOrdinal: own.lastOrdinal, samples: own.samples })
+  }
+  return out
+}
+
+/**
  * The facts of one run or plan, gathered as they become known. All tables are pinned together when it is opened; a
  * dataset the run stages is then read at its staged snapshot.
  */
@@ -93,7 +110,8 @@ export class FactBook {
     const mains = new Map(
       await context.catalog.loadTables([...context.project.order, ledgerTable], { signal: context.signal }),
     )
-    const { datasets: ledger, lastSeq } = await standingOf(context, mains.get(ledgerTable) ?? null)
+    const { datasets, lastSeq } = await standingOf(context, mains.get(ledgerTable) ?? null)
+    const ledger = withoutLost(datasets, mains)
     const probes = new Map<TableId, Probe>()
     for (const id of context.project.order) {
       const node = context.project.nodes.get(id)

@@ -10,7 +10,7 @@ import {
 import type { PinnedTable } from '../../table/index.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
-import { holdFollowers, holdUnsealed, type Open } from '../schedule/sealing.ts'
+import { holdAfterGaps, holdFollowers, holdUnsealed, type Open } from '../schedule/sealing.ts'
 import type { Change } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { planModel } from './plan-model.ts'
@@ -190,7 +190,7 @@ export function planOf(id: TableId, facts: PlanFacts, pending: Pending): readonl
   invariant(node, `no node for ${id}`)
   if (!facts.selected.has(id) || facts.heads.get(id)?.staged) return []
   const found = node.producer.kind === 'source' ? planSource(node, facts) : planModel(node, facts, pending)
-  const items = holdFollowers(node, holdUnsealed(node, found, facts))
+  const items = holdFollowers(node, holdUnsealed(node, holdAfterGaps(node, found, facts), facts))
   const ledger = facts.ledger.get(node.id)
   const judgedBefore = ledger !== undefined && ledger.checksHash !== null
   if (items.length === 0 && judgedBefore && ledger.checksHash !== node.checksHash) {

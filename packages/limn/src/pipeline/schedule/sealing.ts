@@ -5,9 +5,11 @@ import {
   countUnits,
   followersOf,
   formatMicros,
+  formatStart,
   type Interval,
   IntervalSet,
   type IntervalUnit,
+  readsEarlier,
   type SealFacts,
   type SealState,
   sealState,
@@ -18,6 +20,12 @@ import type { Node } from '../project/node.ts'
 export interface SealingFacts {
   readonly nodes: ReadonlyMap<TableId, Node>
   readonly seals?: ReadonlyMap<TableId, SealFacts>
+  readonly request: { readonly unsealed?: boolean }
+}
+
+export interface GapFacts {
+  readonly ledger: ReadonlyMap<TableId, { readonly built: readonly { readonly interval: Interval | null }[] }>
+  readonly domains: ReadonlyMap<TableId, Interval | null>
   readonly request: { readonly unsealed?: boolean }
 }
 
@@ -91,6 +99,32 @@ export function holdFollowers(node: Node, items: readonly PlanItem[]): readonly 
     }
   }
   return out.sort((a, b) => (a.interval?.start ?? Infinity) - (b.interval?.start ?? Infinity))
+}
+
+/**
+ * Of a dataset that reads itself: what would read an interval that is not built, and is left out of this plan by a range or the like, is
+ * held as well: a balance that begins in the middle is a wrong number. Asked to build all the same, the items say so. Pure.
+ */
+export function holdAfterGaps(node: Node, items: readonly PlanItem[], facts: GapFacts): readonly PlanItem[] {
+  const { self, shape } = node
+  const domain = facts.domains.get(node.id) ?? null
+  if (!self || shape.kind !== 'interval' || domain === null || items.some((item) => item.interval === null))
+    return items
+  const setOf = (some: readonly { readonly interval: Interval | null }[]) =>
+    IntervalSet.of(some.flatMap((one) => one.interval ?? []))
+  const built = setOf(facts.ledger.get(node.id)?.built ?? [])
+  const missing = IntervalSet.of([domain]).minus(built).minus(setOf(items))
+  if (missing.isEmpty) return items
+  return items.map((item) => {
+    const { interval } = item
+    if (!interval || item.reason === 'checks-changed' || item.reason === 'accepted') return item
+    const last = missing.intervals.findLast((one) => readsEarlier(self, interval, IntervalSet.of([one])))
+    if (!last) return item
+    const lacks = formatStart(shape.unit, addUnits(shape.unit, last.end, -1))
+    const open: Open = { untilMs: null, missing: `its own ${lacks}, which is not built`, by: node.id }
+    if (facts.request.unsealed) return { ...item, because: `${item.because}, ${unsealedText(open)}` }
+    return { ...item, reason: 'unsealed', because: unsealedText(open), atMost: false, open }
+  })
 }
 
 /** `not complete until 2026-01-04T02:00:00 UTC`, `not complete without inbox/2026-01-03/_SUCCESS`. */
