@@ -92,7 +92,7 @@ async function filterContent(
     const isHit = (entry: ManifestEntry) => keys.has(fileKey(entry.file)) || alsoGone(entry)
     let live = 0
     let hits = 0
-    for (const entry of entries()) {
+    for (const entry of entries({ statistics: false })) {
       if (entry.status === 2) continue
       live++
       if (!isHit(entry)) continue
@@ -108,7 +108,7 @@ async function filterContent(
     const { snapshotId } = setting
     const fileOf = input.statistics ? (file: DataFile) => file : withoutStatistics
     const anew = function* (): Generator<ManifestEntry, void> {
-      for (const entry of entries())
+      for (const entry of entries({ statistics: input.statistics || hits < live }))
         if (entry.status !== 2) {
           yield isHit(entry) ? { ...entry, status: 2, snapshotId, file: fileOf(entry.file) } : { ...entry, status: 0 }
         }

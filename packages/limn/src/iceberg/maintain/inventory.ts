@@ -1,4 +1,5 @@
 import { LimnError } from '../../base/index.ts'
+import type { EntryScan } from '../scan/manifests.ts'
 import { snapshotById } from '../spec/lookup.ts'
 import { withoutStatistics } from '../spec/manifest.ts'
 import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
@@ -7,7 +8,7 @@ import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableMetadata } f
 export interface MetadataReader {
   manifestsOf(snapshot: Snapshot, signal?: AbortSignal): Promise<readonly ManifestFile[]>
   /** Entries as they are taken; each call of what is returned begins anew. */
-  scan(manifest: ManifestFile, signal?: AbortSignal): Promise<() => Iterable<ManifestEntry>>
+  scan(manifest: ManifestFile, signal?: AbortSignal): Promise<EntryScan>
 }
 
 /** Everything that is live in one snapshot: the facts every plan of maintenance starts from. */
@@ -53,7 +54,8 @@ export async function readInventory(input: {
   const deletes: ManifestEntry[] = []
   for (const manifest of manifests) {
     const entries = await input.manifests.scan(manifest, input.signal)
-    for (const entry of entries()) {
+    const isLean = !statistics && !each && manifest.content === 'data'
+    for (const entry of entries({ statistics: !isLean })) {
       if (entry.status === 2) continue
       if (entry.file.content !== 0) deletes.push(entry)
       else {

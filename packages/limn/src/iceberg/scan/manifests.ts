@@ -7,6 +7,9 @@ import type { ManifestEntry, ManifestFile, Snapshot } from '../spec/types.ts'
 const writtenMax = 64
 const writtenBytesMax = 64 * 1024
 
+/** `statistics: false`: those of the entries are not wanted (they can be there all the same). */
+export type EntryScan = (options?: { readonly statistics?: boolean }) => Iterable<ManifestEntry>
+
 /**
  * Reads manifest lists and manifests, which never change, and keeps the latest decoded ones: as many as have
  * `entriesMax` rows together (default 20 000). A manifest with more rows than that is decoded anew each time.
@@ -74,11 +77,11 @@ export class ManifestReader {
    * The entries of a manifest, decoded as they are taken: for work over all files of a table, which would not fit. They
    * are not kept, unless they are already. Each call of what is returned begins anew.
    */
-  async scan(manifest: ManifestFile, signal?: AbortSignal): Promise<() => Iterable<ManifestEntry>> {
+  async scan(manifest: ManifestFile, signal?: AbortSignal): Promise<EntryScan> {
     const known = this.cache.get(entriesKey(manifest))
     if (known !== undefined) return () => known.rows as readonly ManifestEntry[]
     const bytes = await this.read(manifest.path, signal)
-    return () => scanManifest(bytes, manifest).entries
+    return (options) => scanManifest(bytes, manifest, options).entries
   }
 
   /** Whether the entries of these manifests can be kept together. */

@@ -1,4 +1,4 @@
-import { LimnError, silentProgress, type TableId } from '../../base/index.ts'
+import { giveBackMemory, LimnError, silentProgress, type TableId } from '../../base/index.ts'
 import {
   type CommitCheck,
   type DataFile,
@@ -95,7 +95,7 @@ export async function rewriteDataFiles(
     snapshotId,
     // A z-order is scaled by the bounds of all files.
     statistics: strategy.kind === 'z-order',
-    each: (file) => matches?.(file) && kept.add(file.path),
+    ...(matches ? { each: (file: DataFile) => matches(file) && kept.add(file.path) } : {}),
     signal,
   })
   const keep = matches ? { keep: (file: DataFile) => kept.has(file.path) } : {}
@@ -107,6 +107,7 @@ export async function rewriteDataFiles(
     task.end(total === 0 ? 'nothing to do' : `${plan.files} files in ${total} groups (dry run)`)
     return tally.result()
   }
+  await giveBackAfter(plan.files)
   const bytesMax = rewriteSizes(metadata.properties, { ...options, strategy }).group
   const writer = new GroupWriter(context, strategy, inventory.data, bytesMax, (done) =>
     task.update(`${done} of ${total} groups`),
@@ -140,6 +141,13 @@ export async function rewriteDataFiles(
   return result
 }
 
+/** Entries of more files than this leave a young generation that is worth collecting before other memory is needed. */
+const filesManyFrom = 2000
+
+async function giveBackAfter(files: number): Promise<void> {
+  if (files > filesManyFrom) await giveBackMemory()
+}
+
 interface Worked {
   readonly rewritten: readonly RewrittenGroup[]
   readonly skipped: readonly SkippedGroup[]
@@ -164,6 +172,7 @@ function commitGroups(
     const { rewritten, skipped, stale } = await writer.write({ pin, layout, folder, inventory, groups })
     // Outputs of a superseded attempt: read before others deleted rows of their files.
     await deleteDebris(context, stale)
+    await giveBackAfter(groups.reduce((sum, group) => sum + group.files.length, 0))
     if (rewritten.length === 0) return { change: null, result: { rewritten, skipped, removedDeletes: 0 } }
     const added = rewritten.flatMap((one) => one.added)
     const removed = rewritten.flatMap((one) => one.group.files.map(({ entry }) => entry.file))
