@@ -38,7 +38,8 @@ export async function openTables(folder: string): Promise<TableContext & AsyncDi
 }
 
 /** The process measures limn's memory: the peer, which would count too, does nothing. */
-const alone = process.argv.includes('alone')
+/** Whether limn works without its peer, for its memory. */
+export const alone = process.argv.includes('alone')
 
 /** A bare DuckDB with the settings limn gives its own. */
 export async function bareDuckDb(): Promise<{ run(sql: string): Promise<readonly unknown[][]>; close(): void }> {

@@ -11,7 +11,7 @@ import {
   liveTableFiles,
   rewriteDataFiles,
 } from '../../packages/limn/dist/table/index.js'
-import { bareDuckDb, median, openTables, report, round, timed } from './bench.ts'
+import { alone, bareDuckDb, median, openTables, report, round, timed } from './bench.ts'
 
 const [folder = '', files = '10000', rows = '1000'] = process.argv.slice(2)
 const count = Number(files)
@@ -61,8 +61,12 @@ if (process.argv.includes('make')) {
   for (let i = 0; i < 3; i++) {
     const loaded = (await context.catalog.loadTables([table])).get(table)
     if (!loaded) throw new Error('make it first')
-    const list = (await liveTableFiles(context, loaded)).map((file) => `'${localFile(file.path)}'`).join(', ')
     own.push(await timed(() => rewriteDataFiles(context, table, {})))
+    const back = loaded.metadata.currentSnapshotId
+    if (back !== null) await alterRefs(context, table, [{ kind: 'rollback', snapshotId: back }])
+    if (alone) continue
+    const files = await liveTableFiles(context, loaded)
+    const list = files.map((file) => `'${localFile(file.path)}'`).join(', ')
     const out = join(folder, 'compact-peer')
     rmSync(out, { recursive: true, force: true })
     peer.push(
@@ -72,8 +76,6 @@ if (process.argv.includes('make')) {
         ),
       ),
     )
-    const back = loaded.metadata.currentSnapshotId
-    if (back !== null) await alterRefs(context, table, [{ kind: 'rollback', snapshotId: back }])
   }
   report({
     files: count,
