@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Lake } from 'limn'
 import { describe, expect, it } from 'vitest'
 import { oneValue } from '../support/hooked.ts'
 import { limn, root } from '../support/lake.ts'
@@ -87,7 +88,9 @@ describe('the run lease', () => {
     first.child.kill('SIGSTOP')
     // A minute of silence, told to the database instead of waited for.
     using database = new DatabaseSync(join(lake.folder, '.limn', 'state.db'))
-    database.exec('UPDATE lease SET heartbeat_ms = heartbeat_ms - 61000')
+    database.exec(
+      'UPDATE lease SET heartbeat_ms = heartbeat_ms - 61000; UPDATE lease_beat SET ticks_ms = ticks_ms - 61000',
+    )
     const second = await limn(lake.folder, 'run', '--json')
     expect(JSON.parse(second.stdout)).toMatchObject({ outcome: 'published' })
     first.child.kill('SIGCONT')
@@ -96,6 +99,17 @@ describe('the run lease', () => {
     expect((JSON.parse(woken.stdout) as { error: { kind: string } }).error.kind).toBe('run/fenced')
     expect(await oneValue(lake.folder, 'SELECT count(*)::INTEGER FROM bronze.event')).toBe(1)
     expect(await oneValue(lake.folder, 'SELECT sum(amount)::INTEGER FROM gold.day')).toBe(3)
+  })
+
+  it('is not taken over because the clock was set: the run goes on and publishes', async () => {
+    using lake = smallLake('lease')
+    const first = await slowRun(lake.folder)
+    // What another process sees right after a jump, before the holder has beaten again.
+    await using late = await Lake.open({ cwd: lake.folder, clock: { nowMs: () => Date.now() + 7_200_000 } })
+    await expect(late.run()).rejects.toMatchObject({ kind: 'lease/held' })
+    const ended = await first.ended
+    expect([ended.code, JSON.parse(ended.stdout)]).toEqual([0, expect.objectContaining({ outcome: 'published' })])
+    expect(await oneValue(lake.folder, "SELECT count(*)::INTEGER FROM limn.run WHERE outcome = 'abandoned'")).toBe(0)
   })
 
   it('is of the datasets a run writes: another, of other datasets, goes on beside it and both publish', async () => {
@@ -118,7 +132,9 @@ describe('the run lease', () => {
     const first = await slowRun(lake.folder)
     first.child.kill('SIGSTOP')
     using database = new DatabaseSync(join(lake.folder, '.limn', 'state.db'))
-    database.exec('UPDATE lease SET heartbeat_ms = heartbeat_ms - 61000')
+    database.exec(
+      'UPDATE lease SET heartbeat_ms = heartbeat_ms - 61000; UPDATE lease_beat SET ticks_ms = ticks_ms - 61000',
+    )
     // It asks for one dataset alone; the dead run held it and three others.
     const second = await limn(lake.folder, 'run', '--json', 'bronze.event')
     expect(JSON.parse(second.stdout)).toMatchObject({

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Ticks } from '../../packages/limn/src/base/index.ts'
 import { StateDatabase } from '../../packages/limn/src/state/index.ts'
 
 const opened: StateDatabase[] = []
@@ -12,6 +13,7 @@ function open(
     readonly migrations?: readonly { id: number; name: string; sql: string }[]
     readonly host?: string
     readonly nowMs?: () => number
+    readonly ticks?: Ticks
   } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'limn-state-'))
@@ -22,6 +24,7 @@ function open(
     migrations: options.migrations ?? [{ id: 1, name: 'x', sql: 'CREATE TABLE x (n INTEGER) STRICT' }],
     ...(options.host ? { host: options.host } : {}),
     ...(options.nowMs ? { clock: { nowMs: options.nowMs } } : {}),
+    ...(options.ticks ? { ticks: options.ticks } : {}),
   })
   opened.push(state)
   return { state, path }
@@ -30,6 +33,8 @@ afterEach(() => {
   for (const state of opened.splice(0)) state.close()
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
+/** Of another machine: not to be compared with those here. */
+const elsewhere: Ticks = { source: 'elsewhere', nowMs: () => 0 }
 const signal = new AbortController().signal
 
 describe('the state database', () => {
@@ -97,13 +102,96 @@ describe('a lease', () => {
 
   it('of another host is dead only after a minute of silence', async () => {
     let now = 1_000_000
-    const { state, path } = open({ host: 'elsewhere', nowMs: () => now })
+    const { state, path } = open({ host: 'elsewhere', nowMs: () => now, ticks: elsewhere })
     await state.acquire('run', 'theirs', { waitMs: 0, signal })
     const here = open({ path, host: 'here', nowMs: () => now }).state
     now += 59_000
     await expect(here.acquire('run', 'ours', { waitMs: 0, signal })).rejects.toMatchObject({ kind: 'lease/held' })
     now += 2_000
     expect((await here.acquire('run', 'ours', { waitMs: 0, signal })).epoch).toBe(2)
+  })
+
+  describe('on one machine', () => {
+    /** Two processes of it, by their host names: as containers have. */
+    function machine() {
+      const time = { clock: 1_000_000, ticks: 5_000 }
+      const nowMs = () => time.clock
+      const ticks: Ticks = { source: 'machine', nowMs: () => time.ticks }
+      const { state, path } = open({ host: 'one', nowMs, ticks })
+      return { time, state, path, other: open({ path, host: 'two', nowMs, ticks }).state }
+    }
+    const taking = (state: StateDatabase) => state.acquire('run', 'another', { waitMs: 0, signal })
+
+    it('is not dead because the clock was set, forward or back', async () => {
+      for (const jumpMs of [-86_400_000, 61_000, 86_400_000]) {
+        const { time, state, other } = machine()
+        const lease = await state.acquire('run', 'a run', { waitMs: 0, signal })
+        time.clock += jumpMs
+        expect([other.alive(lease.held), await other.fence(lease.held)]).toEqual([true, false])
+        await expect(taking(other)).rejects.toMatchObject({ kind: 'lease/held' })
+        lease.assertHeld()
+      }
+    })
+
+    it('is dead after a minute in which it was not heard of, whatever the clock says', async () => {
+      for (const jumpMs of [-86_400_000, 0]) {
+        const { time, state, other } = machine()
+        const lease = await state.acquire('run', 'a run', { waitMs: 0, signal })
+        time.clock += jumpMs
+        time.ticks += 59_000
+        expect(other.alive(lease.held)).toBe(true)
+        time.ticks += 2_000
+        expect((await taking(other)).epoch).toBe(2)
+        expect(() => lease.assertHeld()).toThrow(expect.objectContaining({ kind: 'lease/lost' }))
+      }
+    })
+
+    it('is heard of by beats, in ticks and by the clock', async () => {
+      vi.useFakeTimers()
+      try {
+        const { time, state, other } = machine()
+        const lease = await state.acquire('run', 'a run', { waitMs: 0, signal })
+        time.clock += 90_000
+        time.ticks += 90_000
+        vi.advanceTimersByTime(5_000)
+        expect(other.alive(lease.held)).toBe(true)
+        // A beat after a take-over tells nothing.
+        other.transact((tx) => tx.run("UPDATE lease SET epoch = epoch + 1 WHERE name = 'run'"))
+        time.ticks += 90_000
+        vi.advanceTimersByTime(5_000)
+        const rows = other.read((tx) => tx.all('SELECT epoch, ticks_ms FROM lease_beat'))
+        expect(rows).toEqual([{ epoch: 1, ticks_ms: 95_000 }])
+      } finally {
+        vi.useRealTimers()
+      }
+    })
+
+    it('is told by the clock where no ticks are known of it: another release, or a machine that has started again', async () => {
+      const { time, state, other } = machine()
+      const lease = await state.acquire('run', 'a run', { waitMs: 0, signal })
+      time.clock += 61_000
+      time.ticks = 10
+      expect(other.alive(lease.held)).toBe(false)
+      time.ticks = 5_000
+      expect(other.alive(lease.held)).toBe(true)
+      other.transact((tx) => tx.run('DELETE FROM lease_beat'))
+      expect(other.alive(lease.held)).toBe(false)
+    })
+
+    it('is waited for as long as was said, though the clock is set meanwhile', async () => {
+      const { time, state, other } = machine()
+      const first = await state.acquire('run', 'first', { waitMs: 0, signal })
+      const waiting = other.acquire('run', 'second', {
+        waitMs: 60_000,
+        signal,
+        onWait: () => {
+          time.clock += 3_600_000
+        },
+      })
+      await new Promise((done) => setTimeout(done, 250))
+      await first.release()
+      expect((await waiting).epoch).toBe(2)
+    })
   })
 
   it('waits as long as it is told to, and stops waiting when aborted', async () => {
@@ -180,7 +268,7 @@ describe('leases taken together', () => {
 
   it('are dead as a whole when one is lost, and fencing takes the rest from a dead holder alone', async () => {
     let now = 1_000_000
-    const { state, path } = open({ host: 'elsewhere', nowMs: () => now })
+    const { state, path } = open({ host: 'elsewhere', nowMs: () => now, ticks: elsewhere })
     const theirs = await state.acquireAll(['a', 'b'], 'theirs', { waitMs: 0, signal })
     const here = open({ path, host: 'here', nowMs: () => now }).state
     expect([here.alive(theirs.held), await here.fence(theirs.held)]).toEqual([true, false])

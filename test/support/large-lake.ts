@@ -30,18 +30,7 @@ ${columns}
   },
 })
 `,
-    'datasets/silver/reading.ts': `import { byInterval, model, same, sql } from 'limn'
-import { report } from '../bronze/reading.ts'
-export const reading = model('silver.reading', {
-  doc: 'One row per reading.', owner: 'test', grain: ['id'], keys: [], partition: ['month(read_at)'],
-  columns: {
-${columns}
-  },
-  build: byInterval('read_at', 'month', ({ interval }) => sql\`
-    SELECT DISTINCT * EXCLUDE (_delivery, _path, _run) FROM \${report} WHERE read_at >= \${interval.start} AND read_at < \${interval.end}\`),
-  edges: { 'bronze.reading': { reads: same, touches: 'read_at' } },
-})
-`,
+    'datasets/silver/reading.ts': readingDataset('a'),
     'datasets/gold/device.ts': `import { model, sql, whole } from 'limn'
 import { reading } from '../silver/reading.ts'
 export const device = model('gold.device', {
@@ -67,6 +56,25 @@ ${columns}
     instance.closeSync()
   }
 }
+
+/** Changes by which expression silver makes the column `a`. */
+export function redefineReading(folder: string, a: string): void {
+  writeLake(folder, { 'datasets/silver/reading.ts': readingDataset(a) })
+}
+
+const readingDataset = (a: string) => `import { byInterval, model, same, sql } from 'limn'
+import { report } from '../bronze/reading.ts'
+export const reading = model('silver.reading', {
+  doc: 'One row per reading.', owner: 'test', grain: ['id'], keys: ['id'], partition: ['month(read_at)'],
+  columns: {
+${columns}
+  },
+  build: byInterval('read_at', 'month', ({ interval }) => sql\`
+    SELECT DISTINCT * EXCLUDE (_delivery, _path, _run) REPLACE (${a} AS a)
+    FROM \${report} WHERE read_at >= \${interval.start} AND read_at < \${interval.end}\`),
+  edges: { 'bronze.reading': { reads: same, touches: 'read_at' } },
+})
+`
 
 const columns = [
   "id: { type: 'long', doc: 'Number of the reading.' }",

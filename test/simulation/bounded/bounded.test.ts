@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { oneValue } from '../../support/hooked.ts'
 import { root, temporaryFolder } from '../../support/lake.ts'
-import { readingBytes, writeLargeLake } from '../../support/large-lake.ts'
+import { readingBytes, redefineReading, writeLargeLake } from '../../support/large-lake.ts'
 import { start } from '../../support/process.ts'
 
 /** `LIMN_BOUNDED=full`: 5 GB of readings under 512 MB; else half of both. */
@@ -16,9 +16,13 @@ const rows = lake.months * lake.rowsPerMonth
 const besideMiB = 600
 const ceilingMiB = Math.round((memoryMb * 1e6) / 2 ** 20) + besideMiB
 
-/** Runs a command of limn to its end; the kernel's high-water mark of its memory is looked at while it lives. */
+const year = ['--from', '2020-01-01', '--to', '2021-01-01']
+const compared = full ? year : ['--from', '2020-01-01', '--to', '2020-04-01']
+
+/** Runs a command of limn to its end, which may be that something waits; the kernel's high-water mark of its memory is looked at while it lives. */
 async function limn(
   folder: string,
+  expected: 'done' | 'waits',
   ...args: readonly string[]
 ): Promise<{ readonly peakMiB: number; readonly out: string }> {
   const began = performance.now()
@@ -36,7 +40,7 @@ async function limn(
   }, 20)
   const { code, stdout, stderr } = await ended
   clearInterval(timer)
-  if (code !== 0) throw new Error(`limn ${args.join(' ')} ended with ${code}: ${stderr}`)
+  if (code !== (expected === 'done' ? 0 : 3)) throw new Error(`limn ${args.join(' ')} ended with ${code}: ${stderr}`)
   const peakMiB = Math.round(peakKb / 1024)
   const seconds = ((performance.now() - began) / 1000).toFixed(0)
   process.stdout.write(`limn ${args.join(' ')}: ${seconds} s, peak ${peakMiB} MiB of ${ceilingMiB} allowed\n`)
@@ -54,7 +58,7 @@ describe.runIf(process.platform === 'linux')('a lake of ten times the memory it 
   })
 
   it('is built', async () => {
-    const { peakMiB } = await limn(folder, 'run', '--json')
+    const { peakMiB } = await limn(folder, 'done', 'run', '--json')
     expect(peakMiB).toBeGreaterThan(100)
     expect(peakMiB).toBeLessThanOrEqual(ceilingMiB)
     // One row in fifty was delivered twice.
@@ -65,6 +69,7 @@ describe.runIf(process.platform === 'linux')('a lake of ten times the memory it 
   it('is built again by month, and what is equal keeps its files', async () => {
     const { peakMiB, out } = await limn(
       folder,
+      'done',
       'run',
       'silver.reading',
       '--full',
@@ -79,9 +84,37 @@ describe.runIf(process.platform === 'linux')('a lake of ten times the memory it 
     expect(dataset.ranges.map((range: { readonly outcome: string }) => range.outcome)).toEqual(['kept', 'kept'])
   })
 
+  it('is backfilled by a corrected definition, compared row by row, and published when approved', async () => {
+    redefineReading(folder, 'CASE WHEN a > 989 THEN 989 ELSE a END')
+    const wrong = () =>
+      oneValue(
+        folder,
+        `SELECT count(*)::INTEGER FROM silver.reading WHERE a > 989 AND read_at < TIMESTAMP '${compared[3]}'`,
+      )
+    const before = Number(await wrong())
+    expect(before).toBeGreaterThan(10_000)
+    const built = await limn(folder, 'waits', 'backfill', 'silver.reading', ...compared, '--diff', '--json')
+    expect(built.peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    const { backfill, outcome, changes } = JSON.parse(built.out)
+    expect({ outcome, changed: changes[0].diff.total.changed }).toEqual({ outcome: 'waiting', changed: before })
+    const approved = await limn(folder, 'done', 'backfill', 'approve', backfill, '--json')
+    expect(approved.peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    expect(await wrong()).toBe(0)
+  })
+
+  it('is backfilled with what reads it, approved beforehand', async () => {
+    redefineReading(folder, 'a + 1')
+    const { peakMiB, out } = await limn(folder, 'done', 'backfill', 'silver.reading+', ...year, '--approve', '--json')
+    expect(peakMiB).toBeLessThanOrEqual(ceilingMiB)
+    expect(JSON.parse(out).datasets.map((one: { readonly built: number }) => one.built)).toEqual([lake.months, 1])
+    expect(await oneValue(folder, 'SELECT min(a)::INTEGER FROM gold.device')).toBe(1)
+    expect(await oneValue(folder, 'SELECT count(*)::INTEGER FROM silver.reading')).toBe((rows / 50) * 49)
+  })
+
   it('is compacted, sorted by another column', async () => {
     const { peakMiB } = await limn(
       folder,
+      'done',
       'table',
       'compact',
       'silver.reading',

@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
 
 /** Time as a port, so that a test replays it. Milliseconds since the epoch, UTC. */
 export interface Clock {
@@ -6,6 +8,30 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { nowMs: () => Date.now() }
+
+/**
+ * Time that only passes: nobody sets it, and where the system allows (Linux) it stands still while the machine sleeps. Values can be compared
+ * between processes that name one `source`, and say nothing about the time of day.
+ */
+export interface Ticks {
+  /** Whose ticks they are: one machine since it was started. */
+  readonly source: string
+  nowMs(): number
+}
+
+export const systemTicks: Ticks = {
+  source: tickSource(),
+  nowMs: () => Number(process.hrtime.bigint() / 1_000_000n),
+}
+
+/** Linux: the boot, and the namespace that may have an offset of its own. Elsewhere the host; what has started again since is seen by ticks to come. */
+function tickSource(): string {
+  try {
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/time')}`
+  } catch {
+    return hostname()
+  }
+}
 
 /** Randomness as a port. */
 export interface Randomness {

@@ -2,7 +2,17 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { type Clock, explainSystemError, LimnError, noSteps, type Steps, step, systemClock } from '../base/index.ts'
+import {
+  type Clock,
+  explainSystemError,
+  LimnError,
+  noSteps,
+  type Steps,
+  step,
+  systemClock,
+  systemTicks,
+  type Ticks,
+} from '../base/index.ts'
 import {
   type AcquireOptions,
   acquireLease,
@@ -11,6 +21,7 @@ import {
   type HeldLease,
   type Lease,
   type Leases,
+  leaseBeats,
   leasesAlive,
   leaseTables,
 } from './lease.ts'
@@ -33,6 +44,7 @@ export interface StateOptions {
   readonly path: string
   readonly migrations: readonly Migration[]
   readonly clock?: Clock
+  readonly ticks?: Ticks
   readonly steps?: Steps
   readonly host?: string
   /** A holder on another host, or a paused one, is dead when it was not heard of for this long. Default 60,000. */
@@ -42,6 +54,7 @@ export interface StateOptions {
 /** Transactions, leases and migrations on SQLite. Changes are durable when they return. */
 export class StateDatabase {
   readonly clock: Clock
+  readonly ticks: Ticks
   readonly host: string
   readonly leaseDeadMs: number
   private readonly database: DatabaseSync
@@ -49,6 +62,7 @@ export class StateDatabase {
 
   constructor(options: StateOptions) {
     this.clock = options.clock ?? systemClock
+    this.ticks = options.ticks ?? systemTicks
     this.steps = options.steps ?? noSteps
     this.host = options.host ?? hostname()
     this.leaseDeadMs = options.leaseDeadMs ?? 60_000
@@ -116,6 +130,7 @@ export class StateDatabase {
     const all = [leaseTables, ...options.migrations.map((one) => ({ ...one, id: one.id + 1 }))]
     this.transact((tx) => {
       tx.run('CREATE TABLE IF NOT EXISTS state_version (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT')
+      tx.run(leaseBeats)
       const done = tx.get<{ id: number | null }>('SELECT max(id) AS id FROM state_version')?.id ?? 0
       const newest = all.at(-1)?.id ?? 0
       if (done > newest) {

@@ -5,8 +5,9 @@ import type { Migration, StateDatabase, Tx } from './database.ts'
 
 /**
  * A lease is free, held, or dead. Dead: its process is gone (same host, by process id and start time), or it was not
- * heard of for a minute (another host, or a paused process). Whoever takes it over raises its epoch; the former holder
- * finds out by `assertHeld`. Several are taken at once, all or none, so holders never wait for each other in a circle.
+ * heard of for a minute (another host, or a paused process). On one machine that minute is of ticks, so that a clock that is set, and a
+ * machine that sleeps, let nobody be taken for dead; between machines it is of the clock. Whoever takes it over raises its epoch; the former
+ * holder finds out by `assertHeld`. Several are taken at once, all or none, so holders never wait for each other in a circle.
  * A lease of one word, `run`, covers all that begin with it, `run silver.flight`: while either is held, the other is not free.
  */
 export interface Leases {
@@ -52,6 +53,11 @@ export const leaseTables: Migration = {
   ) STRICT`,
 }
 
+/** When a holder was last heard of, in ticks. Holders of releases that know no ticks have no row of their epoch. */
+export const leaseBeats = `CREATE TABLE IF NOT EXISTS lease_beat (
+  name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, source TEXT NOT NULL, ticks_ms INTEGER NOT NULL
+) STRICT`
+
 interface Row {
   readonly name: string
   readonly holder: string | null
@@ -61,7 +67,13 @@ interface Row {
   readonly epoch: number
   readonly acquired_ms: number | null
   readonly heartbeat_ms: number | null
+  /** Null: it told no ticks with this epoch. */
+  readonly source: string | null
+  readonly ticks_ms: number | null
 }
+
+const leaseRows = `SELECT lease.*, source, ticks_ms
+  FROM lease LEFT JOIN lease_beat ON lease_beat.name = lease.name AND lease_beat.epoch = lease.epoch`
 
 const heartbeatMs = 5_000
 const pollMs = 200
@@ -74,13 +86,13 @@ export async function acquireLeases(
   options: AcquireOptions,
 ): Promise<Leases> {
   const wanted = [...new Set(names)].sort()
-  const deadline = state.clock.nowMs() + options.waitMs
+  const deadline = state.ticks.nowMs() + options.waitMs
   let told = false
   for (;;) {
     options.signal.throwIfAborted()
     const taken = await state.change(`lease ${wanted.join(' ')}`, (tx) => tryTake(state, tx, wanted, holder))
     if (taken.kind === 'taken') return heldLeases(state, taken.held)
-    if (state.clock.nowMs() >= deadline) throw held(taken.by, options.waitMs)
+    if (state.ticks.nowMs() >= deadline) throw held(taken.by, options.waitMs)
     if (!told) options.onWait?.(taken.by)
     told = true
     await sleep(pollMs, undefined, { signal: options.signal })
@@ -118,12 +130,22 @@ function tryTake(state: StateDatabase, tx: Tx, names: readonly string[], holder:
       'INSERT OR REPLACE INTO lease (name, holder, host, pid, pid_started, epoch, acquired_ms, heartbeat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       [name, holder, state.host, process.pid, started, epoch, now, now],
     )
+    noteTicks(state, tx, { name, epoch })
   }
   return { kind: 'taken', held: taken }
 }
 
+function noteTicks(state: StateDatabase, tx: Tx, { name, epoch }: HeldLease): void {
+  tx.run('INSERT OR REPLACE INTO lease_beat (name, epoch, source, ticks_ms) VALUES (?, ?, ?, ?)', [
+    name,
+    epoch,
+    state.ticks.source,
+    state.ticks.nowMs(),
+  ])
+}
+
 function rowOf(tx: Tx, name: string): Row | undefined {
-  return tx.get<Row>('SELECT * FROM lease WHERE name = ?', [name])
+  return tx.get<Row>(`${leaseRows} WHERE lease.name = ?`, [name])
 }
 
 /** Leases that cover one, or are covered by it. */
@@ -133,10 +155,8 @@ function relatedRows(tx: Tx, name: string): readonly Row[] {
     const whole = rowOf(tx, name.slice(0, space))
     return whole ? [whole] : []
   }
-  return tx.all<Row>("SELECT * FROM lease WHERE holder IS NOT NULL AND substr(name, 1, length(?) + 1) = ? || ' '", [
-    name,
-    name,
-  ])
+  const covered = "holder IS NOT NULL AND substr(lease.name, 1, length(?) + 1) = ? || ' '"
+  return tx.all<Row>(`${leaseRows} WHERE ${covered}`, [name, name])
 }
 
 function holderOf(row: Row): LeaseHolder {
@@ -182,10 +202,17 @@ export function fenceLeases(state: StateDatabase, leases: readonly HeldLease[]):
 }
 
 function isDead(state: StateDatabase, row: Row): boolean {
-  if (state.clock.nowMs() - Number(row.heartbeat_ms) > state.leaseDeadMs) return true
+  if (silentMs(state, row) > state.leaseDeadMs) return true
   if (row.host !== state.host) return false
   const pid = Number(row.pid)
   return !processAlive(pid) || processStart(pid) !== row.pid_started
+}
+
+/** For how long a holder was not heard of. Ticks to come are of a machine that has started again, where the clock has to do. */
+function silentMs(state: StateDatabase, row: Row): number {
+  const ticks = state.ticks.nowMs() - Number(row.ticks_ms)
+  if (row.source === state.ticks.source && ticks >= 0) return ticks
+  return state.clock.nowMs() - Number(row.heartbeat_ms)
 }
 
 /** What tells two processes of one id apart: the start time in clock ticks since boot. Linux only; elsewhere constant. */
@@ -233,8 +260,12 @@ function beat(state: StateDatabase, leases: readonly HeldLease[]): void {
   const now = state.clock.nowMs()
   try {
     state.transact((tx) => {
-      for (const { name, epoch } of leases)
-        tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ? AND epoch = ?', [now, name, epoch])
+      for (const lease of leases) {
+        const { name, epoch } = lease
+        if (rowOf(tx, name)?.epoch !== epoch) continue
+        tx.run('UPDATE lease SET heartbeat_ms = ? WHERE name = ?', [now, name])
+        noteTicks(state, tx, lease)
+      }
     })
   } catch {
     // The database is busy or closed.
