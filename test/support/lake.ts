@@ -1,17 +1,17 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Command, start } from './process.ts'
+import { diskFolder, root, scratchFolder } from './scratch.ts'
 
-/** The repository's root. */
-export const root = fileURLToPath(new URL('../..', import.meta.url))
+export { root }
 export const flightsExample = join(root, 'examples', 'flights')
-const lakes = join(root, 'test', '.lakes')
 
-/** A fresh folder inside the repository, so that `limn` resolves upward from it. Disposing removes it. */
-export function temporaryFolder(name: string): Disposable & { readonly folder: string } {
-  mkdirSync(lakes, { recursive: true })
-  const folder = mkdtempSync(join(lakes, `${name}-`))
+/** A fresh folder from which `limn` resolves upward, in memory where there is enough of it. Disposing removes it. */
+export function temporaryFolder(
+  name: string,
+  options: { readonly onDisk?: boolean } = {},
+): Disposable & { readonly folder: string } {
+  const folder = options.onDisk ? diskFolder(name) : scratchFolder(name)
   return { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
 }
 

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { noSteps, type Steps, seededRandomness, systemClock } from '../../packages/limn/src/base/index.ts'
 import { SqliteCatalog } from '../../packages/limn/src/catalog/index.ts'
@@ -7,10 +6,11 @@ import { openDuckDb } from '../../packages/limn/src/engine/index.ts'
 import { ManifestReader } from '../../packages/limn/src/iceberg/index.ts'
 import { LocalStore } from '../../packages/limn/src/storage/index.ts'
 import type { TableContext } from '../../packages/limn/src/table/index.ts'
+import { scratchFolder } from './scratch.ts'
 
 /** A catalog, a store and an engine in a folder of their own; disposing closes and removes them. */
 export async function temporaryTables(options: { readonly steps?: Steps; readonly seed?: string } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'limn-tables-'))
+  const folder = scratchFolder('tables')
   const steps = options.steps ?? noSteps
   const randomness = seededRandomness(options.seed ?? 'tables')
   const store = new LocalStore(join(folder, 'warehouse'), { steps })

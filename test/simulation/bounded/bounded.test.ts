@@ -48,7 +48,7 @@ async function limn(
 }
 
 describe.runIf(process.platform === 'linux')('a lake of ten times the memory it may take', () => {
-  const kept = temporaryFolder('bounded')
+  const kept = temporaryFolder('bounded', { onDisk: true })
   const { folder } = kept
 
   beforeAll(async () => {
