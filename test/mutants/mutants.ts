@@ -145,13 +145,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what breaks a reader of Avro comes out as it is',
     file: `${source}/encoding/avro.ts`,
-    find: 'throw damaged(cause instanceof Error ? cause.message : String(cause), cause)',
-    replace: 'throw cause',
+    find: 'return cause instanceof LimnError ? cause : damaged(',
+    replace: 'return cause instanceof Error ? (cause as LimnError) : damaged(',
     suite: hostile,
   },
   {
     name: 'what breaks a reader of manifests comes out as it is',
-    file: `${source}/iceberg/spec/manifest.ts`,
+    file: `${source}/iceberg/spec/manifest-values.ts`,
     find: 'if (cause instanceof LimnError) throw cause',
     replace: 'throw cause',
     suite: hostile,
