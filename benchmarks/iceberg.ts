@@ -71,7 +71,7 @@ const cases: readonly Case[] = [
     script: 'compact',
     args: [of(10_000), '1000'],
     targets: { ratio: 1.5, growth },
-    tenth: 'bin-pack of a tenth of the rows',
+    tenth: 'bin-pack of a tenth of the files',
   },
 ]
 

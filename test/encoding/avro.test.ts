@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LimnError } from '../../packages/limn/src/base/index.ts'
-import { type AvroSchema, readAvro, writeAvro } from '../../packages/limn/src/encoding/index.ts'
+import { type AvroSchema, readAvro, scanAvro, writeAvro } from '../../packages/limn/src/encoding/index.ts'
 import { uncompressSnappy } from '../../packages/limn/src/encoding/snappy.ts'
 
 /** Forty rows by another writer (fastavro), once in each codec. */
@@ -71,6 +71,18 @@ describe('Avro containers', () => {
       expect(file.rows.map((row) => ({ ...row }))).toEqual(foreignRows)
     })
   }
+
+  it('are cut into blocks of about a mebibyte, which are read one at a time', () => {
+    const text: AvroSchema = { type: 'record', name: 't', fields: [{ name: 'text', type: 'string' }] }
+    const many = Array.from({ length: 40 }, (_, i) => ({ text: String(i % 10).repeat(100_000) }))
+    const bytes = writeAvro(text, many, {}, { codec: 'null' })
+    expect(readAvro(bytes).rows).toEqual(many)
+    // What is cut off inside the last block is found when that is reached, and not before.
+    const cut = scanAvro(bytes.subarray(0, bytes.length - 50_000)).rows
+    const before = Array.from({ length: 33 }, () => cut.next().value)
+    expect(before).toEqual(many.slice(0, 33))
+    expect(() => [...cut]).toThrow(/damaged/)
+  })
 
   it('keep longs beyond 2^53, and what the row codec would drop from the schema', () => {
     const file = readAvro(writeAvro(schema, rows, { content: 'größe' }))

@@ -15,6 +15,7 @@ import {
   type ManifestEntry,
   type ManifestFile,
   type PartitionSpec,
+  scanManifest,
 } from '../../packages/limn/src/iceberg/index.ts'
 import type { Schema } from '../../packages/limn/src/schema/index.ts'
 import { storePath } from '../../packages/limn/src/storage/index.ts'
@@ -169,6 +170,12 @@ describe('hostile metadata', () => {
   it('a damaged manifest is an answer or a clear error, soon', () => {
     const { refused } = survives(manifest, 1500, (bytes) => decodeManifest(bytes, row))
     expect(refused).toBeGreaterThan(1000)
+  })
+
+  it('a damaged manifest that is gone through without statistics is an answer or a clear error, soon', () => {
+    const whole = (bytes: Uint8Array) => [...scanManifest(bytes, row, { statistics: false }).entries]
+    const { refused } = survives(manifest, 500, whole)
+    expect(refused).toBeGreaterThan(300)
   })
 
   it('a damaged manifest list is an answer or a clear error, soon', () => {

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AddedFile, DataFile, ManifestEntry } from '../../packages/limn/src/iceberg/index.ts'
+import {
+  type AddedFile,
+  type DataFile,
+  type ManifestEntry,
+  ManifestReader,
+  withoutStatistics,
+} from '../../packages/limn/src/iceberg/index.ts'
 import { storePath } from '../../packages/limn/src/storage/index.ts'
 import { file, snapshotTable } from '../support/snapshots.ts'
 
@@ -25,6 +31,46 @@ const vector = (puffin: string, of: DataFile, offset: bigint, rows = 4n) =>
     contentOffset: offset,
     contentSizeInBytes: 30n,
   })
+
+/** A file with something known of its columns. */
+const measured = (name: string, n = 1) =>
+  file(name, n, {
+    columnSizes: new Map([[1, 40n]]),
+    valueCounts: new Map([[1, 10n]]),
+    nullValueCounts: new Map([[1, 0n]]),
+    lowerBounds: new Map([[1, Buffer.from([n, 0, 0, 0, 0, 0, 0, 0])]]),
+    upperBounds: new Map([[1, Buffer.from([n, 0, 0, 0, 0, 0, 0, 0])]]),
+    splitOffsets: [4n],
+  })
+
+describe('what is known of the columns of a removed file', () => {
+  const known = (one: ManifestEntry) => [one.file.valueCounts.size, one.file.lowerBounds.size, one.file.splitOffsets]
+  const commitWithout = async (operation: 'overwrite' | 'replace') => {
+    const table = snapshotTable()
+    await table.commit({ added: [measured('a'), measured('b')] })
+    await table.commit({ added: [measured('c')], removed: [measured('a')], operation })
+    const lists = await Promise.all((await table.manifests()).map((one) => table.reader.entriesOf(one)))
+    return Object.fromEntries(lists.flat().map((one) => [nameOf(one.file), known(one)]))
+  }
+
+  it('stays where rows changed, for readers of changes pass over files by it', async () => {
+    expect(await commitWithout('overwrite')).toEqual({ a: [1, 1, [4n]], b: [1, 1, [4n]], c: [1, 1, [4n]] })
+  })
+
+  it('goes where rows were merely written anew, and stays for every other file', async () => {
+    expect(await commitWithout('replace')).toEqual({ a: [0, 0, []], b: [1, 1, [4n]], c: [1, 1, [4n]] })
+  })
+
+  it('is passed over on request, the rest of an entry being the same', async () => {
+    const table = snapshotTable()
+    await table.commit({ added: [measured('a'), measured('b'), positions('p')], operation: 'overwrite' })
+    for (const manifest of await table.manifests()) {
+      const entries = await new ManifestReader(table.store).scan(manifest)
+      const plain = [...entries()].map((entry) => ({ ...entry, file: withoutStatistics(entry.file) }))
+      expect([...entries({ statistics: false })]).toEqual(plain)
+    }
+  })
+})
 
 describe('a snapshot with deletes', () => {
   it('lists data and deletes in manifests of their own', async () => {
