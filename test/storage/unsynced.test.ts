@@ -83,6 +83,20 @@ describe('files that are not synced yet', () => {
     expect(synced).toEqual(['/t/a', '/t'])
   })
 
+  it('fail one call when others have deleted them, and not every one that follows', async () => {
+    const gone = Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    const synced: string[] = []
+    const files = new Unsynced(async (path) => {
+      if (path === '/t/a') throw gone
+      synced.push(path)
+    })
+    files.addFile('/t/a')
+    files.addFile('/t/b')
+    await expect(files.settle()).rejects.toThrow('no such file')
+    await files.settle()
+    expect(synced).toEqual(['/t/b', '/t'])
+  })
+
   it('are forgotten when they are deleted', async () => {
     const { files, synced } = disk()
     files.addFile('/t/a')

@@ -59,14 +59,26 @@ export class Unsynced {
 
   private async syncOf(kind: Map<string, number>, path: string): Promise<void> {
     const seen = kind.get(path)
-    await this.sync(path)
+    try {
+      await this.sync(path)
+    } catch (error) {
+      if (isGone(error) && kind.get(path) === seen) kind.delete(path)
+      throw error
+    }
     if (kind.get(path) === seen) kind.delete(path)
   }
 
-  /** What fails stays: no later commit passes over it. */
+  /**
+   * What fails stays: no later commit passes over it. A file that somebody else has deleted fails the commits that wait now, one of
+   * which may name it, and no others: it will never be synced.
+   */
   private async flush(): Promise<void> {
     for (const kind of [this.files, this.folders]) {
       await mapConcurrently([...kind.keys()], syncsAtOnce, (path) => this.syncOf(kind, path))
     }
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
