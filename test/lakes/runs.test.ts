@@ -257,6 +257,22 @@ describe('a run that is published', () => {
     expect(text).toContain('~ column amount: amount → ')
   })
 
+  it('names what was built anew with the result it had', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    await json(folder, 'run')
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', amount * 1 AS amount FROM')
+    const { run } = await json(folder, 'run', 'silver.event')
+    expect(await json(folder, 'runs', 'diff', String(run))).toEqual({
+      run,
+      changes: [],
+      unchanged: ['silver.event'],
+      gone: [],
+    })
+    const text = (await limn(folder, 'runs', 'diff', String(run))).stdout
+    expect(text).toBe('It changed no rows.\nsilver.event: its rows are as they were.\n')
+  })
+
   it('keeps what it told in a log', async () => {
     lake = smallLake('runs')
     const { folder } = lake

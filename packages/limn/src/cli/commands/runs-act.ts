@@ -75,7 +75,7 @@ function codeLines({ before, after, changes }: RunCode): readonly string[] {
 }
 
 async function printDiff(lake: Lake, io: Io, id: string): Promise<void> {
-  const { changes, gone } = await diffOf(lake, id)
+  const { changes, unchanged, gone } = await diffOf(lake, id)
   if (io.json) {
     io.out(
       toJson({
@@ -86,6 +86,7 @@ async function printDiff(lake: Lake, io: Io, id: string): Promise<void> {
           code,
           diff: rowDiffValue(diff, formatMicros),
         })),
+        unchanged,
         gone,
       }),
     )
@@ -98,5 +99,6 @@ async function printDiff(lake: Lake, io: Io, id: string): Promise<void> {
     for (const line of rowDiffText(diff, io.width)) io.out(line)
     io.out('')
   }
+  for (const dataset of unchanged) io.out(`${dataset}: its rows are as they were.`)
   for (const dataset of gone) io.err(`${dataset}: its snapshots have expired, so that it cannot be compared any more.`)
 }

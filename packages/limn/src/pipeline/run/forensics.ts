@@ -80,18 +80,20 @@ export interface RunChange {
 
 /**
  * What a run changed, dataset by dataset: main before against main after, by its rows of the ledger; of a run that did not
- * publish, main before against what it staged. Datasets whose snapshots have expired are left out and named in `gone`.
+ * publish, main before against what it staged. Datasets whose snapshots have expired are left out and named in `gone`; in
+ * `unchanged` those that it built or read with the result they had, so that nothing was written.
  */
 export async function diffRun(
   context: PipelineContext,
   run: RunId,
   ledger: readonly LedgerRow[],
-): Promise<{ readonly changes: readonly RunChange[]; readonly gone: readonly TableId[] }> {
-  const pairs = pairsOf(
-    context,
-    run,
-    ledger.filter((row) => row.run === run),
-  )
+): Promise<{
+  readonly changes: readonly RunChange[]
+  readonly unchanged: readonly TableId[]
+  readonly gone: readonly TableId[]
+}> {
+  const rows = ledger.filter((row) => row.run === run)
+  const pairs = pairsOf(context, run, rows)
   const written = [...pairs].map(([dataset, pair]) => ({ dataset, ...pair }))
   const codes = await codeVersionsOf(context, run, ledger, written)
   const tables = await stagedCatalog(context, run).loadTables([...pairs.keys()], { signal: context.signal })
@@ -115,7 +117,7 @@ export async function diffRun(
     const code = codes.get(dataset) ?? { before: [], after: { fingerprint, limn: null }, changes: [] }
     changes.push({ dataset, fingerprint, code, diff })
   }
-  return { changes, gone }
+  return { changes, unchanged: unchangedOf(context, run, rows, new Set(pairs.keys())), gone }
 }
 
 interface Pair {
@@ -123,6 +125,20 @@ interface Pair {
   readonly after: bigint
   readonly fingerprint: string
   readonly intervals: readonly (Interval | null)[]
+}
+
+/** In the order of first mention. */
+function unchangedOf(
+  context: PipelineContext,
+  run: RunId,
+  rows: readonly LedgerRow[],
+  written: ReadonlySet<TableId>,
+): readonly TableId[] {
+  const worked = worksOf(context, run).flatMap((work) => (work.ranges.length > 0 ? [work.dataset] : []))
+  const told = rows
+    .filter((row) => row.outcome === 'built' || row.outcome === 'kept')
+    .map((row) => row.dataset as TableId)
+  return [...new Set([...worked, ...told])].filter((dataset) => !written.has(dataset))
 }
 
 function pairsOf(context: PipelineContext, run: RunId, rows: readonly LedgerRow[]): ReadonlyMap<TableId, Pair> {
