@@ -145,6 +145,33 @@ describe('a backfill with lineage', () => {
     expect(messages(eventsOf(folder, fast).slice(-1))[0]).toMatch(/small.backfill FAIL: .*two.*Nothing was published/s)
   })
 
+  it('has its end told by another process when its own was killed, once', async () => {
+    using lake = await changedLake()
+    const { folder, before } = lake
+    const command = [join(root, 'packages', 'limn', 'bin', 'limn.js'), 'backfill', 'silver.event+', ...month]
+    const { child, ended } = start(process.execPath, [...command, '--parallel', '1', '--throttle', '30s'], {
+      cwd: folder,
+    })
+    const until = Date.now() + 30_000
+    while (of(eventsOf(folder, before), 'silver.event', 'RUNNING').length === 0) {
+      expect(Date.now()).toBeLessThan(until)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    // While it lives nobody speaks for it.
+    expect((await limn(folder, 'run', 'bronze.event')).code).toBe(0)
+    expect(eventsOf(folder, before).filter((one) => one.eventType === 'ABORT')).toEqual([])
+    child.kill('SIGKILL')
+    await ended
+    const killed = eventsOf(folder, before).filter((one) => /backfill|silver/.test(one.job.name))
+    const runs = new Set(killed.map((one) => one.run.runId))
+    expect((await limn(folder, 'run', 'bronze.event')).code).toBe(0)
+    expect((await limn(folder, 'run', 'bronze.event')).code).toBe(0)
+    const ends = eventsOf(folder, before).filter((one) => one.eventType === 'ABORT')
+    expect(told(ends)).toEqual(['silver.event ABORT', 'small.backfill ABORT'])
+    expect(new Set(ends.map((one) => one.run.runId))).toEqual(runs)
+    for (const one of ends) expect(one.run.facets.errorMessage?.message).toContain('ended without a word')
+  })
+
   it('has ABORT when somebody cancels it, by the process that is at work', async () => {
     using lake = await changedLake()
     const { folder, before } = lake

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { LimnError, systemCode } from './errors.ts'
 
 /** A system error in limn's words; others pass. */
@@ -43,5 +44,15 @@ export function processAlive(pid: number): boolean {
     return true
   } catch (error) {
     return systemCode(error) === 'EPERM'
+  }
+}
+
+/** What tells two processes of one id apart: the start time in clock ticks since boot. Linux only; elsewhere constant. */
+export function processStart(pid: number): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
   }
 }

@@ -1,6 +1,8 @@
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { randomUuid, type TableId } from '../base/index.ts'
 import {
+  abandonedEvent,
   type DatasetOutcome,
   Emitter,
   FacetMaker,
@@ -9,10 +11,13 @@ import {
   type LineageConfig,
   nominalTime,
   ObservedJob,
+  OpenRuns,
   parentOf,
+  takeAbandoned,
   tellBackfillEnded,
   tellEnded,
   tellStep,
+  thisProcess,
 } from '../observe/index.ts'
 import {
   type BackfillReport,
@@ -110,10 +115,15 @@ async function observed<T>(
   verb: LakeVerb,
   body: (observer: Observer) => Promise<T>,
 ): Promise<T> {
+  const host = hostname()
+  const folder = join(lake.folder, '.limn', 'lineage')
   const emitter = new Emitter(lake.lineage ?? { to: 'stdout' }, {
     print: (line) => process.stdout.write(line),
     resolve: (path) => resolve(lake.folder, path),
+    open: new OpenRuns(folder, randomUuid(context.randomness), thisProcess(host)),
   })
+  for (const began of takeAbandoned(folder, host))
+    emitter.emit(abandonedEvent(began, new FacetMaker(context.version), context.clock.nowMs()))
   const observer = await Observer.open(lake, context, verb, emitter)
   try {
     return await body(observer)

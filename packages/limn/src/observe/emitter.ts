@@ -1,6 +1,7 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { RunEvent } from './events.ts'
+import type { OpenRuns } from './open-runs.ts'
 
 /** Where events go. */
 export interface LineageConfig {
@@ -30,6 +31,7 @@ export interface Emitted {
  */
 export class Emitter {
   private readonly send: (line: string, attempts: number) => Promise<void>
+  private readonly open: OpenRuns | null
   private readonly retries: number
   private queue: Promise<void> = Promise.resolve()
   private sent = 0
@@ -39,8 +41,14 @@ export class Emitter {
 
   constructor(
     config: LineageConfig,
-    ports: { readonly print: (line: string) => void; readonly resolve: (path: string) => string },
+    ports: {
+      readonly print: (line: string) => void
+      readonly resolve: (path: string) => string
+      /** Where what has begun is noted until its end is told. */
+      readonly open?: OpenRuns
+    },
   ) {
+    this.open = ports.open ?? null
     this.retries = config.retries ?? 3
     const { to } = config
     if (to === 'stdout') this.send = async (line) => ports.print(`${line}\n`)
@@ -51,6 +59,8 @@ export class Emitter {
   emit(event: RunEvent): void {
     const line = JSON.stringify(event)
     this.total++
+    const { eventType } = event
+    if (eventType === 'START') this.open?.began(event)
     this.queue = this.queue.then(async () => {
       try {
         await this.send(line, this.lost > 0 ? 1 : 1 + this.retries)
@@ -59,6 +69,7 @@ export class Emitter {
         this.lost++
         this.reason ??= error instanceof Error ? error.message : String(error)
       }
+      if (eventType !== 'START' && eventType !== 'RUNNING') this.open?.ended(event.run.runId)
     })
   }
 
@@ -68,6 +79,7 @@ export class Emitter {
     const handle = setTimeout(timer.resolve, closeWaitMs)
     await Promise.race([this.queue, timer.promise])
     clearTimeout(handle)
+    this.open?.close()
     const lost = this.total - this.sent
     return { sent: this.sent, lost, reason: lost === 0 ? null : (this.reason ?? 'the endpoint did not answer in time') }
   }

@@ -213,6 +213,18 @@ function runFacets({ facets, version, always }: EventContext, { error, ledgerRun
   }
 }
 
+/** The end of a run whose process is gone: what it told when it began, and that nobody knows more. */
+export function abandonedEvent(began: RunEvent, facets: FacetMaker, atMs: number): RunEvent {
+  const message = 'The process ended without a word. What it published, if anything, is in the ledger: limn runs ls'
+  const errorMessage = facets.of('errorMessage', { message, programmingLanguage: 'TypeScript' })
+  return {
+    ...began,
+    eventType: 'ABORT',
+    eventTime: new Date(atMs).toISOString(),
+    run: { ...began.run, facets: { ...began.run.facets, errorMessage } },
+  }
+}
+
 /** What happened, what did not and what to do, without a stack. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

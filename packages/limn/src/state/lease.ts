@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LimnError, processAlive } from '../base/index.ts'
+import { LimnError, processAlive, processStart } from '../base/index.ts'
 import type { Migration, StateDatabase, Tx } from './database.ts'
 
 /**
@@ -213,16 +212,6 @@ function silentMs(state: StateDatabase, row: Row): number {
   const ticks = state.ticks.nowMs() - Number(row.ticks_ms)
   if (row.source === state.ticks.source && ticks >= 0) return ticks
   return state.clock.nowMs() - Number(row.heartbeat_ms)
-}
-
-/** What tells two processes of one id apart: the start time in clock ticks since boot. Linux only; elsewhere constant. */
-function processStart(pid: number): string {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  } catch {
-    return ''
-  }
 }
 
 function heldLeases(state: StateDatabase, leases: readonly HeldLease[]): Leases {
