@@ -20,6 +20,7 @@ import {
   snapshotOfRef,
   specById,
   type TableMetadata,
+  zOrderOf,
 } from '../../iceberg/index.ts'
 import { changeTable } from '../commit/commit.ts'
 import { deleteDebris } from '../commit/commit-loop.ts'
@@ -85,6 +86,8 @@ export async function rewriteDataFiles(
   const branch = options.branch ?? 'main'
   const strategy = await settledStrategy(context, table, options)
   const { metadata } = await loadTable(context, table)
+  // Columns that cannot be interleaved are refused before anything is planned.
+  if (strategy.kind === 'z-order') zOrderOf(schemaById(metadata, metadata.currentSchemaId), strategy.columns, [])
   const snapshotId = snapshotOfRef(metadata, branch)
   const { manifests, signal } = context
   const matches = await keepOf(context, table, metadata, options.filter)
