@@ -170,7 +170,7 @@ async function settle(
     const why =
       changes === null
         ? 'it changes rows, and no tolerance is stated'
-        : `${beyondOf(changes)} intervals change more than is tolerated`
+        : `${beyondOf(changes) === 1 ? '1 interval changes' : `${beyondOf(changes)} intervals change`} more than is tolerated`
     return { outcome: { kind: 'waiting', why }, changes }
   }
   const report = await publish(seen ? 'as-seen' : approved ? 'in-advance' : 'within-tolerance')
