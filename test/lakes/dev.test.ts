@@ -24,6 +24,26 @@ it('checks a change, builds a sample of what it changes, shows the difference an
   expect([broken.code, broken.stderr]).toEqual([1, expect.stringContaining('no_such_column')])
 })
 
+it('prints one value on request', async () => {
+  using lake = goldenLake('dev-json')
+  const { folder } = lake
+  await runIn(folder)
+  const once = async () => {
+    const { code, stdout } = await limn(folder, 'dev', '--once', '--sample', '100%', '--json')
+    return [code, JSON.parse(stdout)]
+  }
+  expect(await once()).toMatchObject([0, { ok: true, changed: [], sample: null }])
+  redefine(folder, 'sum(amount) * 2')
+  expect(await once()).toMatchObject([
+    0,
+    { ok: true, changed: ['gold.day'], sample: { outcome: 'sampled', changes: [{ dataset: 'gold.day' }] } },
+  ])
+  expect(await rowsIn(folder, "SELECT name FROM gold.day.refs WHERE name LIKE 'backfill%'")).toEqual([])
+  redefine(folder, 'sum(no_such_column)')
+  expect(await once()).toMatchObject([1, { ok: false, changed: [], sample: null }])
+  expect((await limn(folder, 'dev', '--json')).code).toBe(2)
+})
+
 it('looks again when a file changes, and ends when it is interrupted', async () => {
   using lake = goldenLake('dev-watch')
   const { folder } = lake

@@ -5,6 +5,7 @@ import { findLake } from '../../lake/index.ts'
 import { parseShare, usage } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
+import { toJson } from '../text.ts'
 import { environmentOption, textOption } from './open.ts'
 
 /** A change of several files is one change. */
@@ -24,7 +25,8 @@ interface Round {
 /**
  * Watches the project's files. At each change types, SQL and contracts are checked; where definitions differ from what is
  * published, a sample of their intervals is built on a scratch branch, compared with what is published, and dropped. Ends
- * with Ctrl-C; with `--once` after one round, with 1 when it found something wrong.
+ * with Ctrl-C; with `--once` after one round, with 1 when it found something wrong. `--json` takes `--once`: what the check, the
+ * list of what changed and the sample came to, as those commands print it.
  */
 export default async function dev(invocation: Invocation): Promise<number> {
   const { io, options, signal } = invocation
@@ -39,6 +41,10 @@ export default async function dev(invocation: Invocation): Promise<number> {
     sample,
     environment: environment === undefined ? [] : ['--env', environment],
     signal,
+  }
+  if (io.json) {
+    if (options.once !== true) throw usage('--json prints one value at the end.', 'Add --once.')
+    return (await onceAsJson(round)) ? 0 : 1
   }
   if (options.once === true) return (await once(round)) ? 0 : 1
   await following(round)
@@ -92,6 +98,32 @@ async function once(round: Round): Promise<boolean> {
   }
   io.out(`Changed: ${stale.datasets.join(', ')}. Building ${round.sample} of it to look at.`)
   return await sampled(round, stale)
+}
+
+/** The same round as one value. */
+async function onceAsJson(round: Round): Promise<boolean> {
+  const { io, environment } = round
+  const run = async (...args: readonly string[]) => {
+    const { code, out, err } = await limn(round, [...args, '--json', ...environment])
+    io.err(err.trimEnd())
+    return { code, value: out.trim() === '' ? null : (JSON.parse(out) as unknown), text: out }
+  }
+  const check = await run('check')
+  const planned = check.code === 0 ? await run('plan') : null
+  const changed = planned?.code === 0 ? changedOf(planned.text) : null
+  let sample: Awaited<ReturnType<typeof run>> | null = null
+  if (changed !== null && changed.datasets.length > 0) {
+    const range = ['--from', changed.from, '--to', changed.to]
+    sample = await run('backfill', ...changed.datasets, ...range, '--sample', round.sample, '--diff')
+    const { backfill } = (sample.value ?? {}) as { readonly backfill?: string }
+    if (backfill !== undefined) await limn(round, ['backfill', 'discard', backfill, ...environment])
+  }
+  const isRight = check.code === 0 && planned?.code === 0 && (sample?.code ?? 0) === 0
+  const failed = planned && planned.code !== 0 ? { plan: planned.value } : {}
+  const changedNames = changed?.datasets ?? []
+  const value = { ok: isRight, check: check.value, ...failed, changed: changedNames, sample: sample?.value ?? null }
+  io.out(toJson(value))
+  return isRight
 }
 
 interface Changed {
