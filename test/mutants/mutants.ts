@@ -152,8 +152,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what breaks a reader of manifests comes out as it is',
     file: `${source}/iceberg/spec/manifest-values.ts`,
-    find: 'if (cause instanceof LimnError) throw cause',
-    replace: 'throw cause',
+    find: 'if (cause instanceof LimnError) return cause',
+    replace: 'if (cause instanceof Error) return cause as LimnError',
     suite: hostile,
   },
   {

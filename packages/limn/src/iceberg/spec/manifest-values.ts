@@ -9,14 +9,18 @@ export function orDamaged<T>(what: string, path: string, body: () => T): T {
   try {
     return body()
   } catch (cause) {
-    if (cause instanceof LimnError) throw cause
-    throw new LimnError('iceberg/invalid-metadata', {
-      message: `A ${what} is damaged: ${cause instanceof Error ? cause.message : String(cause)}${path === '' ? '' : ` (${path})`}.`,
-      notDone: 'The table was not read.',
-      remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
-      cause,
-    })
+    throw asDamaged(what, path, cause)
   }
+}
+
+export function asDamaged(what: string, path: string, cause: unknown): LimnError {
+  if (cause instanceof LimnError) return cause
+  return new LimnError('iceberg/invalid-metadata', {
+    message: `A ${what} is damaged: ${cause instanceof Error ? cause.message : String(cause)}${path === '' ? '' : ` (${path})`}.`,
+    notDone: 'The table was not read.',
+    remedy: 'Restore the file, or roll the table back to an earlier snapshot.',
+    cause,
+  })
 }
 
 export function oneOf<T extends number>(known: readonly T[], value: unknown, what: string): T {

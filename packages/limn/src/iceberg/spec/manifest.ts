@@ -11,7 +11,7 @@ import {
 } from '../../encoding/index.ts'
 import { type Schema, schemaFromJson, schemaToJson, type Value } from '../../schema/index.ts'
 import { storePath } from '../../storage/index.ts'
-import { longOf, oneOf, optionalLong, orDamaged, type Row, textOf } from './manifest-values.ts'
+import { asDamaged, longOf, oneOf, optionalLong, orDamaged, type Row, textOf } from './manifest-values.ts'
 import { partitionFieldsToJson, specFromJson } from './metadata-json.ts'
 import {
   avroName,
@@ -258,7 +258,13 @@ function* entriesIn(
   }
   let count = 0
   for (const row of rows) {
-    yield orDamaged('manifest', manifest.path, () => entryOf(row))
+    let entry: ManifestEntry
+    try {
+      entry = entryOf(row)
+    } catch (cause) {
+      throw asDamaged('manifest', manifest.path, cause)
+    }
+    yield entry
     count++
   }
   // A container cut between blocks is a whole one with fewer rows. (Stated lengths are not always true; counts are.)
@@ -312,10 +318,18 @@ function dataFile(
   partition: readonly (Value | null)[],
   firstRowId: bigint | null | undefined,
 ): DataFile {
+  const key = data.key_metadata as Buffer | null | undefined
+  const ids = data.equality_ids as readonly (number | bigint)[] | null | undefined
   const kept: Partial<StatisticsMaps> = {}
+  // Written out, as `plainFile` is: a spread would take as long as all the rest, and a large table has millions of these.
   return {
-    ...plainFile(data, specId, partition, firstRowId),
-    splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? none,
+    content: oneOf<FileContent>([0, 1, 2], data.content ?? 0, 'file content'),
+    path: storePath(textOf(data.file_path, 'file_path')),
+    format: formatOf(String(data.file_format)),
+    specId,
+    partition,
+    recordCount: longOf(data.record_count, 'record_count'),
+    fileSizeInBytes: longOf(data.file_size_in_bytes, 'file_size_in_bytes'),
     get columnSizes() {
       kept.columnSizes ??= mapFrom<bigint>(data.column_sizes)
       return kept.columnSizes
@@ -340,6 +354,14 @@ function dataFile(
       kept.upperBounds ??= mapFrom<Uint8Array>(data.upper_bounds)
       return kept.upperBounds
     },
+    splitOffsets: (data.split_offsets as bigint[] | null | undefined) ?? none,
+    equalityIds: ids?.map(Number) ?? none,
+    sortOrderId: (data.sort_order_id as number | null | undefined) ?? null,
+    ...(key ? { keyMetadata: new Uint8Array(key) } : {}),
+    ...(data.referenced_data_file ? { referencedDataFile: storePath(String(data.referenced_data_file)) } : {}),
+    ...optionalLong(data, 'content_offset', 'contentOffset'),
+    ...optionalLong(data, 'content_size_in_bytes', 'contentSizeInBytes'),
+    ...(firstRowId === null || firstRowId === undefined ? {} : { firstRowId }),
   }
 }
 
