@@ -186,7 +186,7 @@ function reasonsFor(
 }
 
 /** What a query knows of a file that it reads weighs some 6 KB. */
-const groupFilesMax = 2_500
+const groupFilesMax = 1_000
 
 /**
  * First fit in order, so that neighbours stay together: a group is closed when the next file would overfill it, or make
