@@ -105,7 +105,7 @@ async function onceAsJson(round: Round): Promise<boolean> {
   const { io, environment } = round
   const run = async (...args: readonly string[]) => {
     const { code, out, err } = await limn(round, [...args, '--json', ...environment])
-    io.err(err.trimEnd())
+    if (err.trim() !== '') io.err(err.trimEnd())
     return { code, value: out.trim() === '' ? null : (JSON.parse(out) as unknown), text: out }
   }
   const check = await run('check')

@@ -48,7 +48,8 @@ async function rowsOf(
   const stated = manifest.addedRowsCount + manifest.existingRowsCount
   if (stated > 0n) return stated
   let rows = 0n
-  for (const { status, file } of (await reader.scan(manifest, signal))())
+  const entries = await reader.scan(manifest, signal)
+  for (const { status, file } of entries({ statistics: false }))
     if (status !== 2 && file.firstRowId === undefined) rows += file.recordCount
   return rows
 }

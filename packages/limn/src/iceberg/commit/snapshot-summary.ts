@@ -1,7 +1,6 @@
 import { partitionKey } from '../scan/deletes.ts'
 import type { ManifestReader } from '../scan/manifests.ts'
 import { schemaById, specById } from '../spec/lookup.ts'
-import { withoutStatistics } from '../spec/manifest.ts'
 import { partitionPath } from '../spec/transforms.ts'
 import type { DataFile, ManifestFile, Snapshot, TableMetadata } from '../spec/types.ts'
 import { schemaFor } from './snapshot-manifests.ts'
@@ -80,7 +79,7 @@ export async function totalsBefore(input: {
   const files: DataFile[] = []
   for (const manifest of listed) {
     const entries = await input.manifests.scan(manifest, input.signal)
-    for (const entry of entries()) if (entry.status !== 2) files.push(withoutStatistics(entry.file))
+    for (const entry of entries({ statistics: false })) if (entry.status !== 2) files.push(entry.file)
   }
   return totalsOf(files)
 }

@@ -57,7 +57,7 @@ async function addManifest(
   const entries = await reader.scan(manifest, signal)
   // Whole before any of it counts: of a damaged manifest nothing is known.
   const live: (readonly [StorePath, FileKind])[] = []
-  for (const { status, file } of entries())
+  for (const { status, file } of entries({ statistics: false }))
     if (status !== 2) live.push([file.path, file.content === 0 ? 'data' : 'deletes'])
   for (const [path, kind] of live) sink.add(path, kind)
 }
