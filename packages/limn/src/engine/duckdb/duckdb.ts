@@ -51,6 +51,9 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       ...(options.temporarySize === undefined ? {} : { max_temp_directory_size: options.temporarySize }),
       // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
       enable_external_file_cache: String(options.fileCache ?? false),
+      // A limit of 256 MB is no limit where the allocator keeps 512 MB of what was evicted before it gives anything back.
+      allocator_bulk_deallocation_flush_threshold: '8MB',
+      allocator_background_threads: 'true',
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     })
