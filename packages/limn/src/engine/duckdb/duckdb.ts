@@ -51,8 +51,6 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
       ...(options.temporarySize === undefined ? {} : { max_temp_directory_size: options.temporarySize }),
       // Files are local, where the operating system keeps them already; a copy of ten thousand small ones is 280 MB.
       enable_external_file_cache: String(options.fileCache ?? false),
-      // A limit of 256 MB is no limit where the allocator keeps 512 MB of what was evicted before it gives anything back.
-      allocator_bulk_deallocation_flush_threshold: '8MB',
       allocator_background_threads: 'true',
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -60,10 +58,26 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
     // Every connection begins with them.
     const connection = await instance.connect()
     await connection.run("SET GLOBAL errors_as_json = true; SET GLOBAL TimeZone = 'UTC'")
+    // By default the allocator keeps what was freed till it is 128 MB in a task or 512 MB at a stroke, which is no limit to a limit of 256 MB.
+    const kept = quoteText(`${Math.max(1, Math.floor((await memoryLimitOf(connection)) / keptShare / 1e6))}MB`)
+    await connection.run(
+      `SET GLOBAL allocator_flush_threshold = ${kept}; SET GLOBAL allocator_bulk_deallocation_flush_threshold = ${kept}`,
+    )
     connection.closeSync()
     return instance
   }
   return new DuckDb(await make(), make, options.temporaryFolder)
+}
+
+/** Of the limit, this part may lie freed in the allocator before pages are given back. */
+const keptShare = 32
+
+/** Bytes of the limit as the engine understood it, which takes shares of the machine's memory too. */
+async function memoryLimitOf(connection: DuckDBConnection): Promise<number> {
+  const text = await scalar(connection, "SELECT current_setting('memory_limit')")
+  const [, number = '', unit = ''] = /^([\d.]+) (bytes|[KMGTP]iB)$/.exec(text) ?? []
+  if (unit === '') throw new Error(`memory_limit reads "${text}"`)
+  return Number(number) * 1024 ** ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'].indexOf(unit)
 }
 
 class DuckDb implements FileEngine {
