@@ -4,6 +4,7 @@
 export * from './ambient.ts'
 export * from './concurrency.ts'
 export * from './errors.ts'
+export * from './folder.ts'
 export * from './ids.ts'
 export * from './memory.ts'
 export * from './nearest.ts'

@@ -95,7 +95,7 @@ function causeText(cause: PlannedCause): string {
       const rows =
         cause.rows === null
           ? ''
-          : `, ${cause.atMost ? 'at most ' : ''}${formatCount(cause.rows)} ${cause.rows === 1 ? 'row' : 'rows'}`
+          : `, ${cause.atMost ? 'at most ' : ''}${formatCount(cause.rows)} ${cause.rows === 1 ? 'row' : 'rows'} added or removed`
       const columns = cause.columns === null ? '' : `, may change ${cause.columns.join(', ')}`
       return `${said}: ${cause.because.join(', ')}${rows}${columns}`
     }

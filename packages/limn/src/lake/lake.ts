@@ -320,7 +320,7 @@ function catalogOf(base: SqliteCatalog, config: LakeConfig, environment: Environ
   if (environment === null) return own
   if (base.environments.list().some((one) => one.name === environment)) return new EnvironmentCatalog(base, environment)
   if (config.environments && environment in config.environments) return unchangingCatalog(own, environment)
-  const unknown = unknownEnvironment(base.environments, environment)
+  const unknown = unknownEnvironment(base.environments, environment, 'work')
   base.close()
   throw unknown
 }

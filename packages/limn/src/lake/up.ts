@@ -1,6 +1,6 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { asLimnError, LimnError } from '../base/index.ts'
+import { asLimnError, LimnError, makeFolder } from '../base/index.ts'
 import { formatSchedule, nextTick } from '../dataset/index.ts'
 import type { Outlook, Schedules } from '../pipeline/index.ts'
 import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
@@ -154,7 +154,7 @@ export class Health {
     this.path = path
     this.about = about
     this.nowMs = nowMs
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
   }
 
   write(state: 'running' | 'idle' | 'stopped', next: readonly NextTick[]): void {

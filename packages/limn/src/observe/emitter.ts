@@ -1,5 +1,6 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../base/index.ts'
 import type { RunEvent } from './events.ts'
 import type { OpenRuns } from './open-runs.ts'
 
@@ -87,7 +88,7 @@ export class Emitter {
 
 /** Appended in one write each, so that lines of runs side by side do not mix. */
 async function append(file: string, line: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   await appendFile(file, `${line}\n`)
 }
 

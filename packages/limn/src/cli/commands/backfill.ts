@@ -6,7 +6,7 @@ import type { Io } from '../io.ts'
 import { commandsOf, printQueries } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { rowDiffText, rowDiffValue } from '../row-diff-text.ts'
-import { formatCount, formatTable, toJson } from '../text.ts'
+import { counted, formatCount, formatTable, toJson } from '../text.ts'
 import { openLake, rangeOptionsOf, textOption } from './open.ts'
 import { printReport, reportValue } from './run.ts'
 
@@ -108,7 +108,9 @@ function printOutcome(report: BackfillReport, looks: readonly Look[], io: Io): v
         io.err(`${io.paint.red('failed')} ${dataset}${when}: ${error.message}`)
       }
       if (outcome.skipped.length > 0) io.err(`Not built, for what they read failed: ${outcome.skipped.join(', ')}`)
-      io.out(`${outcome.failures.length} steps failed; nothing was published. The others stand on the branches.`)
+      io.out(
+        `${counted(outcome.failures.length, 'step')} failed; nothing was published. The others stand on the branches.`,
+      )
       return
   }
 }

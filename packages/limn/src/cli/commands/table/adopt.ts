@@ -12,9 +12,9 @@ import {
 } from '../../../table/index.ts'
 import { parseSnapshotId, usage } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
-import { formatBytes, formatCount } from '../../text.ts'
+import { counted, formatBytes, formatCount } from '../../text.ts'
 import { openLake, textOption } from '../open.ts'
-import { counted, given, idText, report } from './report.ts'
+import { given, idText, report } from './report.ts'
 import { locationOf, requireFolder, sourceOf } from './source.ts'
 
 interface Adopting {
