@@ -3,6 +3,7 @@
  */
 export * from './ambient.ts'
 export * from './concurrency.ts'
+export * from './counted.ts'
 export * from './errors.ts'
 export * from './folder.ts'
 export * from './ids.ts'

@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
 import { backfill, type Lake, looksOfReport } from '../../lake/index.ts'
 import type { BackfillReport, DatasetChange, Look } from '../../pipeline/index.ts'
@@ -6,7 +7,7 @@ import type { Io } from '../io.ts'
 import { commandsOf, printQueries } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { rowDiffText, rowDiffValue } from '../row-diff-text.ts'
-import { counted, formatCount, formatTable, toJson } from '../text.ts'
+import { formatCount, formatTable, toJson } from '../text.ts'
 import { openLake, rangeOptionsOf, textOption } from './open.ts'
 import { printReport, reportValue } from './run.ts'
 

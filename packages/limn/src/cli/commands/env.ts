@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import {
   createEnvironment,
   diffEnvironment,
@@ -11,7 +12,7 @@ import { parseCount, parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { rowDiffText } from '../row-diff-text.ts'
-import { counted, formatBytes, formatCount, formatTable, toJson } from '../text.ts'
+import { formatBytes, formatTable, toJson } from '../text.ts'
 import { openProduction, textOption } from './open.ts'
 import { printFailure } from './run.ts'
 
@@ -96,7 +97,7 @@ async function diff(
 function diffLines(one: EnvironmentDiff, io: Io): readonly string[] {
   const moved = one.productionMoved ? ', production has published since' : ''
   const head = `${io.paint.bold(one.table)} ${one.change}${moved}`
-  const body = one.diff ? rowDiffText(one.diff, io.width) : [`${formatCount(one.rows.before)} rows in production`]
+  const body = one.diff ? rowDiffText(one.diff, io.width) : [`${counted(one.rows.before, 'row')} in production`]
   return [head, ...body.flatMap((part) => part.split('\n')).map((line) => `  ${line}`.trimEnd()), '']
 }
 

@@ -1,4 +1,4 @@
-import { LimnError, nearest, runId } from '../../base/index.ts'
+import { counted, LimnError, nearest, runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
 import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
 import { type LedgerRow, outcomeOfRun } from '../../pipeline/index.ts'
@@ -119,7 +119,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     ),
   )
   const failed = verdicts.filter((row) => row[3] === 'failed')
-  io.out(`\n${verdicts.length} checks, ${failed.length} failed`)
+  io.out(`\n${counted(verdicts.length, 'check')}, ${failed.length} failed`)
   if (failed.length > 0) io.out(formatTable(verdictColumns, failed, io.width))
   if (looks.length > 0) io.out('')
   printLooks(id, looks, io)

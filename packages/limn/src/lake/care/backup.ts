@@ -1,6 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { LimnError, makeFolder, mapConcurrently, step } from '../../base/index.ts'
+import { counted, LimnError, makeFolder, mapConcurrently, step } from '../../base/index.ts'
 import { pointersIn } from '../../catalog/index.ts'
 import { isUnder, locationKey } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../../pipeline/index.ts'
@@ -172,6 +172,6 @@ async function copyFiles(
     }
     task.update(`${files.length} of ${paths.length}`)
   }
-  task.end(`${copied.files} files, ${files.length - copied.files} were there`)
+  task.end(`${counted(copied.files, 'file')}, ${files.length - copied.files} were there`)
   return { files, copied }
 }

@@ -1,4 +1,4 @@
-import { LimnError, nearest, newRunId, type RunId, type TableId } from '../../base/index.ts'
+import { counted, LimnError, nearest, newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { Leases } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { isPublishedOutcome, ledgerTable } from '../ledger/ledger.ts'
@@ -194,7 +194,10 @@ async function noteEnd(context: PipelineContext, id: RunId, outcome: BackfillOut
     case 'sampled':
       return state.note(id, 'sample: only to look at')
     case 'failed':
-      return state.note(id, `failed: ${outcome.failures.length} steps: ${outcome.failures[0]?.error.message ?? ''}`)
+      return state.note(
+        id,
+        `failed: ${counted(outcome.failures.length, 'step')}: ${outcome.failures[0]?.error.message ?? ''}`,
+      )
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { invariant, LimnError, mapConcurrently } from '../../base/index.ts'
+import { counted, invariant, LimnError, mapConcurrently } from '../../base/index.ts'
 import { openDelivery, whileReading } from '../../connect/index.ts'
 import type { FileSource } from '../../dataset/index.ts'
 import { budgetAllows } from '../../quality/index.ts'
@@ -71,7 +71,7 @@ export async function stageSource(
     startedAtMs,
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
   }
-  task.end(`${range.rows.toLocaleString('en')} rows in ${landing.deliveries.length} deliveries`)
+  task.end(`${counted(range.rows, 'row')} in ${counted(landing.deliveries.length, 'delivery', 'deliveries')}`)
   const read = landing.inputs ?? {}
   return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: read, scans: [] }
 }

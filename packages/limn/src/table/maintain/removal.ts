@@ -1,4 +1,4 @@
-import { LimnError, type Progress, silentProgress, step, type TableId } from '../../base/index.ts'
+import { counted, LimnError, type Progress, silentProgress, step, type TableId } from '../../base/index.ts'
 import { isUnder, type LoadedTable } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import type { TableContext } from '../context.ts'
@@ -52,7 +52,7 @@ export async function deleteFiles(
     )
     task.update(`${at + some.length} of ${inside.length}`)
   }
-  task.end(`${inside.length} files`)
+  task.end(counted(inside.length, 'file'))
   return { deleted: inside, outside }
 }
 

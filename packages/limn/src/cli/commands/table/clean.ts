@@ -1,7 +1,8 @@
+import { counted } from '../../../base/index.ts'
 import { expireSnapshots, healthOf, removeOrphans, rewriteManifests } from '../../../table/index.ts'
 import { parseAge, parseCount, parseSize, parseSnapshotId } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
-import { counted, formatBytes, formatCount, formatTable } from '../../text.ts'
+import { formatBytes, formatCount, formatTable } from '../../text.ts'
 import { textOption } from '../open.ts'
 import { given, idText, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
 

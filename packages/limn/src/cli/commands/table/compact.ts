@@ -1,10 +1,10 @@
-import { LimnError } from '../../../base/index.ts'
+import { counted, LimnError } from '../../../base/index.ts'
 import { columnOf, currentSchema, type LoadedTable, type SortField } from '../../../iceberg/index.ts'
 import { loadTable } from '../../../lake/index.ts'
 import { type RewriteOrder, rewriteDataFiles, rewritePositionDeletes } from '../../../table/index.ts'
 import { parseCount, parseShare, parseSize } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
-import { counted, formatBytes, formatCount } from '../../text.ts'
+import { formatBytes, formatCount } from '../../text.ts'
 import { textOption } from '../open.ts'
 import { given, idText, maintenanceOf, onTable, report } from './report.ts'
 

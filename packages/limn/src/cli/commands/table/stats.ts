@@ -1,7 +1,8 @@
+import { counted } from '../../../base/index.ts'
 import { computePartitionStatistics, computeTableStatistics } from '../../../table/index.ts'
 import { parseSnapshotId } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
-import { counted, formatCount, formatTable } from '../../text.ts'
+import { formatCount, formatTable } from '../../text.ts'
 import { textOption } from '../open.ts'
 import { given, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
 
