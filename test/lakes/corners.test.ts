@@ -62,6 +62,7 @@ describe('what an environment says of itself', () => {
     writeFileSync(gold, before.replace('sum(amount)::BIGINT', '(sum(amount) + 0)::BIGINT'))
     expect((await limn(folder, 'run', '--env', 'dev')).code).toBe(0)
     const promoted = await limn(folder, 'env', 'promote', 'dev')
+    expect(promoted.stderr).not.toContain('delete files')
     const dropped = await limn(folder, 'env', 'drop', 'dev')
     for (const { code, stdout, stderr } of [promoted, dropped]) {
       expect(code).toBe(0)
@@ -77,6 +78,22 @@ describe('what an environment says of itself', () => {
     }
     expect((await limn(folder, 'run', '--env', 'nope')).stderr).toContain('Make it: limn env create nope')
   })
+})
+
+it('what limn keeps for itself is not dropped, and what is dropped goes by the name it had', async () => {
+  for (const table of ['limn.run', 'limn_dropped.x']) {
+    const { code, stderr } = await limn(folder, 'drop', table)
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`${table} belongs to limn itself.`)])
+  }
+  const changed = await limn(folder, 'sql', 'DELETE FROM limn.run')
+  expect([changed.code, changed.stderr]).toEqual([2, expect.stringContaining('is not changed by hand')])
+  const gold = join(folder, 'datasets/gold/day.ts')
+  const before = readFileSync(gold, 'utf8')
+  rmSync(gold)
+  const purged = await limn(folder, 'drop', 'gold.day', '--purge')
+  writeFileSync(gold, before)
+  expect([purged.code, purged.stderr]).toEqual([0, expect.stringContaining('delete files of gold.day')])
+  expect(purged.stdout + purged.stderr).not.toContain('limn_dropped')
 })
 
 it('a backfill that is none is looked for among backfills', async () => {

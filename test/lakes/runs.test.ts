@@ -304,6 +304,10 @@ describe('a run or backfill that is at work', () => {
         reach: async (name, edge, detail) => {
           if (name !== 'state.change' || edge !== 'after' || !detail.endsWith(' publishing')) return
           const id = detail.split(' ')[1] ?? ''
+          expect((await limn(folder, 'runs', 'show', id)).stdout).toMatch(
+            new RegExp(`^run ${id}: running since .*\\n.*limn runs logs ${id}\\n.*limn runs cancel ${id}\\n$`),
+          )
+          expect(await json(folder, 'runs', 'show', id)).toMatchObject({ run: id, outcome: 'running', ranges: [] })
           expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
         },
       },

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { LimnError, namespaceOf, type TableId } from '../base/index.ts'
+import { LimnError, namespaceOf, silentProgress, type TableId } from '../base/index.ts'
 import { type EnvironmentName, environmentName, nameOutOf, production } from '../catalog/index.ts'
 import { type LoadedTable, snapshotById } from '../iceberg/index.ts'
 import {
@@ -177,7 +177,7 @@ export async function promoteEnvironment(
     if (report.outcome !== 'published') return report
     // Runs there that began when this process was taken for dead would lose what they published.
     requireHeld()
-    await dropEnvironment(context, lake.base.environments, environment)
+    await dropEnvironment({ ...context, progress: silentProgress }, lake.base.environments, environment)
     await forkEnvironment(context, lake.base.environments, environment)
     return report
   })
