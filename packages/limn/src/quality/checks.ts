@@ -239,7 +239,7 @@ async function judgeUnique(
     check,
     groups,
     judged,
-    `${count(groups)} values of ${check.columns.join(', ')} occur more than once`,
+    `${counted(groups, 'value')} of ${check.columns.join(', ')} ${groups === 1 ? 'occurs' : 'occur'} more than once`,
     sample,
   )
 }
