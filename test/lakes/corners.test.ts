@@ -107,6 +107,8 @@ it('a backfill that is none is looked for among backfills', async () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('error[usage/unknown-backfill]')])
     expect(stderr).toContain('limn backfill ls')
   }
+  const queried = await limn(folder, 'sql', '--at', 'backfill/nope', 'SELECT 1 FROM gold.day')
+  expect([queried.code, queried.stderr]).toEqual([2, expect.stringContaining('limn backfill ls')])
 })
 
 it('a lake that a clone makes elsewhere has that clone, and runs without a registry', async () => {

@@ -1,4 +1,4 @@
-import { isRunId, LimnError, type RunId, type TableId } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import type { Interval } from '../dataset/index.ts'
 import {
   type BackfillRecord,
@@ -19,6 +19,7 @@ import {
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
 import { observedBackfill } from './observed.ts'
+import { backfillId } from './query.ts'
 
 export interface BackfillOptions extends Omit<Partial<BackfillRequest>, 'datasets' | 'range'> {
   readonly select: readonly string[]
@@ -90,16 +91,6 @@ function observed(
   return observedBackfill({ name, folder, lineage: config.lineage }, context, (own, watch) =>
     work(own, watch ? { watch } : {}),
   )
-}
-
-/** Throws `usage/unknown-backfill` for what is no name of one. */
-function backfillId(text: string): RunId {
-  if (isRunId(text)) return text
-  throw new LimnError('usage/unknown-backfill', {
-    message: `"${text}" is not the id of a backfill.`,
-    notDone: 'Nothing was done.',
-    remedy: 'List them with: limn backfill ls',
-  })
 }
 
 async function contextOf(lake: Lake): Promise<PipelineContext> {
