@@ -360,7 +360,8 @@ describe('a run or backfill that is at work', () => {
       }[]
       id = all.find((one) => one.state === 'building')?.backfill ?? ''
     }
-    expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
+    const asked = await limn(folder, 'runs', 'cancel', id)
+    expect([asked.code, asked.stdout]).toEqual([0, expect.stringContaining(`limn backfill resume ${id}`)])
     const stopped = await ended
     expect([stopped.code, (JSON.parse(stopped.stdout) as { error: { kind: string } }).error.kind]).toEqual([
       130,

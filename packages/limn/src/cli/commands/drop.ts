@@ -10,7 +10,7 @@ export default async function drop(invocation: Invocation): Promise<number> {
   const [name] = args
   const [undo, purge, force, dryRun] = ['undo', 'purge', 'force', 'dryRun'].map((key) => options[key] === true)
   if (name === undefined && (undo || purge || force || dryRun))
-    throw usage('Which table?', 'Name it: limn drop silver.old_flight')
+    throw usage('Which table?', `Name it: limn drop${undo ? ' --undo' : ''} silver.old_flight`)
   if (undo && (purge || force || dryRun)) throw usage('--undo stands alone.', 'limn drop --undo silver.old_flight')
   await using lake = await openLake(invocation)
   if (name === undefined) {
