@@ -137,7 +137,7 @@ describe('owners', () => {
       ['late', false, 'gold.day'],
       ['recovered', false, 'gold.day'],
     ])
-    expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00.000Z (deadline)')
+    expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00Z (deadline)')
   })
 
   it('are told while the run is under way, when it takes longer than there is time', async () => {

@@ -189,9 +189,11 @@ export function upText(event: UpEvent): string {
     case 'error':
       return `error[${event.error.kind}]: ${event.error.message}`
     case 'outlook': {
-      const { dataset, verdict, promise, byMs, expectedMs } = event.outlook
-      const expected = expectedMs === null ? '' : `, expected ${new Date(expectedMs).toISOString()}`
-      return `${verdict}: ${dataset}, promised by ${new Date(byMs).toISOString()} (${promise})${expected}`
+      const { dataset, verdict, promise, byMs, expectedMs, slowMs } = event.outlook
+      const at = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
+      const expected = expectedMs === null ? '' : `, expected ${at(expectedMs)}`
+      const slow = verdict === 'at-risk' && slowMs !== null ? `, when slow ${at(slowMs)}` : ''
+      return `${verdict}: ${dataset}, promised by ${at(byMs)} (${promise})${expected}${slow}`
     }
     case 'stopped':
       return 'stopped'
