@@ -161,7 +161,7 @@ function rejectsOf(sql: string, ordinal: number, path: string): string {
 function requireBudget(node: Node, path: string, kept: number, rejected: number): void {
   if (rejected === 0 || budgetAllows(node.contract.rejectBudget, { read: kept + rejected, rejected })) return
   throw new LimnError('source/over-reject-budget', {
-    message: `${path} has ${rejected} bad rows of ${kept + rejected}, more than the contract of ${node.id} allows.`,
+    message: `${path} has ${counted(rejected, 'bad row')} of ${kept + rejected}, more than the contract of ${node.id} allows.`,
     notDone: 'Nothing was published; the file was not landed.',
     remedy: 'Correct the file, or raise rejectBudget in the contract to quarantine its bad rows.',
     context: { dataset: node.id, path, rejected, read: kept + rejected },
