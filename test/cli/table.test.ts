@@ -114,7 +114,10 @@ describe('limn table', () => {
     expect(await json('branch', 'lab.note', 'dev', '--keep', '3')).toMatchObject({
       refs: [{ name: 'dev', before: null, after: latest?.snapshotId }],
     })
+    const dry = await json('rollback', 'lab.note', older?.snapshotId ?? '', '--dry-run')
+    expect(await json('branch', 'lab.note')).not.toMatchObject([{ snapshotId: older?.snapshotId }])
     const back = await json('rollback', 'lab.note', older?.snapshotId ?? '')
+    expect(back).toEqual({ ...dry, dryRun: false })
     expect(back).toMatchObject({ refs: [{ name: 'main', before: latest?.snapshotId, after: older?.snapshotId }] })
     expect(await json('branch', 'lab.note', 'main', '--fast-forward', 'dev')).toMatchObject({
       refs: [{ after: latest?.snapshotId }],

@@ -145,6 +145,18 @@ describe('a table given by its rows', () => {
     expect(found).toEqual([[BigInt(rows), BigInt(rows * 1500)]])
   })
 
+  it('says what to give more of when memory does not suffice', async () => {
+    const small = await openDuckDb({ threads: 1, memoryLimit: '15MB', temporaryFolder: folder })
+    await using session = await small.session([])
+    const sorted =
+      'SELECT count(*) FROM (SELECT md5(i::VARCHAR) AS k, list(i) FROM range(1000000) t(i) GROUP BY 1 ORDER BY 1)'
+    await expect(session.rows(sorted)).rejects.toMatchObject({
+      kind: 'sql/failed',
+      remedy: expect.stringContaining('engine.memory'),
+    })
+    small.close()
+  })
+
   it('tells the error of whoever makes the rows, and a number that no column holds', async () => {
     const failing = table([['i', 'long']], function* () {
       yield [[1n]]

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { openIceberg } from 'limn/iceberg'
+import { append, createTableAs, openIceberg, tableId } from 'limn/iceberg'
 import { expect, it } from 'vitest'
 import { root, temporaryFolder } from '../support/lake.ts'
 
@@ -27,6 +27,37 @@ it('the tour of limn/iceberg does what it says, and leaves tables that can be op
   const { rows } = await tables.query('SELECT count(*), count(DISTINCT currency) FROM shop.orders')
   expect(rows.map((row) => row.map(String))).toEqual([['91', '2']])
   await expect(tables.query('DELETE FROM shop.orders')).rejects.toMatchObject({ kind: 'sql/not-read-only' })
+})
+
+it('creating tables says what is missing, whoever calls it without types', async () => {
+  using place = temporaryFolder('create')
+  await using tables = await openIceberg({ warehouse: place.folder })
+  const table = tableId('shop.orders')
+  const fields = [{ id: 1, name: 'id', required: false, type: 'long' }] as const
+  const shape = {
+    location: join(place.folder, 'orders'),
+    schema: { schemaId: 0, fields, identifierFieldIds: [] },
+    spec: { specId: 0, fields: [] },
+  }
+  for (const [given, rows, says] of [
+    [{ sql: 'SELECT 1 AS id' }, undefined, 'no location, no schema, no spec'],
+    [undefined, { sql: 'SELECT 1 AS id' }, 'no location, no schema, no spec'],
+    [{ ...shape, spec: 'none' }, { sql: 'SELECT 1 AS id' }, 'no spec'],
+    [shape, undefined, 'no rows'],
+    [shape, 'SELECT 1 AS id', 'no rows'],
+  ]) {
+    const called: Promise<unknown> = Reflect.apply(createTableAs, undefined, [tables, table, given, rows])
+    await expect(called).rejects.toMatchObject({
+      kind: 'usage/argument',
+      message: expect.stringContaining(`${says}`),
+      remedy: expect.any(String),
+    })
+  }
+  expect(await tables.catalog.listTables()).toEqual([])
+  await createTableAs(tables, table, shape, { sql: 'SELECT 1::BIGINT AS id' })
+  const appended: Promise<unknown> = Reflect.apply(append, undefined, [tables, table, 'SELECT 2 AS id'])
+  await expect(appended).rejects.toMatchObject({ kind: 'usage/argument' })
+  expect((await tables.query('SELECT id FROM shop.orders')).rows.map(String)).toEqual(['1'])
 })
 
 it('opening tables says what is wrong with what it is given', async () => {

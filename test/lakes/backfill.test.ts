@@ -12,6 +12,7 @@ afterEach(() => {
 })
 
 interface Told {
+  readonly why?: string
   readonly backfill: string
   readonly outcome: string
   readonly datasets: readonly { dataset: string; steps: number; built: number; rows: number }[]
@@ -118,6 +119,7 @@ describe('limn backfill', () => {
     expect((await limn(folder, 'run', 'bronze.event')).code).toBe(0)
     const again = await backfill(folder, 'approve', waiting.backfill)
     expect([again.code, again.outcome]).toEqual([3, 'waiting'])
+    expect(again.why).toContain('has to be looked at again')
     expect(again.datasets.map((one) => one.built)).toEqual([1, 1])
     expect((await backfill(folder, 'approve', waiting.backfill)).outcome).toBe('published')
     expect(await sums(folder)).toEqual([130, 130])

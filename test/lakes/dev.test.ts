@@ -21,7 +21,20 @@ it('checks a change, builds a sample of what it changes, shows the difference an
   expect(await rowsIn(folder, "SELECT name FROM gold.day.refs WHERE name LIKE 'backfill%'")).toEqual([])
   redefine(folder, 'sum(no_such_column)')
   const broken = await limn(folder, 'dev', '--once')
-  expect([broken.code, broken.stderr]).toEqual([1, expect.stringContaining('no_such_column')])
+  expect([broken.code, broken.stderr]).toEqual([2, expect.stringContaining('no_such_column')])
+  expect((await limn(folder, 'check')).code).toBe(broken.code)
+  for (const { stderr } of [calm, changed, broken]) expect(stderr).not.toMatch(/^\n|Backfill/)
+})
+
+it('leaves nothing of a sample that failed, and ends as it did', async () => {
+  using lake = goldenLake('dev-failed')
+  const { folder } = lake
+  await runIn(folder)
+  redefine(folder, "sum(error('not today'))")
+  const failed = await limn(folder, 'dev', '--once', '--sample', '100%')
+  expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('not today')])
+  expect(failed.stdout + failed.stderr).not.toMatch(/resume|stand on the branches|Backfill/)
+  expect((await limn(folder, 'backfill', 'ls')).stdout).not.toMatch(/stopped|failed|waiting/)
 })
 
 it('prints one value on request', async () => {
@@ -40,7 +53,7 @@ it('prints one value on request', async () => {
   ])
   expect(await rowsIn(folder, "SELECT name FROM gold.day.refs WHERE name LIKE 'backfill%'")).toEqual([])
   redefine(folder, 'sum(no_such_column)')
-  expect(await once()).toMatchObject([1, { ok: false, changed: [], sample: null }])
+  expect(await once()).toMatchObject([2, { ok: false, changed: [], sample: null }])
   expect((await limn(folder, 'dev', '--json')).code).toBe(2)
 })
 

@@ -58,12 +58,16 @@ describe('owners', () => {
     const refused = await limn(folder, 'run')
     expect(refused.code).toBe(3)
     expect(refused.stderr).toContain('ops could not be told (refused): The command ended with 1: no line')
+    const again = await limn(folder, 'run')
+    expect(again.stderr.match(/ops could not be told/g)).toHaveLength(1)
+    expect(again.stderr).toContain('(2 such)')
     // Told with the next run, once, and then again that it is well.
     rmSync(join(folder, 'broken'))
     deliver(folder, 'b', [['8', '2026-01-02 09:00:00', '7']])
     expect((await limn(folder, 'run')).code).toBe(0)
     expect((await limn(folder, 'run')).code).toBe(0)
     expect(told(folder).map((one) => [one.hook, one.on, one.owner, ...one.datasets])).toEqual([
+      ['ops', 'refused', 'ops', 'gold.day'],
       ['ops', 'refused', 'ops', 'gold.day'],
       ['ops', 'recovered', 'ops', 'gold.day'],
     ])
@@ -133,7 +137,7 @@ describe('owners', () => {
       ['late', false, 'gold.day'],
       ['recovered', false, 'gold.day'],
     ])
-    expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00.000Z (deadline)')
+    expect(told(folder)[0]?.message).toContain('gold.day will be late: promised by 2026-01-03T08:00:00Z (deadline)')
   })
 
   it('are told while the run is under way, when it takes longer than there is time', async () => {

@@ -33,7 +33,7 @@ describe('limn plan', () => {
     expect(steady(await plan())).toBe(`bronze.event  new delivery: inbox/b.csv new
 │    reaches silver.event, gold.day
 │    about 3 rows, … B, … s
-└─ silver.event  at most 2026-01-03, 2026-01-05 (2 days)  data changed: bronze.event, at most 2 rows
+└─ silver.event  at most 2026-01-03, 2026-01-05 (2 days)  data changed: bronze.event, at most 2 rows added or removed
    │    at most 2026-01-04  never built
    │    about 3 rows, … B, … s
    └─ gold.day  at most 2026-01-03 … 2026-01-05 (3 days)  data changed: silver.event

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tableId } from '../../packages/limn/src/base/index.ts'
@@ -14,7 +14,7 @@ import {
   undoDropInLake,
 } from '../../packages/limn/src/lake/index.ts'
 import { days, goldenLake, open, planIn, rowsIn, runIn } from '../support/golden-lake.ts'
-import { SavedLake } from '../support/lake.ts'
+import { limn, SavedLake } from '../support/lake.ts'
 import { deliver, silverEvent, writeLake } from '../support/small-lake.ts'
 
 const lake = goldenLake('rename')
@@ -110,6 +110,13 @@ describe('a dataset that is renamed', () => {
     expect((await runIn(folder)).outcome).toBe('idle')
     expect(await planIn(folder)).toEqual([])
     expect(await rowsIn(folder, 'SELECT count(*) FROM silver.occurrence')).toEqual(['2'])
+    const text = readFileSync(join(gold, 'day.sql'), 'utf8')
+    writeFileSync(join(gold, 'day.sql'), text.replace('sum(amount)', 'sum(amount) * 2'))
+    const { stdout } = await limn(folder, 'plan')
+    expect(stdout.split('\n').filter((line) => /^ +[-+~?] /.test(line))).toEqual([
+      '     ~ column amount: CAST(sum(amount) AS BIGINT) → CAST((sum(amount) * 2) AS BIGINT)',
+    ])
+    writeFileSync(join(gold, 'day.sql'), text)
     renameSilver('silver.occurrence', "renamedFrom: 'gold.day',")
     await expect(planIn(folder)).rejects.toMatchObject({ kind: 'dataset/invalid' })
   })

@@ -304,6 +304,10 @@ describe('a run or backfill that is at work', () => {
         reach: async (name, edge, detail) => {
           if (name !== 'state.change' || edge !== 'after' || !detail.endsWith(' publishing')) return
           const id = detail.split(' ')[1] ?? ''
+          expect((await limn(folder, 'runs', 'show', id)).stdout).toMatch(
+            new RegExp(`^run ${id}: running since .*\\n.*limn runs logs ${id}\\n.*limn runs cancel ${id}\\n$`),
+          )
+          expect(await json(folder, 'runs', 'show', id)).toMatchObject({ run: id, outcome: 'running', ranges: [] })
           expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
         },
       },
@@ -356,7 +360,8 @@ describe('a run or backfill that is at work', () => {
       }[]
       id = all.find((one) => one.state === 'building')?.backfill ?? ''
     }
-    expect((await limn(folder, 'runs', 'cancel', id)).code).toBe(0)
+    const asked = await limn(folder, 'runs', 'cancel', id)
+    expect([asked.code, asked.stdout]).toEqual([0, expect.stringContaining(`limn backfill resume ${id}`)])
     const stopped = await ended
     expect([stopped.code, (JSON.parse(stopped.stdout) as { error: { kind: string } }).error.kind]).toEqual([
       130,

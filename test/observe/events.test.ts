@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Emitter, nameOfPlace, parentOf, type RunEvent } from '../../packages/limn/src/observe/index.ts'
+import { temporaryFolder } from '../support/lake.ts'
 import { problemsOf } from '../support/run-events.ts'
 
 const event: RunEvent = {
@@ -78,6 +81,20 @@ describe('events over HTTP', () => {
     const hurried = new Emitter({ to: silent.to, retries: 0, timeoutMs: 400 }, ports)
     hurried.emit(event)
     expect(await hurried.close(50)).toEqual({ sent: 0, lost: 1, reason: 'the endpoint did not answer in time' })
+  })
+})
+
+describe('events in a file', () => {
+  it('go to the same one, whether it is said as a path or as an address', async () => {
+    using place = temporaryFolder('events')
+    const file = join(place.folder, 'deep', 'events.ndjson')
+    const there = { ...ports, resolve: (path: string) => resolve(place.folder, path) }
+    for (const to of ['deep/events.ndjson', 'file:deep/events.ndjson', `file://${file}`]) {
+      const emitter = new Emitter({ to }, there)
+      emitter.emit(event)
+      expect(await emitter.close()).toEqual({ sent: 1, lost: 0, reason: null })
+    }
+    expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(3)
   })
 })
 

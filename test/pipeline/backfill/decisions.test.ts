@@ -36,7 +36,7 @@ describe('the tolerance of a dataset', () => {
     const rows = { rows: 0.05 }
     expect(judgeDelta(delta({ added: 2, removed: 2, changed: 1 }), rows).beyond).toEqual([])
     expect(judgeDelta(delta({ added: 2, removed: 2, changed: 2 }), rows).beyond).toHaveLength(1)
-    expect(judgeDelta(delta({ before: 0, added: 1 }), { rows: 1 }).beyond).toEqual(['1 rows where there were none'])
+    expect(judgeDelta(delta({ before: 0, added: 1 }), { rows: 1 }).beyond).toEqual(['1 row where there were none'])
   })
 
   it('limits how far sums move, by a share or an amount, and then leaves rows alone', () => {

@@ -38,14 +38,18 @@ export type RunId = Branded<'RunId'>
 
 const runIdForm = /^\d{8}T\d{6}-[0-9a-f]{6}$/
 
+export function isRunId(text: string): text is RunId {
+  return runIdForm.test(text)
+}
+
 export function runId(text: string): RunId {
-  if (!runIdForm.test(text)) {
+  if (!isRunId(text)) {
     throw new LimnError('usage/unknown-run', {
       message: `"${text}" is not a run id.`,
       remedy: 'List the runs with: limn runs ls',
     })
   }
-  return text as RunId
+  return text
 }
 
 /** A new run id from the start time (milliseconds since the epoch, UTC) and 24 random bits. */

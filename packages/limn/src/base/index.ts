@@ -3,7 +3,9 @@
  */
 export * from './ambient.ts'
 export * from './concurrency.ts'
+export * from './counted.ts'
 export * from './errors.ts'
+export * from './folder.ts'
 export * from './ids.ts'
 export * from './memory.ts'
 export * from './nearest.ts'

@@ -21,7 +21,10 @@ export function errorValue(error: LimnError) {
   return { kind, message, notDone, remedy, location, context }
 }
 
-export function formatError(error: LimnError, io: Io): string {
+/** What is told of an error; `errorValue` gives it as JSON. */
+export type ToldError = Pick<LimnError, 'kind' | 'message' | 'notDone' | 'remedy' | 'location'>
+
+export function formatError(error: ToldError, io: Io): string {
   const place = error.location ? ` ${formatLocation(error.location)}` : ''
   const lines = [`${io.paint.red(`error[${error.kind}]`)}${place}`, `  ${error.message}`]
   if (error.notDone) lines.push(`  Not done: ${error.notDone}`)

@@ -1,3 +1,4 @@
+import { counted } from '../base/index.ts'
 import { formatInterval, type Interval, type IntervalUnit } from '../dataset/index.ts'
 import type { PlannedCause, PlannedDataset, PlanReport, PrintedChange, Reached, Reason } from '../pipeline/index.ts'
 import type { Paint } from './io.ts'
@@ -60,7 +61,7 @@ function datasetLines(one: PlannedDataset, diff: readonly PrintedChange[], paint
   if (rows !== null || seconds !== null)
     out.push(
       paint.dim(
-        `  about ${[rows === null ? [] : [`${formatCount(rows)} rows`], bytes === null ? [] : [formatBytes(bytes)], seconds === null ? [] : [secondsText(seconds)]].flat().join(', ')}`,
+        `  about ${[rows === null ? [] : [counted(rows, 'row')], bytes === null ? [] : [formatBytes(bytes)], seconds === null ? [] : [secondsText(seconds)]].flat().join(', ')}`,
       ),
     )
   return out
@@ -93,9 +94,7 @@ function causeText(cause: PlannedCause): string {
     }
     case 'input-changed': {
       const rows =
-        cause.rows === null
-          ? ''
-          : `, ${cause.atMost ? 'at most ' : ''}${formatCount(cause.rows)} ${cause.rows === 1 ? 'row' : 'rows'}`
+        cause.rows === null ? '' : `, ${cause.atMost ? 'at most ' : ''}${counted(cause.rows, 'row')} added or removed`
       const columns = cause.columns === null ? '' : `, may change ${cause.columns.join(', ')}`
       return `${said}: ${cause.because.join(', ')}${rows}${columns}`
     }
@@ -156,5 +155,5 @@ function totalLine(datasets: readonly PlannedDataset[]): string | null {
   const sum = (key: 'rows' | 'bytes' | 'seconds') => known.reduce((total, one) => total + (one.estimate[key] ?? 0), 0)
   const unknown = datasets.length - known.length
   const rest = unknown > 0 ? `, and ${unknown} ${unknown === 1 ? 'dataset' : 'datasets'} without an estimate` : ''
-  return `Together about ${formatCount(sum('rows'))} rows, ${formatBytes(sum('bytes'))}, ${secondsText(sum('seconds'))} of work${rest}.`
+  return `Together about ${counted(sum('rows'), 'row')}, ${formatBytes(sum('bytes'))}, ${secondsText(sum('seconds'))} of work${rest}.`
 }

@@ -79,6 +79,7 @@ function addRefs(table: Command, add: AddCommand): void {
       .option('--rename <name>', 'give it another name')
       .option('--drop', 'drop it; its snapshots stay until they expire')
       .option('--max-age <age>', 'when it goes itself: 12h, 30d')
+      .option(...dryRun)
     if (type === 'branch')
       command
         .option('--fast-forward <ref>', 'move it to where another ref is')
@@ -87,11 +88,15 @@ function addRefs(table: Command, add: AddCommand): void {
   }
   add(table, 'rollback <name> <point>', 'Take a branch back to a snapshot it has had, or to a time.', refs, [
     'limn table rollback lab.note 4512398745',
-    'limn table rollback lab.note 2026-01-31T12:00',
-  ]).option(...onBranch)
+    'limn table rollback lab.note 2026-01-31T12:00 --dry-run',
+  ])
+    .option(...onBranch)
+    .option(...dryRun)
   add(table, 'cherry-pick <name> <snapshot>', 'Repeat on a branch what another snapshot did.', refs, [
     'limn table cherry-pick lab.note 4512398745',
-  ]).option(...onBranch)
+  ])
+    .option(...onBranch)
+    .option(...dryRun)
 }
 
 function addUpkeep(table: Command, add: AddCommand): void {

@@ -101,8 +101,10 @@ export function findingText(finding: Finding, unit: IntervalUnit | null, width: 
     case 'unknown':
       break
   }
-  if (finding.rows > 0) lines.push(`  ${rowsText(finding.rows)}${spanText(finding.intervals, unit)}`)
-  if (evidence.rows.length > 0)
+  const shown = evidence.rows.length
+  const first = shown > 0 && shown < finding.rows ? `, the first ${shown}` : ''
+  if (finding.rows > 0) lines.push(`  ${rowsText(finding.rows)}${spanText(finding.intervals, unit)}${first}`)
+  if (shown > 0)
     lines.push(
       ...formatTable(
         evidence.columns,

@@ -1,4 +1,4 @@
-import { LimnError, runId, type TableId } from '../base/index.ts'
+import { LimnError, type TableId } from '../base/index.ts'
 import type { Interval } from '../dataset/index.ts'
 import {
   type BackfillRecord,
@@ -19,6 +19,7 @@ import {
 } from '../pipeline/index.ts'
 import type { Lake } from './lake.ts'
 import { observedBackfill } from './observed.ts'
+import { backfillId } from './query.ts'
 
 export interface BackfillOptions extends Omit<Partial<BackfillRequest>, 'datasets' | 'range'> {
   readonly select: readonly string[]
@@ -53,7 +54,7 @@ export async function backfill(lake: Lake, options: BackfillOptions): Promise<Ba
 export async function resume(lake: Lake, id: string, tuning: BackfillTuning = {}, waitMs = 0): Promise<BackfillReport> {
   const context = await contextOf(lake)
   await requireSound(lake, context, await datasetsOf(context, id))
-  return observed(lake, context, (own, watch) => resumeBackfill(own, runId(id), tuning, { waitMs, ...watch }))
+  return observed(lake, context, (own, watch) => resumeBackfill(own, backfillId(id), tuning, { waitMs, ...watch }))
 }
 
 /** Publishes what a backfill has built and somebody has looked at. What had to be built anew since then waits again. */
@@ -61,12 +62,12 @@ export async function approve(lake: Lake, id: string, waitMs = 0): Promise<Backf
   const context = await contextOf(lake)
   await requireSound(lake, context, await datasetsOf(context, id))
   return observed(lake, context, (own, watch) =>
-    resumeBackfill(own, runId(id), {}, { waitMs, approveAsSeen: true, ...watch }),
+    resumeBackfill(own, backfillId(id), {}, { waitMs, approveAsSeen: true, ...watch }),
   )
 }
 
 export async function discard(lake: Lake, id: string): Promise<void> {
-  return discardBackfill(await contextOf(lake), runId(id))
+  return discardBackfill(await contextOf(lake), backfillId(id))
 }
 
 export async function backfills(lake: Lake): Promise<readonly (BackfillRecord & { readonly alive: boolean })[]> {
@@ -75,11 +76,11 @@ export async function backfills(lake: Lake): Promise<readonly (BackfillRecord & 
 }
 
 export async function backfillOf(lake: Lake, id: string): Promise<BackfillStanding> {
-  return showBackfill(await contextOf(lake), runId(id))
+  return showBackfill(await contextOf(lake), backfillId(id))
 }
 
 export async function changesOf(lake: Lake, id: string): Promise<readonly DatasetChange[]> {
-  return compareBackfill(await contextOf(lake), runId(id))
+  return compareBackfill(await contextOf(lake), backfillId(id))
 }
 
 function observed(
@@ -102,7 +103,7 @@ async function datasetsOf(context: PipelineContext, id: string): Promise<Readonl
 
 async function showBackfillRecord(context: PipelineContext, id: string): Promise<BackfillRecord> {
   const found = (await listBackfills(context)).find((one) => one.id === id)
-  return found ?? (await showBackfill(context, runId(id))).record
+  return found ?? (await showBackfill(context, backfillId(id))).record
 }
 
 async function requireSound(lake: Lake, context: PipelineContext, datasets: ReadonlySet<TableId>): Promise<void> {

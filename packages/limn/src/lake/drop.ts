@@ -1,10 +1,11 @@
-import { LimnError, type TableId, tableId } from '../base/index.ts'
+import { LimnError, namespaceOf, type TableId, tableId } from '../base/index.ts'
 import { allChecks, datasetsOf } from '../contract/index.ts'
 import {
   type DroppedTable,
   dropDataset,
   droppedTables,
   type LoadedDataset,
+  ownNamespaces,
   purgeDropped,
   undoDrop,
   unknownTable,
@@ -37,6 +38,7 @@ export async function dropFromLake(
 ): Promise<DropReport> {
   const table = tableId(name)
   const context = await lake.context()
+  if (ownNamespaces.has(namespaceOf(table))) throw limnsOwn(table)
   if (!(await context.catalog.loadTables([table])).get(table)) throw unknownTable(table)
   const datasets = await loadDatasets(lake.folder)
   const consumers = await consumersOf(lake, table, datasets)
@@ -135,6 +137,14 @@ function inUse(table: TableId, consumers: readonly Consumer[]): LimnError {
     notDone: 'Nothing was dropped.',
     remedy: 'Change what reads it first, or say that it may break: --force',
     context: { table, consumers: consumers.map((one) => one.what) },
+  })
+}
+
+function limnsOwn(table: TableId): LimnError {
+  return new LimnError('usage/owned-table', {
+    message: `${table} belongs to limn itself.`,
+    notDone: 'Nothing was dropped.',
+    remedy: 'What was dropped goes by itself: limn maintain. limn drop lists it, by the names it had.',
   })
 }
 

@@ -1,5 +1,5 @@
 import { asLimnError, type LimnError, type TableId } from '../base/index.ts'
-import { formatInterval, formatMicros, wallOf } from '../dataset/index.ts'
+import { formatInterval, formatMicros, pathAt, wallOf } from '../dataset/index.ts'
 import {
   type DueTick,
   dueTicks,
@@ -201,14 +201,15 @@ class DueRuns {
     const sensor = entry.schedule.waitFor
     if (!sensor) return true
     const { folder, clock } = this.context
-    if (await filesAreThere(folder, sensor.glob, wallOf(tickMs, entry.schedule.zone))) return true
+    const glob = pathAt(sensor.glob, wallOf(tickMs, entry.schedule.zone) * 1000)
+    if (await filesAreThere(folder, glob)) return true
     const untilMs = tickMs + sensor.timeoutMs
     const { name } = entry
     if (clock.nowMs() < untilMs) {
       this.blocked.add(name)
-      this.tell({ kind: 'waiting', tickMs, name, glob: sensor.glob, untilMs })
+      this.tell({ kind: 'waiting', tickMs, name, glob, untilMs })
     } else {
-      this.tell({ kind: 'timed-out', tickMs, name, glob: sensor.glob })
+      this.tell({ kind: 'timed-out', tickMs, name, glob })
       await this.marks.advance(tickMark(name), tickMs, clock.nowMs())
     }
     return false

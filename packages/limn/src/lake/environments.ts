@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { LimnError, namespaceOf, type TableId } from '../base/index.ts'
+import { LimnError, namespaceOf, silentProgress, type TableId } from '../base/index.ts'
 import { type EnvironmentName, environmentName, nameOutOf, production } from '../catalog/index.ts'
 import { type LoadedTable, snapshotById } from '../iceberg/index.ts'
 import {
@@ -57,9 +57,10 @@ function isOwn(table: TableId | null): boolean {
   return table !== null && namespaceOf(table) !== 'limn'
 }
 
-/** Makes an environment of what production has now. Throws `usage/environment-exists`. */
+/** Makes an environment of what production has now, and names its tables but limn's own. Throws `usage/environment-exists`. */
 export async function createEnvironment(lake: Lake, name: string): Promise<Forked> {
-  return forkEnvironment(await lake.context(), lake.base.environments, environmentName(name))
+  const forked = await forkEnvironment(await lake.context(), lake.base.environments, environmentName(name))
+  return { ...forked, tables: forked.tables.filter(isOwn) }
 }
 
 /** What differs between an environment's table and the state of production it stands on. */
@@ -176,7 +177,7 @@ export async function promoteEnvironment(
     if (report.outcome !== 'published') return report
     // Runs there that began when this process was taken for dead would lose what they published.
     requireHeld()
-    await dropEnvironment(context, lake.base.environments, environment)
+    await dropEnvironment({ ...context, progress: silentProgress }, lake.base.environments, environment)
     await forkEnvironment(context, lake.base.environments, environment)
     return report
   })
@@ -234,7 +235,7 @@ async function withRunsHeld<T>(
 /** The lake again, in an environment that has to be there. */
 async function openEnvironment(lake: Lake, environment: EnvironmentName): Promise<Lake> {
   if (!lake.base.environments.list().some((one) => one.name === environment))
-    throw unknownEnvironment(lake.base.environments, environment)
+    throw unknownEnvironment(lake.base.environments, environment, 'used')
   return Lake.open({ ...lake.openedWith, cwd: lake.folder, environment, makeEnvironment: false })
 }
 

@@ -31,10 +31,10 @@ import {
   type Compiled,
   checkProject,
   compileModel,
-  droppedNamespace,
   environmentFolder,
   folderIn,
   forkEnvironment,
+  ownNamespaces,
   type PipelineContext,
   type PlanReport,
   type Project,
@@ -50,7 +50,7 @@ import {
   unknownEnvironment,
   writeLeaseOf,
 } from '../pipeline/index.ts'
-import type { OwnerOf } from '../query/index.ts'
+import { limnItself, type OwnerOf } from '../query/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
@@ -183,7 +183,7 @@ export class Lake implements AsyncDisposable {
       owners.set(dataset.id, `the dataset in ${file}`)
       owners.set(quarantineOf(dataset.id), `the dataset in ${file}`)
     }
-    return (table) => owners.get(table) ?? (ownNamespaces.has(namespaceOf(table)) ? 'limn itself' : null)
+    return (table) => owners.get(table) ?? (ownNamespaces.has(namespaceOf(table)) ? limnItself : null)
   }
 
   private async holdForWrite(table: TableId): Promise<AsyncDisposable> {
@@ -320,7 +320,7 @@ function catalogOf(base: SqliteCatalog, config: LakeConfig, environment: Environ
   if (environment === null) return own
   if (base.environments.list().some((one) => one.name === environment)) return new EnvironmentCatalog(base, environment)
   if (config.environments && environment in config.environments) return unchangingCatalog(own, environment)
-  const unknown = unknownEnvironment(base.environments, environment)
+  const unknown = unknownEnvironment(base.environments, environment, 'work')
   base.close()
   throw unknown
 }
@@ -342,8 +342,6 @@ async function makeEnvironment(
   if (environments.list().some((one) => one.name === environment)) return
   await forkEnvironment(await lake.context(), environments, environment)
 }
-
-const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
 
 let version: string | null = null
 

@@ -200,6 +200,7 @@ function hooksOf(hooks: Notify, owner: string): readonly { readonly hook: Hook; 
 async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, outbox: Outbox): Promise<Notified> {
   const delivered: string[] = []
   const failed: { id: string; message: string }[] = []
+  const unheard = new Map<string, number>()
   for (const letter of outbox.waiting(context.clock.nowMs())) {
     const [, owner = '', place = ''] = letter.id.split('\n')
     const hook = hooksOf(hooks, owner).find((one) => one.place === place)?.hook
@@ -221,10 +222,11 @@ async function deliverAll(lake: Lake, context: PipelineContext, hooks: Notify, o
       const message = error instanceof Error ? error.message : String(error)
       await outbox.failed(letter.id, message, context.clock.nowMs())
       failed.push({ id: notification.id, message })
-      context.progress.note(
-        `${owner} could not be told (${notification.on}): ${message} It is tried again with the next run.`,
-      )
+      const line = `${owner} could not be told (${notification.on}): ${message} It is tried again with the next run.`
+      unheard.set(line, (unheard.get(line) ?? 0) + 1)
     }
   }
+  // A hook that is down has a line of its own, however much waits for it.
+  for (const [line, times] of unheard) context.progress.note(times === 1 ? line : `${line} (${times} such)`)
   return { delivered, failed }
 }

@@ -1,4 +1,4 @@
-import { LimnError, type RunId, runId, type TableId } from '../base/index.ts'
+import { isRunId, LimnError, type RunId, runId, type TableId } from '../base/index.ts'
 import { StagedCatalog } from '../catalog/index.ts'
 import { parseMicros } from '../dataset/index.ts'
 import type { ResultSet } from '../engine/index.ts'
@@ -23,10 +23,20 @@ export type At =
 export function parseAt(text: string | undefined): At {
   if (text === undefined) return { kind: 'now' }
   if (text.startsWith('run/')) return { kind: 'run', run: runId(text.slice(4)) }
-  if (text.startsWith('backfill/')) return { kind: 'backfill', backfill: runId(text.slice(9)) }
+  if (text.startsWith('backfill/')) return { kind: 'backfill', backfill: backfillId(text.slice(9)) }
   if (/^\d{5,}$/.test(text)) return { kind: 'snapshot', snapshotId: BigInt(text) }
   if (/^\d{4}-\d{2}/.test(text)) return { kind: 'time', timestampMs: Math.floor(parseMicros(text) / 1000) }
   return { kind: 'ref', ref: text }
+}
+
+/** Throws `usage/unknown-backfill` for what is no name of one. */
+export function backfillId(text: string): RunId {
+  if (isRunId(text)) return text
+  throw new LimnError('usage/unknown-backfill', {
+    message: `"${text}" is not the id of a backfill.`,
+    notDone: 'Nothing was done.',
+    remedy: 'List them with: limn backfill ls',
+  })
 }
 
 /** Runs one query over tables as they were at a point. Read-only. */

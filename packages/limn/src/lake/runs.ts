@@ -1,5 +1,6 @@
 import { LimnError, nearest, type RunId, runId } from '../base/index.ts'
 import {
+  BackfillState,
   cancelRun,
   checkProject,
   diffRun,
@@ -127,8 +128,11 @@ export async function discardRunOf(lake: Lake, id: string) {
   return discardRun(await contextOf(lake), runId(id))
 }
 
-export async function cancel(lake: Lake, id: string): Promise<void> {
-  return cancelRun(await lake.context(), runId(id))
+/** Asks what is at work under a name to stop, and says what it is. */
+export async function cancel(lake: Lake, id: string): Promise<'run' | 'backfill'> {
+  const context = await lake.context()
+  await cancelRun(context, runId(id))
+  return new BackfillState(context.state).get(runId(id)) ? 'backfill' : 'run'
 }
 
 async function contextOf(lake: Lake): Promise<PipelineContext> {

@@ -1,6 +1,6 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { asLimnError, LimnError } from '../base/index.ts'
+import { asLimnError, LimnError, makeFolder } from '../base/index.ts'
 import { formatSchedule, nextTick } from '../dataset/index.ts'
 import type { Outlook, Schedules } from '../pipeline/index.ts'
 import { type DueEvent, dueText, dueValue, lakeSchedules, runDue } from './due.ts'
@@ -154,7 +154,7 @@ export class Health {
     this.path = path
     this.about = about
     this.nowMs = nowMs
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
   }
 
   write(state: 'running' | 'idle' | 'stopped', next: readonly NextTick[]): void {
@@ -189,9 +189,11 @@ export function upText(event: UpEvent): string {
     case 'error':
       return `error[${event.error.kind}]: ${event.error.message}`
     case 'outlook': {
-      const { dataset, verdict, promise, byMs, expectedMs } = event.outlook
-      const expected = expectedMs === null ? '' : `, expected ${new Date(expectedMs).toISOString()}`
-      return `${verdict}: ${dataset}, promised by ${new Date(byMs).toISOString()} (${promise})${expected}`
+      const { dataset, verdict, promise, byMs, expectedMs, slowMs } = event.outlook
+      const at = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
+      const expected = expectedMs === null ? '' : `, expected ${at(expectedMs)}`
+      const slow = verdict === 'at-risk' && slowMs !== null ? `, when slow ${at(slowMs)}` : ''
+      return `${verdict}: ${dataset}, promised by ${at(byMs)} (${promise})${expected}${slow}`
     }
     case 'stopped':
       return 'stopped'

@@ -1,11 +1,13 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { makeFolder } from '../base/index.ts'
 import type { RunEvent } from './events.ts'
 import type { OpenRuns } from './open-runs.ts'
 
 /** Where events go. */
 export interface LineageConfig {
-  /** `stdout`, an `http://` or `https://` address that takes a POST per event, or a file that gets a line per event. */
+  /** `stdout`, an `http://` or `https://` address that takes a POST per event, or a file (a path, or `file:` and one) that gets a line per event. */
   readonly to: string
   /** The namespace of jobs. Default `limn://<name of the lake>`. */
   readonly namespace?: string
@@ -53,7 +55,7 @@ export class Emitter {
     const { to } = config
     if (to === 'stdout') this.send = async (line) => ports.print(`${line}\n`)
     else if (/^https?:\/\//.test(to)) this.send = (line, attempts) => post(to, line, attempts, config)
-    else this.send = (line) => append(ports.resolve(to), line)
+    else this.send = (line) => append(ports.resolve(pathOf(to)), line)
   }
 
   emit(event: RunEvent): void {
@@ -85,9 +87,15 @@ export class Emitter {
   }
 }
 
+/** Said as an address, a file is still one. */
+function pathOf(to: string): string {
+  if (to.startsWith('file://')) return fileURLToPath(to)
+  return to.startsWith('file:') ? to.slice('file:'.length) : to
+}
+
 /** Appended in one write each, so that lines of runs side by side do not mix. */
 async function append(file: string, line: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   await appendFile(file, `${line}\n`)
 }
 

@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../base/index.ts'
+import { counted, LimnError, type TableId } from '../base/index.ts'
 import type { Check, Contract, Severity } from '../contract/index.ts'
 import { scopeOf } from '../contract/index.ts'
 import { quoteIdentifier as q } from '../sql/index.ts'
@@ -167,7 +167,13 @@ function distinctOf({ columns }: Extract<Check, { kind: 'unique' }>): string {
 }
 
 function allDifferent(check: Extract<Check, { kind: 'unique' }>, judged: number): Verdict {
-  return verdict(check, 0, judged, `${count(judged)} rows, all with different ${check.columns.join(', ')}`, noSample)
+  return verdict(
+    check,
+    0,
+    judged,
+    `${counted(judged, 'row')}, all with different ${check.columns.join(', ')}`,
+    noSample,
+  )
 }
 
 /** The SQL condition of rows at fault with a check on single rows. */
@@ -203,7 +209,7 @@ async function judgeOne(query: Queryable, input: EvaluateInput, check: Check): P
         check,
         failures,
         failures,
-        failures > 0 ? `the query found ${count(failures)} rows` : 'the query found no row',
+        failures > 0 ? `the query found ${counted(failures, 'row')}` : 'the query found no row',
         sample,
       )
     }
@@ -233,7 +239,7 @@ async function judgeUnique(
     check,
     groups,
     judged,
-    `${count(groups)} values of ${check.columns.join(', ')} occur more than once`,
+    `${counted(groups, 'value')} of ${check.columns.join(', ')} ${groups === 1 ? 'occurs' : 'occur'} more than once`,
     sample,
   )
 }
@@ -251,13 +257,20 @@ async function judgeReference(
   const failures = Number(rows[0]?.[0] ?? 0)
   const total = await query.rows(`SELECT count(*) FROM ${input.table} WHERE ${present}`)
   const judged = Number(total.rows[0]?.[0] ?? 0)
-  if (failures === 0) return verdict(check, 0, judged, `all ${count(judged)} rows are found in ${check.to}`, noSample)
+  if (failures === 0)
+    return verdict(
+      check,
+      0,
+      judged,
+      `${judged === 1 ? 'its row is' : `all ${count(judged)} rows are`} found in ${check.to}`,
+      noSample,
+    )
   const sample = await take(query, `${orphans} ORDER BY ALL`)
   return verdict(
     check,
     failures,
     judged,
-    `${count(failures)} rows refer to ${count(Number(rows[0]?.[1]))} values that ${check.to} lacks`,
+    `${counted(failures, 'row refers', 'rows refer')} to ${counted(Number(rows[0]?.[1]), 'value')} that ${check.to} lacks`,
     sample,
   )
 }
@@ -328,7 +341,7 @@ async function judgeVolume(
   const text =
     bad.length > 0
       ? `${bad.length} of ${starts.length} intervals have a row count outside ${count(check.min)} … ${count(check.max)}`
-      : `${starts.length} intervals within ${count(check.min)} … ${count(check.max)} rows`
+      : `${counted(starts.length, 'interval')} within ${count(check.min)} … ${count(check.max)} rows`
   return verdict(check, bad.length, starts.length, text, bad.length > 0 ? sample : noSample)
 }
 

@@ -2,6 +2,9 @@ import { LimnError, type TableId } from '../base/index.ts'
 import type { Path } from '../sql/index.ts'
 import { resolveName, type Target } from './names.ts'
 
+/** Who owns tables in limn's own namespaces. */
+export const limnItself = 'limn itself'
+
 /** Says who owns a table, as the subject of a sentence (`the dataset in datasets/x.ts`); null: nobody. */
 export type OwnerOf = (table: TableId) => string | null
 
@@ -34,6 +37,12 @@ export function tableOf(path: Path, owner: OwnerOf): TableId {
 export function requireFree(table: TableId, owner: OwnerOf): void {
   const owned = owner(table)
   if (owned === null) return
+  if (owned === limnItself)
+    throw new LimnError('usage/owned-table', {
+      message: `${table} belongs to ${owned}, and is not changed by hand.`,
+      notDone: 'Nothing was run.',
+      remedy: 'It is there to be queried; write to a table of another namespace.',
+    })
   throw new LimnError('usage/owned-table', {
     message: `${table} belongs to ${owned}: it changes through its contract and its runs alone.`,
     notDone: 'Nothing was run.',

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { LimnError, noSteps, systemClock, systemRandomness } from '../base/index.ts'
+import { LimnError, makeFolder, noSteps, systemClock, systemRandomness } from '../base/index.ts'
 import { SqliteCatalog } from '../catalog/index.ts'
 import { openDuckDb, type ResultSet } from '../engine/index.ts'
 import { ManifestReader } from '../iceberg/index.ts'
@@ -45,7 +45,7 @@ export async function openIceberg(options: OpenIcebergOptions): Promise<IcebergT
   const warehouse = resolve(options.warehouse)
   requireOptions(options)
   try {
-    mkdirSync(warehouse, { recursive: true })
+    makeFolder(warehouse)
   } catch (cause) {
     throw new LimnError('storage/not-writable', {
       message: `The warehouse ${warehouse} is not there and cannot be made: ${cause instanceof Error ? cause.message : cause}`,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
@@ -6,6 +6,7 @@ import {
   type Clock,
   explainSystemError,
   LimnError,
+  makeFolder,
   noSteps,
   type Steps,
   step,
@@ -180,7 +181,7 @@ export function migrationsOf(path: string, migrations: readonly Migration[]): Mi
 /** Opens a SQLite file durably (WAL, full sync), making its folder. Errors name the file and what it is for. */
 export function openSqlite(path: string, what: string): DatabaseSync {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     const database = new DatabaseSync(path, { timeout: 30_000 })
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
     return database

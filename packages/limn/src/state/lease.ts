@@ -270,7 +270,7 @@ function held(by: readonly LeaseHolder[], waitMs: number): LimnError {
     message: `${first?.holder}${others} ${others === '' ? 'holds' : 'hold'} the lease${by.length > 1 ? 's' : ''} ${names} since ${since}.`,
     notDone:
       waitMs > 0 ? `Nothing was run; it was still held after ${Math.round(waitMs / 1000)} s.` : 'Nothing was run.',
-    remedy: 'Wait for it: limn run --wait 10m',
+    remedy: 'Try again when it has ended; limn run waits with --wait 10m.',
     context: { ...first, held: by },
     retryable: true,
   })

@@ -4,7 +4,6 @@ import {
   closeSync,
   constants,
   fsync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   renameSync,
@@ -12,12 +11,13 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { access, copyFile, link, mkdir, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { access, copyFile, link, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import {
   explainSystemError,
   LimnError,
+  makeFolder,
   mapConcurrently,
   noSteps,
   processAlive,
@@ -194,8 +194,8 @@ export class LocalStore implements ObjectStore {
       try {
         return mkdtempSync(prefix)
       } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error
-        mkdirSync(parent, { recursive: true })
+        if (!isAbsence(error)) throw error
+        makeFolder(parent)
         return mkdtempSync(prefix)
       }
     })
@@ -212,7 +212,7 @@ export class LocalStore implements ObjectStore {
           await rm(join(parent, entry.name), { recursive: true, force: true })
       }
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (!isAbsence(error)) throw error
     }
   }
 
@@ -238,7 +238,7 @@ export class LocalStore implements ObjectStore {
       const info = await stat(localFile(path))
       return { path, bytes: info.size, modifiedMs: info.mtimeMs }
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return null
+      if (isAbsence(error)) return null
       throw explainSystemError(error, path, 'It was not read.')
     }
   }
@@ -253,7 +253,7 @@ export class LocalStore implements ObjectStore {
           else found.push(path)
         }
       } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw explainSystemError(error, storePath(folder), 'It was not listed.')
+        if (!isAbsence(error)) throw explainSystemError(error, storePath(folder), 'It was not listed.')
       }
     }
     await walk(localFile(prefix))
@@ -287,7 +287,7 @@ export class LocalStore implements ObjectStore {
     throw new LimnError('storage/failed', {
       message: `${path} is outside the warehouse ${this.folder}.`,
       notDone: 'Nothing was written or deleted.',
-      remedy: 'limn changes files of its own warehouse only.',
+      remedy: 'limn changes files of its own warehouse only; the warehouse of a lake moves with limn lake relocate.',
     })
   }
 
@@ -317,7 +317,7 @@ export class LocalStore implements ObjectStore {
       await this.unsynced.settleAbove(folder)
       return
     }
-    const first = await mkdir(folder, { recursive: true })
+    const first = makeFolder(folder)
     await Promise.all(gainedBy(folder, first).map(syncPath))
     await this.unsynced.settleAbove(folder)
     this.known.add(folder)
@@ -325,7 +325,7 @@ export class LocalStore implements ObjectStore {
 
   private makeFolderLater(folder: string): void {
     if (this.known.has(folder)) return
-    const first = mkdirSync(folder, { recursive: true })
+    const first = makeFolder(folder)
     for (const one of gainedBy(folder, first)) this.unsynced.addFolder(one)
     this.known.add(folder)
   }
@@ -340,6 +340,12 @@ function gainedBy(folder: string, first: string | undefined): readonly string[] 
     if (at === dirname(first) || at === dirname(at)) break
   }
   return gained
+}
+
+/** Nothing is there, nor could be: what would be its folder may be a file. */
+function isAbsence(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
 /** Gives a file a second name. False: the file system has none. One that is there already stays. */

@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
 import { backfill, type Lake, looksOfReport } from '../../lake/index.ts'
 import type { BackfillReport, DatasetChange, Look } from '../../pipeline/index.ts'
@@ -108,7 +109,9 @@ function printOutcome(report: BackfillReport, looks: readonly Look[], io: Io): v
         io.err(`${io.paint.red('failed')} ${dataset}${when}: ${error.message}`)
       }
       if (outcome.skipped.length > 0) io.err(`Not built, for what they read failed: ${outcome.skipped.join(', ')}`)
-      io.out(`${outcome.failures.length} steps failed; nothing was published. The others stand on the branches.`)
+      io.out(
+        `${counted(outcome.failures.length, 'step')} failed; nothing was published. The others stand on the branches.`,
+      )
       return
   }
 }

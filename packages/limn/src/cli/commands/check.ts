@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { LimnError } from '../../base/index.ts'
+import { counted, LimnError } from '../../base/index.ts'
 import { proveModels } from '../../lake/index.ts'
 import { errorValue, formatError } from '../errors.ts'
 import type { Invocation } from '../main.ts'
@@ -25,7 +25,7 @@ export default async function check(invocation: Invocation): Promise<number> {
   if (io.json)
     io.out(toJson({ problems: problems.map(errorValue), ...(deep ? { proofs: proofs.map(proofValue) } : {}) }))
   else if (problems.length === 0)
-    io.out(`${(await lake.loadProject()).order.length} datasets: types, SQL and contracts are in order.`)
+    io.out(`${counted((await lake.loadProject()).order.length, 'dataset')}: types, SQL and contracts are in order.`)
   else for (const problem of problems) io.err(formatError(problem, io))
   if (deep && !io.json) io.out(proofsText(proofs, io.width).join('\n'))
   return problems.length > 0 ? 2 : differing.length > 0 ? 3 : 0

@@ -3,6 +3,7 @@ import { watch } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { findLake } from '../../lake/index.ts'
 import { parseShare, usage } from '../arguments.ts'
+import { formatError, type ToldError } from '../errors.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { toJson } from '../text.ts'
@@ -25,7 +26,7 @@ interface Round {
 /**
  * Watches the project's files. At each change types, SQL and contracts are checked; where definitions differ from what is
  * published, a sample of their intervals is built on a scratch branch, compared with what is published, and dropped. Ends
- * with Ctrl-C; with `--once` after one round, with 1 when it found something wrong. `--json` takes `--once`: what the check, the
+ * with Ctrl-C; with `--once` after one round, and as the command ended that found something wrong (2: the check). `--json` takes `--once`: what the check, the
  * list of what changed and the sample came to, as those commands print it.
  */
 export default async function dev(invocation: Invocation): Promise<number> {
@@ -44,9 +45,9 @@ export default async function dev(invocation: Invocation): Promise<number> {
   }
   if (io.json) {
     if (options.once !== true) throw usage('--json prints one value at the end.', 'Add --once.')
-    return (await onceAsJson(round)) ? 0 : 1
+    return await onceAsJson(round)
   }
-  if (options.once === true) return (await once(round)) ? 0 : 1
+  if (options.once === true) return await once(round)
   await following(round)
   return 0
 }
@@ -79,29 +80,31 @@ async function following(round: Round): Promise<void> {
   }
 }
 
-/** Whether everything was in order. */
-async function once(round: Round): Promise<boolean> {
+/** Exit code: 0 when everything was in order. */
+async function once(round: Round): Promise<number> {
   const { io, environment } = round
   const checked = await limn(round, ['check', ...environment])
-  io.err(checked.err.trimEnd())
-  if (checked.code !== 0) return false
+  tell(io, checked.err)
+  if (checked.code !== 0) return checked.code
   io.out(checked.out.trimEnd())
   const planned = await limn(round, ['plan', '--json', ...environment])
   if (planned.code !== 0) {
-    io.err(planned.out.trimEnd() || planned.err.trimEnd())
-    return false
+    io.err(failureIn(planned, io))
+    return planned.code
   }
   const stale = changedOf(planned.out)
   if (stale.datasets.length === 0) {
     io.out('No definition differs from what is published.')
-    return true
+    return 0
   }
-  io.out(`Changed: ${stale.datasets.join(', ')}. Building ${round.sample} of it to look at.`)
+  io.out(
+    `Changed: ${stale.datasets.join(', ')}. Building ${round.sample} of ${stale.datasets.length === 1 ? 'it' : 'them'} to look at.`,
+  )
   return await sampled(round, stale)
 }
 
 /** The same round as one value. */
-async function onceAsJson(round: Round): Promise<boolean> {
+async function onceAsJson(round: Round): Promise<number> {
   const { io, environment } = round
   const run = async (...args: readonly string[]) => {
     const { code, out, err } = await limn(round, [...args, '--json', ...environment])
@@ -118,12 +121,12 @@ async function onceAsJson(round: Round): Promise<boolean> {
     const { backfill } = (sample.value ?? {}) as { readonly backfill?: string }
     if (backfill !== undefined) await limn(round, ['backfill', 'discard', backfill, ...environment])
   }
-  const isRight = check.code === 0 && planned?.code === 0 && (sample?.code ?? 0) === 0
+  const code = check.code || planned?.code || sample?.code || 0
   const failed = planned && planned.code !== 0 ? { plan: planned.value } : {}
   const changedNames = changed?.datasets ?? []
-  const value = { ok: isRight, check: check.value, ...failed, changed: changedNames, sample: sample?.value ?? null }
+  const value = { ok: code === 0, check: check.value, ...failed, changed: changedNames, sample: sample?.value ?? null }
   io.out(toJson(value))
-  return isRight
+  return code
 }
 
 interface Changed {
@@ -159,20 +162,38 @@ function changedOf(plan: string): Changed {
 }
 
 /** Builds a sample, shows what it changes, and drops it. */
-async function sampled(round: Round, { datasets, from, to }: Changed): Promise<boolean> {
+async function sampled(round: Round, { datasets, from, to }: Changed): Promise<number> {
   const { io, sample, environment } = round
   const range = ['--from', from, '--to', to]
   const built = await limn(round, ['backfill', ...datasets, ...range, '--sample', sample, '--diff', ...environment])
-  io.err(built.err.trimEnd())
-  io.out(
-    built.out
-      .trimEnd()
-      .replace(/^A sample is only to look at; .*$/m, '')
-      .trimEnd(),
-  )
-  const id = /limn backfill discard (\S+)/.exec(built.out)?.[1]
+  tell(io, withoutItself(built.err))
+  if (built.out.trim() !== '') io.out(withoutItself(built.out).trimEnd())
+  const id = begun.exec(built.err)?.[1]
   if (id !== undefined) await limn(round, ['backfill', 'discard', id, ...environment])
-  return built.code === 0
+  return built.code
+}
+
+const begun = /^Backfill (\S+)\.$/m
+
+/** What the sample says of itself: it is gone when this is read. */
+const ofItself = [
+  /^(Backfill \S+\.|A sample is only to look at; .*|Go on when it is mended: .*|\d+ steps? failed; nothing was published\. .*)\n/gm,
+  /; the steps that were built stand on the branches of the backfill(?=\.)/g,
+  / Then: limn backfill resume \S+/g,
+]
+
+function withoutItself(text: string): string {
+  return ofItself.reduce((left, one) => left.replaceAll(one, ''), text)
+}
+
+function tell(io: Io, text: string): void {
+  if (text.trim() !== '') io.err(text.trimEnd())
+}
+
+/** The error that a command printed as JSON, as it is told. */
+function failureIn({ out, err }: { readonly out: string; readonly err: string }, io: Io): string {
+  const { error } = (out.trim() === '' ? {} : JSON.parse(out)) as { readonly error?: ToldError }
+  return error === undefined ? err.trimEnd() : formatError(error, io)
 }
 
 /** One command in a process of its own: files that changed are loaded anew there alone. */

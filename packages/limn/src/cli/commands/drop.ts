@@ -1,7 +1,8 @@
+import { counted } from '../../base/index.ts'
 import { dropFromLake, listDropped, undoDropInLake } from '../../lake/index.ts'
 import { usage } from '../arguments.ts'
 import type { Invocation } from '../main.ts'
-import { formatCount, formatTable, toJson } from '../text.ts'
+import { formatTable, toJson } from '../text.ts'
 import { openLake } from './open.ts'
 
 export default async function drop(invocation: Invocation): Promise<number> {
@@ -9,7 +10,7 @@ export default async function drop(invocation: Invocation): Promise<number> {
   const [name] = args
   const [undo, purge, force, dryRun] = ['undo', 'purge', 'force', 'dryRun'].map((key) => options[key] === true)
   if (name === undefined && (undo || purge || force || dryRun))
-    throw usage('Which table?', 'Name it: limn drop silver.old_flight')
+    throw usage('Which table?', `Name it: limn drop${undo ? ' --undo' : ''} silver.old_flight`)
   if (undo && (purge || force || dryRun)) throw usage('--undo stands alone.', 'limn drop --undo silver.old_flight')
   await using lake = await openLake(invocation)
   if (name === undefined) {
@@ -43,7 +44,7 @@ export default async function drop(invocation: Invocation): Promise<number> {
   }
   for (const one of report.consumers) io.err(`${io.paint.yellow('Broken by it:')} ${one.what} ${one.how}.`)
   if (dryRun) io.out(`Would drop ${name}. Nothing was changed.`)
-  else if (purge) io.out(`${io.paint.green('Dropped')} ${name} and deleted ${formatCount(report.files)} files.`)
+  else if (purge) io.out(`${io.paint.green('Dropped')} ${name} and deleted ${counted(report.files, 'file')}.`)
   else {
     const until = report.dropped[0]?.undoUntilMs ?? 0
     io.out(

@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import {
   createEnvironment,
   diffEnvironment,
@@ -11,7 +12,7 @@ import { parseCount, parseWait } from '../arguments.ts'
 import type { Io } from '../io.ts'
 import type { Invocation } from '../main.ts'
 import { rowDiffText } from '../row-diff-text.ts'
-import { formatBytes, formatCount, formatTable, toJson } from '../text.ts'
+import { formatBytes, formatTable, toJson } from '../text.ts'
 import { openProduction, textOption } from './open.ts'
 import { printFailure } from './run.ts'
 
@@ -47,7 +48,7 @@ async function list(lake: Lake, io: Io): Promise<number> {
   else
     io.out(
       formatTable(
-        ['environment', 'made (UTC)', 'tables', 'changed', ''],
+        ['environment', 'made (UTC)', 'tables', 'changed', 'doc'],
         all.map((one) => [
           one.name,
           new Date(one.madeAtMs).toISOString().replace('T', ' ').slice(0, 19),
@@ -65,7 +66,9 @@ async function create(lake: Lake, io: Io, name: string): Promise<number> {
   const made = await createEnvironment(lake, name)
   if (io.json) io.out(toJson(made))
   else
-    io.out(`${io.paint.green('Made')} ${name}: ${made.tables.length} tables, no file copied. Work there: --env ${name}`)
+    io.out(
+      `${io.paint.green('Made')} ${name}: ${counted(made.tables.length, 'table')}, no file copied. Work there: --env ${name}`,
+    )
   return 0
 }
 
@@ -94,7 +97,7 @@ async function diff(
 function diffLines(one: EnvironmentDiff, io: Io): readonly string[] {
   const moved = one.productionMoved ? ', production has published since' : ''
   const head = `${io.paint.bold(one.table)} ${one.change}${moved}`
-  const body = one.diff ? rowDiffText(one.diff, io.width) : [`${formatCount(one.rows.before)} rows in production`]
+  const body = one.diff ? rowDiffText(one.diff, io.width) : [`${counted(one.rows.before, 'row')} in production`]
   return [head, ...body.flatMap((part) => part.split('\n')).map((line) => `  ${line}`.trimEnd()), '']
 }
 
@@ -114,7 +117,7 @@ async function promote(
     for (const one of report.judgements.filter((each) => each.outcome === 'failed')) printFailure(one, io)
     if (report.outcome === 'published')
       io.out(
-        `${io.paint.green('Published')} run ${report.run}: ${report.tables.length === 1 ? '1 table' : `${formatCount(report.tables.length)} tables`} of ${name}, ${report.judgements.length} checks. ${name} is as production now.`,
+        `${io.paint.green('Published')} run ${report.run}: ${counted(report.tables.length, 'table')} of ${name}, ${counted(report.judgements.length, 'check')}. ${name} is as production now.`,
       )
     else io.out(`${io.paint.red('Refused to publish')} run ${report.run}. Readers still see what they had.`)
   }
@@ -125,7 +128,7 @@ async function drop(lake: Lake, io: Io, name: string, dryRun: boolean): Promise<
   const dropped = await dropEnvironmentOf(lake, name, { dryRun })
   if (io.json) io.out(toJson({ ...dropped, dryRun }))
   else {
-    const what = `${name}: ${formatCount(dropped.files)} files of its own, ${formatBytes(dropped.bytes)}`
+    const what = `${name}: ${counted(dropped.files, 'file')} of its own, ${formatBytes(dropped.bytes)}`
     io.out(dryRun ? `Would drop ${what}. Nothing was changed.` : `${io.paint.green('Dropped')} ${what}.`)
   }
   return 0

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { LimnError } from '../../base/index.ts'
+import { explainSystemError, LimnError, makeFolder } from '../../base/index.ts'
 import type { Invocation } from '../main.ts'
 import { newLakeFiles } from '../new-lake.ts'
 import { toJson } from '../text.ts'
@@ -25,8 +25,12 @@ export default async function init(invocation: Invocation): Promise<number> {
   })
   for (const [path, text] of Object.entries(files)) {
     const file = join(folder, path)
-    await mkdir(dirname(file), { recursive: true })
-    await writeFile(file, text)
+    makeFolder(dirname(file), 'The lake was not made.')
+    try {
+      await writeFile(file, text)
+    } catch (error) {
+      throw explainSystemError(error, file, 'The lake was not made.')
+    }
   }
   const install = !inWorkspace && options.install !== false
   if (install) await npmInstall(folder, io.json)
@@ -58,8 +62,10 @@ function resolvesLimn(folder: string): boolean {
   return false
 }
 
-/** How the new project names limn: the tarball it was started from, or the exact version. */
+/** How the new project names limn: the clone or the tarball it was started from, or the exact version. */
 function limnSpecifier(folder: string): string {
+  // Sources are in a clone alone; no registry need have what it is a clone of.
+  if (existsSync(join(packageFolder, 'src'))) return `file:${packageFolder}`
   const host = join(packageFolder, '..', '..', 'package.json')
   if (existsSync(host)) {
     const { dependencies = {} } = JSON.parse(readFileSync(host, 'utf8')) as { dependencies?: Record<string, string> }

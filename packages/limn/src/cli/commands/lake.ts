@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { counted } from '../../base/index.ts'
 import { backupLake, type LeftOut, rebuildLakeState, relocateLake, restoreLake } from '../../lake/index.ts'
 import { makeProgress } from '../io.ts'
 import type { Invocation } from '../main.ts'
@@ -28,9 +29,11 @@ async function relocate(invocation: Invocation): Promise<number> {
     io.out(toJson({ ...done, dryRun }))
     return 0
   }
-  const what = `${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}`
+  const what = `${counted(done.tables, 'table')}, ${counted(done.files, 'file')}, ${formatBytes(done.bytes)}`
   if (done.outside > 0)
-    io.err(`${formatCount(done.outside)} files lie outside the warehouse: they stay where they are.`)
+    io.err(
+      `${counted(done.outside, 'file lies', 'files lie')} outside the warehouse, and ${done.outside === 1 ? 'stays where it is' : 'stay where they are'}.`,
+    )
   tellGone(invocation, done.gone)
   if (dryRun) {
     io.out(`Would move ${what} to ${localPath(done.to)}. Nothing was changed.`)
@@ -61,10 +64,10 @@ async function backup(invocation: Invocation): Promise<number> {
   tellGone(invocation, record.gone?.length ?? 0)
   if (record.outside.length > 0)
     io.err(
-      `${io.paint.yellow('Not in it:')} ${formatCount(record.outside.length)} files outside the warehouse, ${record.outside[0]} among them.`,
+      `${io.paint.yellow('Not in it:')} ${counted(record.outside.length, 'file')} outside the warehouse, ${record.outside[0]} among them.`,
     )
   io.out(
-    `${io.paint.green('Backed up')} ${formatCount(record.tables)} tables as ${record.id}: ${formatCount(record.files.length)} files and ${formatCount(project.length)} of the project, of which ${formatCount(copied.files)} (${formatBytes(copied.bytes)}) were new.`,
+    `${io.paint.green('Backed up')} ${counted(record.tables, 'table')} as ${record.id}: ${counted(record.files.length, 'file')} and ${formatCount(project.length)} of the project, of which ${formatCount(copied.files)} (${formatBytes(copied.bytes)}) were new.`,
   )
   return 0
 }
@@ -96,9 +99,12 @@ async function restore(invocation: Invocation): Promise<number> {
     return 0
   }
   io.out(
-    `${io.paint.green('Restored')} ${done.backup} to ${resolve(to)}: ${formatCount(done.tables)} tables, ${formatCount(done.files)} files, ${formatBytes(done.bytes)}.`,
+    `${io.paint.green('Restored')} ${done.backup} to ${resolve(to)}: ${counted(done.tables, 'table')}, ${counted(done.files, 'file')}, ${formatBytes(done.bytes)}.`,
   )
-  if (done.outside.length > 0) io.err(`${formatCount(done.outside.length)} files outside the warehouse were not in it.`)
+  if (done.outside.length > 0)
+    io.err(
+      `${counted(done.outside.length, 'file')} outside the warehouse ${done.outside.length === 1 ? 'was' : 'were'} not in it.`,
+    )
   for (const { path, why } of summed(done.leftOut)) io.err(`${io.paint.dim('was left out')} ${path}: ${why}`)
   if (done.config && !done.config.changed) io.err(`Write it into limn.config.ts now: ${done.config.line}`)
   if (state instanceof Error) io.err('Its project does not load here yet. When it does: limn lake rebuild-state')
@@ -115,7 +121,7 @@ async function rebuild(invocation: Invocation): Promise<number> {
   }
   if (done.aside !== null) io.err(`The damaged database was put aside: ${done.aside}`)
   io.out(
-    `${io.paint.green('Rebuilt')} the state: ${formatCount(done.recorded)} runs of the ledger, ${formatCount(done.refs)} branches and pins, ${formatCount(done.staged)} staged tables.`,
+    `${io.paint.green('Rebuilt')} the state: ${counted(done.recorded, 'run')} of the ledger, ${counted(done.refs, 'branch or pin', 'branches and pins')}, ${counted(done.staged, 'staged table')}.`,
   )
   for (const run of done.inDoubt) io.out(`In doubt: run ${run}; the next limn run settles it.`)
   return 0

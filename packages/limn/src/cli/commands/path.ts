@@ -1,4 +1,4 @@
-import { LimnError, nearest } from '../../base/index.ts'
+import { counted, LimnError, nearest } from '../../base/index.ts'
 import { formatDuration } from '../../dataset/index.ts'
 import { ledgerOf, outlookOn } from '../../lake/index.ts'
 import { type Outlook, type Project, pathOfRun, type RunPath, workOf } from '../../pipeline/index.ts'
@@ -41,7 +41,7 @@ function printPath(io: Io, project: Project, id: string, found: RunPath): void {
   const { path, work, waitedMs } = found
   const total = seconds(found.judgedMs - found.beganMs)
   io.out(
-    `run ${id}: ${total} from the first dataset to the verdict, decided by ${path.chain.length} of ${work.length} datasets`,
+    `run ${id}: ${total} from the first dataset to the verdict, decided by ${path.chain.length} of ${counted(work.length, 'dataset')}`,
   )
   const onPath = new Set(path.chain)
   const rows = project.order.flatMap((dataset) => {

@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import { formatInterval, formatMicros } from '../../dataset/index.ts'
 import { type Lake, looksOfError, looksOfReport, withNotifications } from '../../lake/index.ts'
 import type { Judgement, Look, RunReport } from '../../pipeline/index.ts'
@@ -6,7 +7,7 @@ import { reportError } from '../errors.ts'
 import type { Io } from '../io.ts'
 import { commandsOf, printLooks } from '../looks.ts'
 import type { Invocation } from '../main.ts'
-import { formatBytes, formatCount, formatTable, type TextCell, toJson } from '../text.ts'
+import { formatBytes, formatTable, type TextCell, toJson } from '../text.ts'
 import { runWhatIsDue } from './due.ts'
 import { heldOf, printHeld } from './held.ts'
 import { openLake, runOptionsOf, textOption } from './open.ts'
@@ -102,8 +103,9 @@ export function printReport(report: RunReport, io: Io, explain: boolean): void {
   for (const one of report.judgements.filter((each) => each.outcome === 'failed')) printFailure(one, io)
   const rows = report.datasets.flatMap((one) => one.ranges)
   const total = (key: 'rows' | 'files' | 'bytes' | 'quarantined') => rows.reduce((sum, range) => sum + range[key], 0)
-  const summary = `${formatCount(total('rows'))} rows, ${formatCount(total('files'))} files, ${formatBytes(total('bytes'))}, ${report.judgements.length} checks, ${report.seconds.toFixed(1)} s`
-  const quarantined = total('quarantined') > 0 ? ` ${formatCount(total('quarantined'))} rows were quarantined.` : ''
+  const summary = `${counted(total('rows'), 'row')}, ${counted(total('files'), 'file')}, ${formatBytes(total('bytes'))}, ${counted(report.judgements.length, 'check')}, ${report.seconds.toFixed(1)} s`
+  const quarantined =
+    total('quarantined') > 0 ? ` ${counted(total('quarantined'), 'row was', 'rows were')} quarantined.` : ''
   if (report.outcome === 'published')
     io.out(`${io.paint.green('Published')} run ${report.run}: ${summary}.${quarantined}`)
   else {

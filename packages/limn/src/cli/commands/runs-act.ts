@@ -26,12 +26,15 @@ export default async function runsAct(invocation: Invocation): Promise<number> {
       return 0
     case 'retry':
       return await retryRun(lake, invocation, id)
-    case 'cancel':
-      await cancel(lake, id)
-      io.out(
-        io.json ? toJson({ run: id, asked: true }) : `Asked ${id} to stop. It ends as cancelled and publishes nothing.`,
-      )
+    case 'cancel': {
+      const kind = await cancel(lake, id)
+      const what =
+        kind === 'run'
+          ? `Asked ${id} to stop. It ends as cancelled and publishes nothing.`
+          : `Asked ${id} to stop. It publishes nothing and keeps the steps it has built; go on: limn backfill resume ${id}`
+      io.out(io.json ? toJson({ run: id, asked: true }) : what)
       return 0
+    }
     default: {
       const tables = await discardRunOf(lake, id)
       const what =

@@ -1,4 +1,4 @@
-import { LimnError, nearest, runId } from '../../base/index.ts'
+import { counted, LimnError, nearest, runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
 import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
 import { type LedgerRow, outcomeOfRun } from '../../pipeline/index.ts'
@@ -19,19 +19,7 @@ export default async function runs(invocation: Invocation): Promise<number> {
 }
 
 function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]): void {
-  const known = new Set(rows.map((row) => row.run))
-  const going = unended
-    .filter((one) => !known.has(one.id))
-    .map((one) => ({
-      run: one.id as string,
-      started: new Date(one.startedAtMs).toISOString(),
-      outcome: one.alive ? 'running' : 'in doubt',
-      datasets: 0,
-      rows: 0,
-      message: one.alive
-        ? `process ${one.pid} on ${one.host}`
-        : `process ${one.pid} on ${one.host} is gone; the next run settles it`,
-    }))
+  const going = goingRuns(unended, new Set(rows.map((row) => row.run)))
   const ended = [...Map.groupBy(rows, (row) => row.run)].reverse().map(([run, own]) => ({
     run,
     started: new Date(Math.min(...own.map((row) => row.startedAtMs))).toISOString(),
@@ -60,9 +48,37 @@ function list(io: Io, rows: readonly LedgerRow[], unended: readonly UnendedRun[]
     )
 }
 
+/** Runs that the ledger has no row of yet. */
+function goingRuns(unended: readonly UnendedRun[], known: ReadonlySet<string>) {
+  return unended
+    .filter((one) => !known.has(one.id))
+    .map((one) => ({
+      run: one.id as string,
+      started: new Date(one.startedAtMs).toISOString(),
+      outcome: one.alive ? 'running' : 'in doubt',
+      datasets: 0,
+      rows: 0,
+      message: one.alive
+        ? `process ${one.pid} on ${one.host}`
+        : `process ${one.pid} on ${one.host} is gone; the next run settles it`,
+    }))
+}
+
+function showGoing(io: Io, { run, outcome, started, message }: ReturnType<typeof goingRuns>[number]): void {
+  if (io.json) {
+    io.out(toJson({ run, outcome, started, message, ranges: [], look: [], verdicts: [] }))
+    return
+  }
+  io.out(`run ${run}: ${outcome} since ${started.replace('T', ' ').slice(0, 19)} UTC, ${message}`)
+  io.out(`What it has told: limn runs logs ${run}`)
+  if (outcome === 'running') io.out(`Ask it to stop:   limn runs cancel ${run}`)
+}
+
 async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string): Promise<void> {
   const own = rows.filter((row) => row.run === id)
   if (own.length === 0) {
+    const going = goingRuns(await unendedRuns(lake), new Set()).find((one) => one.run === id)
+    if (going) return showGoing(io, going)
     const close = nearest(id, new Set(rows.map((row) => row.run)))
     throw new LimnError('usage/unknown-run', {
       message: `The ledger has no run ${id}.`,
@@ -119,7 +135,7 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
     ),
   )
   const failed = verdicts.filter((row) => row[3] === 'failed')
-  io.out(`\n${verdicts.length} checks, ${failed.length} failed`)
+  io.out(`\n${counted(verdicts.length, 'check')}, ${failed.length} failed`)
   if (failed.length > 0) io.out(formatTable(verdictColumns, failed, io.width))
   if (looks.length > 0) io.out('')
   printLooks(id, looks, io)

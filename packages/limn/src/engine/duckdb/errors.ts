@@ -113,7 +113,14 @@ export function explainRun(error: unknown, sql: string): LimnError {
   return new LimnError('sql/failed', {
     message: `The query failed: ${message}`,
     notDone: 'Nothing was published.',
-    remedy: 'Look at the values it reads; limn compile shows the SQL.',
+    remedy: type === 'Out of Memory' ? roomFor(message) : 'Look at the values it reads; limn compile shows the SQL.',
     cause: error,
   })
+}
+
+/** What does not fit in memory is spilled: either there was no room for that, or too little to work in. */
+function roomFor(message: string): string {
+  return /offload|max_temp_directory_size/i.test(message)
+    ? 'What is spilled takes more than it may: more of engine.tempSize in limn.config.ts, or a larger disk for engine.tempDir.'
+    : 'Give more memory, or fewer threads to share it (engine.memory, engine.threads in limn.config.ts); build by interval what is built whole.'
 }

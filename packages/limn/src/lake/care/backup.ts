@@ -1,6 +1,6 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { LimnError, mapConcurrently, step } from '../../base/index.ts'
+import { counted, LimnError, makeFolder, mapConcurrently, step } from '../../base/index.ts'
 import { pointersIn } from '../../catalog/index.ts'
 import { isUnder, locationKey } from '../../iceberg/index.ts'
 import type { PipelineContext } from '../../pipeline/index.ts'
@@ -62,7 +62,7 @@ async function backupOnce(
   const madeAtMs = clock.nowMs()
   const id = new Date(madeAtMs).toISOString().replace(/[-:]/g, '').replace('.', '-').replace('Z', '')
   requireSameLake(path, lake.name, store.root)
-  for (const name of [recordFolder, catalogFolder, projectFolder]) mkdirSync(join(path, name), { recursive: true })
+  for (const name of [recordFolder, catalogFolder, projectFolder]) makeFolder(join(path, name))
   const catalog = join(path, catalogFolder, `${id}.db`)
   rmSync(`${catalog}.tmp`, { force: true })
   lake.base.pointers.copyTo(`${catalog}.tmp`)
@@ -172,6 +172,6 @@ async function copyFiles(
     }
     task.update(`${files.length} of ${paths.length}`)
   }
-  task.end(`${copied.files} files, ${files.length - copied.files} were there`)
+  task.end(`${counted(copied.files, 'file')}, ${files.length - copied.files} were there`)
   return { files, copied }
 }

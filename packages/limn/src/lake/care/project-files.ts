@@ -7,7 +7,6 @@ import {
   existsSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -17,7 +16,7 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname, isAbsolute, join, matchesGlob, relative, resolve, sep } from 'node:path'
-import { LimnError } from '../../base/index.ts'
+import { LimnError, makeFolder } from '../../base/index.ts'
 import { configName } from './config-file.ts'
 
 /** One of the project's own files, as a backup has it. */
@@ -140,7 +139,7 @@ export async function keepProject(
   readonly files: readonly ProjectFile[]
   readonly copied: { readonly files: number; readonly bytes: number }
 }> {
-  mkdirSync(to, { recursive: true })
+  makeFolder(to)
   const out: ProjectFile[] = []
   const copied = { files: 0, bytes: 0 }
   for (const path of files) {
@@ -170,7 +169,7 @@ export async function keepProject(
 export async function restoreProject(from: string, files: readonly ProjectFile[], to: string): Promise<void> {
   for (const { path, mode, sha256 } of files) {
     const full = join(to, path)
-    mkdirSync(dirname(full), { recursive: true })
+    makeFolder(dirname(full))
     copyFileSync(join(from, sha256), full)
     chmodSync(full, mode | 0o200)
   }

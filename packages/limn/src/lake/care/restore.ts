@@ -1,8 +1,9 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from 'node:path'
 import {
   LimnError,
+  makeFolder,
   noSteps,
   type Progress,
   type Steps,
@@ -64,7 +65,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
   const [from, to] = [resolve(cwd, backup), resolve(cwd, folder)]
   const record = backupIn(from, options.id)
   requireEmpty(to, record.id)
-  mkdirSync(to, { recursive: true })
+  makeFolder(to)
   writeFileSync(join(to, marker), record.id)
   const warehouse = placeIn(to, record.warehouse, 'warehouse')
   const catalogPath = placeIn(to, record.catalog, usualCatalog)
@@ -78,7 +79,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
   const kept = join(from, catalogFolder, `${record.id}.db`)
   const pointers = pointersIn(kept, record.lake)
   const cache = join(to, '.limn', 'cache')
-  mkdirSync(cache, { recursive: true })
+  makeFolder(cache)
   const engine = await openDuckDb({
     threads: availableParallelism(),
     memoryLimit: '1GB',
@@ -90,7 +91,7 @@ export async function restoreLake(backup: string, folder: string, options: Resto
     const put = { tree, move, source: reader, placeOf, target, engine, steps, signal, progress, copy: true }
     const done = await transplant(put)
     const path = `${catalogPath}.restoring`
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     cpSync(kept, path)
     const catalog = new SqliteCatalog({ path, name: record.lake, store: target, randomness: systemRandomness, steps })
     try {

@@ -1,4 +1,4 @@
-import { LimnError, mapConcurrently, type Progress, type TableId, tableId } from '../../base/index.ts'
+import { counted, LimnError, mapConcurrently, type Progress, type TableId, tableId } from '../../base/index.ts'
 import type { Pointer } from '../../catalog/index.ts'
 import { ManifestReader, type TableMetadata } from '../../iceberg/index.ts'
 import type { ObjectStore, StorePath } from '../../storage/index.ts'
@@ -45,7 +45,7 @@ export async function verifyTransplant(input: {
     throw broken('the new metadata leads to other files than the old')
   if (after.files.size !== before.files.size) throw broken('the new metadata leads to another number of files')
   if (input.old) await compareRows(input.old, input.fresh, before, after, moved)
-  task.end(`${files.length} files`)
+  task.end(counted(files.length, 'file'))
 }
 
 function requireNew(moved: Transplanted, path: StorePath): StorePath {
@@ -71,14 +71,14 @@ async function compareRows(
   }
 }
 
-const counted: TableId = tableId('limn_moved.rows')
+const countedRows: TableId = tableId('limn_moved.rows')
 
 async function rowsOf(context: TableContext, metadata: TableMetadata): Promise<string> {
   const { currentSnapshotId: snapshotId, currentSchemaId: schemaId } = metadata
   if (snapshotId === null) return '0'
-  await using reading = await readPinned(context, { id: counted, metadata, snapshotId, schemaId })
+  await using reading = await readPinned(context, { id: countedRows, metadata, snapshotId, schemaId })
   await using session = await context.engine.session([reading.bound], { signal: context.signal })
-  return String((await session.rows(`SELECT count(*) FROM ${counted}`)).rows[0]?.[0])
+  return String((await session.rows(`SELECT count(*) FROM ${countedRows}`)).rows[0]?.[0])
 }
 
 /** A context that reads and writes elsewhere. */

@@ -1,4 +1,4 @@
-import { LimnError, nearest, newRunId, type RunId, type TableId } from '../../base/index.ts'
+import { counted, LimnError, nearest, newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { Leases } from '../../state/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { isPublishedOutcome, ledgerTable } from '../ledger/ledger.ts'
@@ -117,7 +117,8 @@ async function carryOn(
         const result = await pass.carryOut()
         // An approval is of what was looked at: not of what was built since, nor of what it replaces since.
         if (result.datasets.some((one) => one.built > 0 || one.displaced)) seen = false
-        const ended = await settle(pass, result, seen, (by) => publishBackfill(pass, result, recovery, by))
+        const approval = seen ? 'holds' : options.approveAsSeen === true ? 'overtaken' : 'none'
+        const ended = await settle(pass, result, approval, (by) => publishBackfill(pass, result, recovery, by))
         await noteEnd(own, id, ended.outcome)
         attended.log.write('end', 'backfill', ended.outcome.kind)
         return { id, request: record.request, ...ended, datasets: totalsOf(result), seconds: seconds() }
@@ -142,17 +143,18 @@ async function carryOn(
   }
 }
 
-/** Publishes, or says why not. */
+/** Publishes, or says why not. An approval of what was looked at is `overtaken` when that is no longer what stands. */
 async function settle(
   pass: Pass,
   result: PassResult,
-  seen: boolean,
+  approval: 'none' | 'holds' | 'overtaken',
   publish: (by: Approval) => Promise<RunReport>,
 ): Promise<Pick<BackfillReport, 'outcome' | 'changes'>> {
   const { request } = pass.record
   const { failures, skipped, datasets } = result
   if (failures.length > 0) return { outcome: { kind: 'failed', failures, skipped }, changes: null }
   if (datasets.length === 0) return { outcome: { kind: 'nothing' }, changes: null }
+  const seen = approval === 'holds'
   const approved = request.approved || seen
   const tolerant = datasets.some(({ node }) => node.contract.tolerance !== undefined)
   let changes: DatasetChange[] | null = null
@@ -171,7 +173,8 @@ async function settle(
       changes === null
         ? 'it changes rows, and no tolerance is stated'
         : `${beyondOf(changes) === 1 ? '1 interval changes' : `${beyondOf(changes)} intervals change`} more than is tolerated`
-    return { outcome: { kind: 'waiting', why }, changes }
+    const again = approval === 'overtaken' ? 'what was approved has changed since, and has to be looked at again; ' : ''
+    return { outcome: { kind: 'waiting', why: again + why }, changes }
   }
   const report = await publish(seen ? 'as-seen' : approved ? 'in-advance' : 'within-tolerance')
   return {
@@ -194,7 +197,10 @@ async function noteEnd(context: PipelineContext, id: RunId, outcome: BackfillOut
     case 'sampled':
       return state.note(id, 'sample: only to look at')
     case 'failed':
-      return state.note(id, `failed: ${outcome.failures.length} steps: ${outcome.failures[0]?.error.message ?? ''}`)
+      return state.note(
+        id,
+        `failed: ${counted(outcome.failures.length, 'step')}: ${outcome.failures[0]?.error.message ?? ''}`,
+      )
   }
 }
 

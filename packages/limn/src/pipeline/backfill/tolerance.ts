@@ -1,3 +1,4 @@
+import { counted } from '../../base/index.ts'
 import type { Tolerance } from '../../contract/index.ts'
 import type { IntervalDelta, RowDelta } from '../diff/row-diff.ts'
 
@@ -20,7 +21,7 @@ export function judgeDelta(delta: RowDelta | IntervalDelta, tolerance: Tolerance
   if (share > limit) {
     beyond.push(
       delta.before === 0
-        ? `${moved.toLocaleString('en')} rows where there were none`
+        ? `${counted(moved, 'row')} where there were none`
         : `${percent(share)} of the rows differ, ${percent(limit)} may`,
     )
   }

@@ -49,7 +49,8 @@ export interface ChangedTable extends TableStates {
   readonly productionMoved: boolean
 }
 
-const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
+/** Where limn keeps tables of its own. */
+export const ownNamespaces: ReadonlySet<string> = new Set(['limn', droppedNamespace])
 
 /** Every table that the environment or production has, in order of names; the lake's own are left out. */
 export async function changedTables(

@@ -4,7 +4,6 @@ import { isUnder, type LoadedTable, reachableFiles, type TableCommit } from '../
 import type { StorePath } from '../../storage/index.ts'
 import { deleteFiles } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
-import { ledgerTable } from '../ledger/ledger.ts'
 import { environmentFolder, environmentLease, environmentRef } from './standing.ts'
 
 export interface DroppedEnvironment {
@@ -39,13 +38,13 @@ export async function dropEnvironment(
   }
   const held = await heldTables(context, environment)
   const there = environments.list().some((one) => one.name === environment)
-  if (!there && files.length === 0 && held.length === 0) throw unknownEnvironment(environments, environment)
+  if (!there && files.length === 0 && held.length === 0) throw unknownEnvironment(environments, environment, 'used')
   await requireUnread(context, environments, environment, folder)
   const released = held.map((one) => one.table)
   if (options.dryRun) return { environment, released, files: files.length, bytes }
   await environments.forget(environment)
   await releaseTables(context, environment)
-  await deleteFiles(context, nameIn(environment, ledgerTable), files, context.progress)
+  await deleteFiles(context, environment, files, context.progress)
   return { environment, released, files: files.length, bytes }
 }
 
@@ -106,7 +105,8 @@ async function requireUnread(
   }
 }
 
-export function unknownEnvironment(environments: SqliteEnvironments, name: string): LimnError {
+/** Who wants to work in an environment may make it; who wants to end one has nothing to make. */
+export function unknownEnvironment(environments: SqliteEnvironments, name: string, wanted: 'work' | 'used'): LimnError {
   const known = environments.list().map((one) => one.name)
   const close = nearest(name, known)
   return new LimnError('usage/unknown-environment', {
@@ -114,6 +114,6 @@ export function unknownEnvironment(environments: SqliteEnvironments, name: strin
     notDone: 'Nothing was run.',
     remedy: close
       ? `Did you mean ${close}?`
-      : `Make it: limn env create ${name}. Those there are: ${known.length === 0 ? 'none' : known.join(', ')}.`,
+      : `${wanted === 'work' ? `Make it: limn env create ${name}. ` : ''}${known.length === 0 ? 'There is none yet.' : `Those there are: ${known.join(', ')}.`}`,
   })
 }

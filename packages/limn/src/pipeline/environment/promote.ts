@@ -1,4 +1,4 @@
-import { LimnError, newRunId, type RunId, type TableId } from '../../base/index.ts'
+import { counted, LimnError, newRunId, type RunId, type TableId } from '../../base/index.ts'
 import type { EnvironmentName } from '../../catalog/index.ts'
 import type { Lease } from '../../state/index.ts'
 import type { PinnedTable } from '../../table/index.ts'
@@ -222,7 +222,7 @@ class Promotion {
       const task = this.registered.progress.begin(one.table)
       const staged = await stageChange(this.context, this.there, this.run, one, before)
       this.staged.set(one.table, staged)
-      task.end(`${staged.added.length} files come, ${staged.removed.length} go`)
+      task.end(`${counted(staged.added.length, 'file comes', 'files come')}, ${staged.removed.length} go`)
     }
   }
 

@@ -67,12 +67,16 @@ function atFault(rows: readonly LedgerRow[], message: string, known: readonly Ta
   return [...new Set(rows.map((row) => row.dataset))].filter((dataset) => dataset !== '*')
 }
 
+function toTheSecond(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
 /** What the outlook says is late, or will be. */
 export function lateIncidents(outlooks: readonly Outlook[], nowMs: number): readonly Incident[] {
   return outlooks.flatMap((one): Incident[] => {
     if (one.verdict !== 'late' && one.verdict !== 'will-be-late') return []
     const by = new Date(one.byMs).toISOString()
-    const expected = one.expectedMs === null ? '' : `; expected ${new Date(one.expectedMs).toISOString()}`
+    const expected = one.expectedMs === null ? '' : `; expected ${toTheSecond(one.expectedMs)}`
     const decided = one.chain.length > 0 ? `, decided by ${one.chain.join(' → ')}` : ''
     return [
       {
@@ -81,7 +85,7 @@ export function lateIncidents(outlooks: readonly Outlook[], nowMs: number): read
         datasets: [one.dataset],
         run: null,
         atMs: nowMs,
-        message: `${one.dataset} ${one.verdict === 'late' ? 'is late' : 'will be late'}: promised by ${by} (${one.promise})${expected}${decided}.`,
+        message: `${one.dataset} ${one.verdict === 'late' ? 'is late' : 'will be late'}: promised by ${toTheSecond(one.byMs)} (${one.promise})${expected}${decided}.`,
         predicted: one.verdict === 'will-be-late',
         tick: { schedule: one.schedule ?? '', atMs: one.tickMs },
       },

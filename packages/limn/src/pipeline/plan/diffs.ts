@@ -1,7 +1,10 @@
 import type { TableId } from '../../base/index.ts'
+import { renameTables } from '../../sql/index.ts'
 import type { PipelineContext } from '../context.ts'
+import type { Definition } from '../ledger/definition.ts'
 import { type DefinitionKey, definitionKey, definitionsOf } from '../ledger/definition-store.ts'
 import type { DatasetLedger } from '../ledger/ledger.ts'
+import type { Node } from '../project/node.ts'
 import { columnsOf } from '../project/reads.ts'
 import { type DefinitionDiff, diffChecks, diffDefinitions, unknownDiff } from './definition-diff.ts'
 
@@ -37,8 +40,18 @@ export async function diffsOf(
           ? unknownDiff('the lake does not remember it')
           : before.fingerprint === node.fingerprint
             ? diffChecks(before.contract, node.contract)
-            : diffDefinitions(before, node, tables)
+            : diffDefinitions(inPresentNames(before, nodes), node, tables)
       return [key, diff] as const
     }),
   )
+}
+
+/** A remembered definition with its inputs called as they are now: that one was renamed is no difference. */
+function inPresentNames(before: Definition, nodes: ReadonlyMap<TableId, Node>): Definition {
+  const names = new Map<string, string>()
+  for (const [id, node] of nodes)
+    for (const former of node.renamedFrom ?? []) if (former in before.edges) names.set(former, id)
+  if (names.size === 0) return before
+  const edges = Object.fromEntries(Object.entries(before.edges).map(([id, edge]) => [names.get(id) ?? id, edge]))
+  return { ...before, edges, tree: before.tree === '' ? '' : renameTables(before.tree, names) }
 }

@@ -129,7 +129,11 @@ export async function purgeDropped(
         notDone: `No file was deleted; ${one.from} is dropped and can be had back.`,
         remedy: `Drop the environment first: limn env drop ${one.environments[0]}`,
       })
-    const { deleted } = await dropTable(context, one.table, { purge: true, progress: context.progress })
+    const { deleted } = await dropTable(context, one.table, {
+      purge: true,
+      known: one.from,
+      progress: context.progress,
+    })
     files.push(...deleted)
   }
   return { tables, files }

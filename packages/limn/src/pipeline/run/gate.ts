@@ -1,4 +1,5 @@
 import type { TableId } from '../../base/index.ts'
+import { counted } from '../../base/index.ts'
 import { allChecks, type Check, scopeOf } from '../../contract/index.ts'
 import { IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable } from '../../engine/index.ts'
@@ -62,7 +63,7 @@ export async function judge(
   }
   const count = cases.reduce((sum, one) => sum + one.checks.length, 0)
   const failed = out.filter((one) => one.outcome === 'failed')
-  task.end(`${count} checks, ${failed.length === 0 ? 'all passed' : `${failed.length} failed`}`)
+  task.end(`${counted(count, 'check')}, ${failed.length === 0 ? 'all passed' : `${failed.length} failed`}`)
   return out
 }
 

@@ -106,7 +106,7 @@ export function requireNotStopped(context: PipelineContext, run: RunId): void {
 /** How a run ends that was asked to stop. */
 export function stopped(run: RunId, by: string): LimnError {
   return new LimnError('interrupted', {
-    message: `Run ${run} was asked to stop by ${by}.`,
+    message: `${run} was asked to stop by ${by}.`,
     notDone: 'Nothing was published.',
     remedy: `Run again, or take over what it staged: limn runs retry ${run}`,
   })

@@ -1,4 +1,5 @@
 import type { RunId } from '../../base/index.ts'
+import { counted } from '../../base/index.ts'
 import { type Interval, IntervalSet } from '../../dataset/index.ts'
 import type { DataFile, TableMetadata } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
@@ -91,7 +92,12 @@ async function buildMissing(
   const quarantine = await quarantineWriter(context, inputs.run, node)
   const old = await oldFilesOf(context, node, target)
   const built = await buildModel(context, inputs, node, items, target, old, quarantine, task)
-  task.end(`${built.ranges.reduce((sum, range) => sum + range.rows, 0).toLocaleString('en')} rows built anew`)
+  task.end(
+    `${counted(
+      built.ranges.reduce((sum, range) => sum + range.rows, 0),
+      'row',
+    )} built anew`,
+  )
   return built
 }
 

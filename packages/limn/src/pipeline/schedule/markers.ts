@@ -6,7 +6,6 @@ import {
   type Interval,
   IntervalSet,
   intervalOfPath,
-  pathAt,
   type SealFacts,
   type SealMarker,
 } from '../../dataset/index.ts'
@@ -83,8 +82,8 @@ async function sizeOf(path: string): Promise<number | null> {
   }
 }
 
-/** Whether any file matches a sensor's glob at a tick; `%Y-%m-%d` stand for the tick's local time. */
-export async function filesAreThere(folder: string, template: string, wallMs: number): Promise<boolean> {
-  for await (const _found of glob(pathAt(template, wallMs * 1000), { cwd: folder })) return true
+/** Whether any file matches a glob. */
+export async function filesAreThere(folder: string, pattern: string): Promise<boolean> {
+  for await (const _found of glob(pattern, { cwd: folder })) return true
   return false
 }

@@ -1,4 +1,4 @@
-import { LimnError, type TableId, tableId } from '../../base/index.ts'
+import { counted, LimnError, type TableId, tableId } from '../../base/index.ts'
 import type { Increment } from '../../dataset/index.ts'
 import type { Bound, Session } from '../../engine/index.ts'
 import { ancestorsOf, differ, type ScanTask, snapshotById } from '../../iceberg/index.ts'
@@ -121,7 +121,7 @@ export async function stageIncrement(
     startedAtMs,
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
   }
-  task.end(`${range.rows.toLocaleString('en')} rows ${increment.kind === 'merge' ? 'merged' : 'appended'}`)
+  task.end(`${counted(range.rows, 'row')} ${increment.kind === 'merge' ? 'merged' : 'appended'}`)
   const read = await inputSnapshots(inputs, node, null)
   const scans = reading.readings.map(({ id, reading: one }) => ({
     dataset: node.id,

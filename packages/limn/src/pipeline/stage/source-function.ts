@@ -123,7 +123,11 @@ function watermarkOf(id: TableId, batch: SourceBatch): number | null {
 }
 
 /** A cursor's time in microseconds. */
-function timeOfCursor(id: TableId, cursor: unknown): number {
+function timeOfCursor(
+  id: TableId,
+  cursor: unknown,
+  remedy = 'Yield as cursor a text such as 2026-01-31T06:00:00Z, or milliseconds.',
+): number {
   if (typeof cursor === 'number') return cursor * 1000
   try {
     if (typeof cursor === 'string') return parseMicros(cursor)
@@ -133,14 +137,20 @@ function timeOfCursor(id: TableId, cursor: unknown): number {
   throw new LimnError('source/failed', {
     message: `The source of ${id} states a safety window, but its cursor ${JSON.stringify(cursor)} is not a time.`,
     notDone: 'Nothing was published; the cursor is where it was.',
-    remedy: 'Yield as cursor a text such as 2026-01-31T06:00:00Z, or milliseconds.',
+    remedy,
   })
 }
 
 /** The cursor, of the same form, a span earlier. */
 function movedBack(id: TableId, cursor: unknown, spanMs: number): unknown {
   if (cursor === null) return null
-  const micros = timeOfCursor(id, cursor) - spanMs * 1000
+  const micros =
+    timeOfCursor(
+      id,
+      cursor,
+      'It was published so, before the source had a window. Leave the window out, or begin anew: drop the table while it has no definition.',
+    ) -
+    spanMs * 1000
   if (typeof cursor === 'number') return micros / 1000
   return `${formatMicros(micros)}${String(cursor).endsWith('Z') ? 'Z' : ''}`
 }

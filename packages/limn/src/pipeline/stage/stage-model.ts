@@ -1,4 +1,4 @@
-import { invariant, LimnError, mapConcurrently, type ProgressTask, type TableId } from '../../base/index.ts'
+import { counted, invariant, LimnError, mapConcurrently, type ProgressTask, type TableId } from '../../base/index.ts'
 import { formatInterval, formatMicros, formatStart, type Interval, IntervalSet, splitBy } from '../../dataset/index.ts'
 import type { BoundTable, WrittenFile } from '../../engine/index.ts'
 import { type DataFile, decodeSingleValue, type ScanTask } from '../../iceberg/index.ts'
@@ -85,7 +85,7 @@ export async function stageModel(
   task.end(
     untouched
       ? 'rebuilt, equal to what is published'
-      : `${sum(ranges, 'rows').toLocaleString('en')} rows in ${added.length} files`,
+      : `${counted(sum(ranges, 'rows'), 'row')} in ${counted(added.length, 'file')}`,
   )
   return {
     node,

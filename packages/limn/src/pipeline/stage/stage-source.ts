@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { invariant, LimnError, mapConcurrently } from '../../base/index.ts'
+import { counted, invariant, LimnError, mapConcurrently } from '../../base/index.ts'
 import { openDelivery, whileReading } from '../../connect/index.ts'
 import type { FileSource } from '../../dataset/index.ts'
 import { budgetAllows } from '../../quality/index.ts'
@@ -71,7 +71,7 @@ export async function stageSource(
     startedAtMs,
     seconds: (context.clock.nowMs() - startedAtMs) / 1000,
   }
-  task.end(`${range.rows.toLocaleString('en')} rows in ${landing.deliveries.length} deliveries`)
+  task.end(`${counted(range.rows, 'row')} in ${counted(landing.deliveries.length, 'delivery', 'deliveries')}`)
   const read = landing.inputs ?? {}
   return { node, items, table, quarantine: await quarantine.stage(null), ranges: [range], inputs: read, scans: [] }
 }
@@ -161,7 +161,7 @@ function rejectsOf(sql: string, ordinal: number, path: string): string {
 function requireBudget(node: Node, path: string, kept: number, rejected: number): void {
   if (rejected === 0 || budgetAllows(node.contract.rejectBudget, { read: kept + rejected, rejected })) return
   throw new LimnError('source/over-reject-budget', {
-    message: `${path} has ${rejected} bad rows of ${kept + rejected}, more than the contract of ${node.id} allows.`,
+    message: `${path} has ${counted(rejected, 'bad row')} of ${kept + rejected}, more than the contract of ${node.id} allows.`,
     notDone: 'Nothing was published; the file was not landed.',
     remedy: 'Correct the file, or raise rejectBudget in the contract to quarantine its bad rows.',
     context: { dataset: node.id, path, rejected, read: kept + rejected },

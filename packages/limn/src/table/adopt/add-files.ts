@@ -1,4 +1,4 @@
-import { LimnError, type Progress, silentProgress, type TableId } from '../../base/index.ts'
+import { counted, LimnError, type Progress, silentProgress, type TableId } from '../../base/index.ts'
 import {
   canonicalPath,
   type DataFile,
@@ -120,7 +120,7 @@ export async function addFiles(
         },
       }
     })
-    task.end(`${result.rows.toLocaleString('en')} rows in ${result.files.toLocaleString('en')} files`)
+    task.end(`${counted(result.rows, 'row')} in ${counted(result.files, 'file')}`)
     return result
   } catch (error) {
     task.end('failed')

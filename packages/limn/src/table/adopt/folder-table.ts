@@ -1,4 +1,4 @@
-import { LimnError, type Progress, randomUuid, silentProgress, type TableId } from '../../base/index.ts'
+import { counted, LimnError, type Progress, randomUuid, silentProgress, type TableId } from '../../base/index.ts'
 import {
   applyUpdates,
   createTableUpdates,
@@ -145,7 +145,7 @@ async function overFolder(
       skipped: listed.skipped,
     }
     const made = options.dryRun ? { metadata: base, snapshotId: null } : await commitNew(context, table, wanted, added)
-    task.end(`${sums.rows.toLocaleString('en')} rows in ${sums.files.toLocaleString('en')} files`)
+    task.end(`${counted(sums.rows, 'row')} in ${counted(sums.files, 'file')}`)
     return { ...made, ...sums }
   } catch (error) {
     task.end('failed')

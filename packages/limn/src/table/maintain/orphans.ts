@@ -1,4 +1,4 @@
-import { LimnError, type TableId } from '../../base/index.ts'
+import { counted, LimnError, type TableId } from '../../base/index.ts'
 import {
   foldersOf,
   isUnder,
@@ -55,7 +55,7 @@ export async function removeOrphans(
       else listed.push(info)
     }
   }
-  task?.end(`${count} files`)
+  task?.end(counted(count, 'file'))
   const judge = async () => {
     const loaded = await loadTable(context, table)
     const plan = await planOrphans(listed, await reachableOf(context, loaded, live), {

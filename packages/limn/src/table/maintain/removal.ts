@@ -1,4 +1,4 @@
-import { LimnError, type Progress, silentProgress, step, type TableId } from '../../base/index.ts'
+import { counted, LimnError, type Progress, silentProgress, step, type TableId } from '../../base/index.ts'
 import { isUnder, type LoadedTable } from '../../iceberg/index.ts'
 import type { StorePath } from '../../storage/index.ts'
 import type { TableContext } from '../context.ts'
@@ -33,17 +33,17 @@ export function ownsItsFiles({ metadata: { properties } }: LoadedTable): boolean
   return properties['gc.enabled']?.toLowerCase() !== 'false' && properties[environmentProperty] === undefined
 }
 
-/** Deletes files within the store; those outside are returned and left. */
+/** Deletes files within the store; those outside are returned and left. `whose` they are is told as they go: a table, an environment. */
 export async function deleteFiles(
   context: TableContext,
-  table: TableId,
+  whose: string,
   paths: readonly StorePath[],
   progress: Progress = silentProgress,
 ): Promise<{ readonly deleted: readonly StorePath[]; readonly outside: readonly StorePath[] }> {
   const inside = paths.filter((path) => isUnder(path, context.store.root))
   const outside = paths.filter((path) => !isUnder(path, context.store.root))
   if (inside.length === 0) return { deleted: [], outside }
-  const task = progress.begin(`${table} delete files`)
+  const task = progress.begin(`delete files of ${whose}`)
   for (let at = 0; at < inside.length; at += batch) {
     context.signal.throwIfAborted()
     const some = inside.slice(at, at + batch)
@@ -52,7 +52,7 @@ export async function deleteFiles(
     )
     task.update(`${at + some.length} of ${inside.length}`)
   }
-  task.end(`${inside.length} files`)
+  task.end(counted(inside.length, 'file'))
   return { deleted: inside, outside }
 }
 

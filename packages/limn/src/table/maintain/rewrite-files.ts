@@ -1,4 +1,4 @@
-import { giveBackMemory, LimnError, silentProgress, type TableId } from '../../base/index.ts'
+import { counted, giveBackMemory, LimnError, silentProgress, type TableId } from '../../base/index.ts'
 import {
   type CommitCheck,
   type DataFile,
@@ -107,7 +107,7 @@ export async function rewriteDataFiles(
   const total = plan.commits.reduce((sum, groups) => sum + groups.length, 0)
   const tally = new Tally(plan)
   if (options.dryRun || total === 0) {
-    task.end(total === 0 ? 'nothing to do' : `${plan.files} files in ${total} groups (dry run)`)
+    task.end(total === 0 ? 'nothing to do' : `${counted(plan.files, 'file')} in ${counted(total, 'group')} (dry run)`)
     return tally.result()
   }
   await giveBackAfter(plan.files)

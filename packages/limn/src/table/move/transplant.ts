@@ -1,4 +1,4 @@
-import { LimnError, mapConcurrently, type Progress, type Steps, step } from '../../base/index.ts'
+import { counted, LimnError, mapConcurrently, type Progress, type Steps, step } from '../../base/index.ts'
 import type { FileEngine } from '../../engine/index.ts'
 import {
   type DataFile,
@@ -100,7 +100,7 @@ async function placeFiles(input: TransplantInput, files: Map<StorePath, number>)
     done += some.length
     task.update(`${done} of ${wanted.length}`)
   }
-  task.end(`${wanted.length} files`)
+  task.end(counted(wanted.length, 'file'))
 }
 
 async function rewriteDeletes(
@@ -119,7 +119,7 @@ async function rewriteDeletes(
     out.set(to, anew)
     files.set(to, anew.bytes)
   }
-  task.end(`${wanted.length} files`)
+  task.end(counted(wanted.length, 'file'))
   return out
 }
 
@@ -205,7 +205,7 @@ async function rewriteManifests(
     )
   for (const path of tree.lists)
     await rewrite(input, files, path, (bytes) => movedManifestList(bytes, move, (one) => lengths.get(one)))
-  task.end(`${tree.manifests.size} manifests, ${tree.lists.length} lists`)
+  task.end(`${counted(tree.manifests.size, 'manifest')}, ${counted(tree.lists.length, 'list')}`)
 }
 
 /** Reads a file, changes what it names and writes it where it is to be; the same bytes where nothing moves. */

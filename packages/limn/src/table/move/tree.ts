@@ -1,4 +1,4 @@
-import { LimnError, mapConcurrently, type Progress } from '../../base/index.ts'
+import { counted, LimnError, mapConcurrently, type Progress } from '../../base/index.ts'
 import {
   type DataFile,
   decodeMetadata,
@@ -80,7 +80,7 @@ export async function treeOf(
   }
   const known = [...former].filter((path) => !tables.has(path))
   const there = await mapConcurrently(known, readsAtOnce, (path) => reader.stat(path, { signal }))
-  task.end(`${files.size} data and delete files of ${tables.size} tables`)
+  task.end(`${counted(files.size, 'data and delete file')} of ${counted(tables.size, 'table')}`)
   return {
     tables,
     views: roots.views,

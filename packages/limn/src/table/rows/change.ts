@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { invariant, type TableId } from '../../base/index.ts'
+import { invariant, LimnError, type TableId } from '../../base/index.ts'
 import type { Bound } from '../../engine/index.ts'
 import type { DataFile } from '../../iceberg/index.ts'
 import { quoteIdentifier } from '../../sql/index.ts'
@@ -34,6 +34,17 @@ export interface ChangeResult {
   readonly removed: readonly DataFile[]
 }
 
+/** Throws `usage/argument` for what is no query: callers in JavaScript have no types to tell them. */
+export function requireRows(rows: RowSource, call: string): void {
+  const given: unknown = rows
+  if (typeof given === 'object' && given !== null && 'sql' in given && typeof given.sql === 'string') return
+  throw new LimnError('usage/argument', {
+    message: `${call} was given no rows.`,
+    notDone: 'Nothing was written.',
+    remedy: 'Say which: { sql: "SELECT …" }',
+  })
+}
+
 /** Appends the rows of a query in one snapshot. Nothing is visible before the commit; a lost race is retried. */
 export async function append(
   context: TableContext,
@@ -41,6 +52,7 @@ export async function append(
   rows: RowSource,
   options: ChangeOptions = {},
 ): Promise<ChangeResult> {
+  requireRows(rows, 'append')
   return sure(
     await changeTable(context, table, options, async ({ layout, folder }) => {
       await using session = await context.engine.session(rows.tables ?? [], { signal: context.signal })
@@ -65,6 +77,7 @@ export async function overwrite(
   rows: RowSource,
   options: ChangeOptions = {},
 ): Promise<ChangeResult> {
+  requireRows(rows, 'overwrite')
   return sure(
     await changeTable(context, table, options, async ({ pin, layout, folder }) => {
       const tables = rows.tables ?? []

@@ -1,10 +1,10 @@
-import { randomUuid, type TableId } from '../../base/index.ts'
+import { LimnError, randomUuid, type TableId } from '../../base/index.ts'
 import { createTableUpdates, type LoadedTable, type PartitionSpec, type SortOrder } from '../../iceberg/index.ts'
 import type { Schema } from '../../schema/index.ts'
 import { committed, conflict } from '../commit/commit.ts'
 import { transaction } from '../commit/transaction.ts'
 import type { TableContext } from '../context.ts'
-import { append, type ChangeResult, type RowSource } from '../rows/change.ts'
+import { append, type ChangeResult, type RowSource, requireRows } from '../rows/change.ts'
 
 /** What a new table is like. */
 export interface TableShape {
@@ -17,8 +17,9 @@ export interface TableShape {
   readonly properties?: Readonly<Record<string, string>>
 }
 
-/** Creates an empty table. Throws `catalog/conflict` when it exists. */
+/** Creates an empty table. Throws `catalog/conflict` when it exists, `usage/argument` for what is no shape. */
 export async function createTable(context: TableContext, table: TableId, shape: TableShape): Promise<LoadedTable> {
+  requireShape(table, shape, 'createTable')
   const updates = createTableUpdates({
     ...shape,
     tableUuid: randomUuid(context.randomness),
@@ -35,7 +36,7 @@ export async function createTable(context: TableContext, table: TableId, shape: 
 
 /**
  * Creates a table with the rows of a query, in one commit: there is no moment at which it is there and empty. Throws
- * `catalog/conflict` when it exists.
+ * `catalog/conflict` when it exists, `usage/argument` for what is no shape or no query.
  */
 export async function createTableAs(
   context: TableContext,
@@ -43,8 +44,31 @@ export async function createTableAs(
   shape: TableShape,
   rows: RowSource,
 ): Promise<ChangeResult> {
+  requireShape(table, shape, 'createTableAs')
+  requireRows(rows, 'createTableAs')
   return transaction(context, async (inside) => {
     await createTable(inside, table, shape)
     return append(inside, table, rows)
   })
+}
+
+/** Callers in JavaScript have no types to tell them what is missing. */
+function requireShape(table: TableId, shape: TableShape, call: string): void {
+  const { location, schema, spec } = membersOf(shape)
+  const missing = [
+    ...(typeof location === 'string' ? [] : ['location']),
+    ...(Array.isArray(membersOf(schema).fields) ? [] : ['schema']),
+    ...(Array.isArray(membersOf(spec).fields) ? [] : ['spec']),
+  ]
+  if (missing.length === 0) return
+  throw new LimnError('usage/argument', {
+    message: `${call} was given no ${missing.join(', no ')} for ${table}.`,
+    notDone: 'Nothing was created.',
+    remedy:
+      'Say what the table is like: { location, schema: { schemaId, fields, identifierFieldIds }, spec: { specId, fields } }',
+  })
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
 }

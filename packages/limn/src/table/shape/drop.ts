@@ -11,6 +11,8 @@ export interface DropOptions {
   /** Runs at work on the table: while there are any, its files are not purged. Default: there are none. */
   readonly live?: LiveRuns
   readonly progress?: Progress
+  /** By which name progress tells of the table. Default: its own. */
+  readonly known?: string
 }
 
 export interface Dropped {
@@ -39,7 +41,7 @@ export async function dropTable(context: TableContext, table: TableId, options: 
     const { metadataLocation } = loaded
     const files = options.purge ? await filesToPurge(context, loaded, options.live) : []
     if (!(await names.drop(table, metadataLocation, { signal }))) continue
-    const { deleted, outside } = await deleteFiles(context, table, files, options.progress)
+    const { deleted, outside } = await deleteFiles(context, options.known ?? table, files, options.progress)
     return { metadataLocation, deleted, left: outside }
   }
   throw keepsMoving(table, 'dropped')

@@ -1,4 +1,4 @@
-import { type TableId, tableId } from '../../../base/index.ts'
+import { counted, type TableId, tableId } from '../../../base/index.ts'
 import type { Lake } from '../../../lake/index.ts'
 import { requireFree } from '../../../query/index.ts'
 import { type PrimitiveType, primitiveFromText } from '../../../schema/index.ts'
@@ -14,7 +14,7 @@ import { parseSnapshotId, usage } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatBytes, formatCount } from '../../text.ts'
 import { openLake, textOption } from '../open.ts'
-import { counted, given, idText, report } from './report.ts'
+import { given, idText, report } from './report.ts'
 import { locationOf, requireFolder, sourceOf } from './source.ts'
 
 interface Adopting {

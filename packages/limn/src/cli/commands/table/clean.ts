@@ -1,9 +1,10 @@
+import { counted } from '../../../base/index.ts'
 import { expireSnapshots, healthOf, removeOrphans, rewriteManifests } from '../../../table/index.ts'
 import { parseAge, parseCount, parseSize, parseSnapshotId } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatBytes, formatCount, formatTable } from '../../text.ts'
 import { textOption } from '../open.ts'
-import { counted, given, idText, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
+import { given, idText, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
 
 /** `expire`, `orphans`, `rewrite-manifests`, `health`. */
 export default function clean(invocation: Invocation): Promise<number> {

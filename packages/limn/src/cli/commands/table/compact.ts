@@ -1,4 +1,4 @@
-import { LimnError } from '../../../base/index.ts'
+import { counted, LimnError } from '../../../base/index.ts'
 import { columnOf, currentSchema, type LoadedTable, type SortField } from '../../../iceberg/index.ts'
 import { loadTable } from '../../../lake/index.ts'
 import { type RewriteOrder, rewriteDataFiles, rewritePositionDeletes } from '../../../table/index.ts'
@@ -6,7 +6,7 @@ import { parseCount, parseShare, parseSize } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatBytes, formatCount } from '../../text.ts'
 import { textOption } from '../open.ts'
-import { counted, given, idText, maintenanceOf, onTable, report } from './report.ts'
+import { given, idText, maintenanceOf, onTable, report } from './report.ts'
 
 /** Rewrites data files, then the deletes that are left. */
 export default function compact(invocation: Invocation): Promise<number> {

@@ -1,11 +1,11 @@
-import { LimnError } from '../../../base/index.ts'
+import { counted, LimnError } from '../../../base/index.ts'
 import { type LoadedTable, snapshotAsOf, snapshotById } from '../../../iceberg/index.ts'
 import { loadTable, parseAt } from '../../../lake/index.ts'
 import type { Field } from '../../../schema/index.ts'
 import { diffTables, type FilesDiffer, type PinnedTable, pinRef, pinSnapshot } from '../../../table/index.ts'
 import type { Invocation } from '../../main.ts'
 import { formatBytes, formatCount } from '../../text.ts'
-import { counted, idText, onTable, report } from './report.ts'
+import { idText, onTable, report } from './report.ts'
 
 /** Compares two states of a table. */
 export default function diff(invocation: Invocation): Promise<number> {

@@ -1,9 +1,10 @@
+import { counted } from '../../../base/index.ts'
 import { type Divergence, type DivergenceSide, divergence, pinRef, type TableContext } from '../../../table/index.ts'
 import { parseCount } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatCount, formatTable, toJson } from '../../text.ts'
 import { openLake, textOption } from '../open.ts'
-import { counted, given } from './report.ts'
+import { given } from './report.ts'
 import { sourceOf } from './source.ts'
 
 /** Compares two places that should hold the same rows. Ends with 3 when they do not. */

@@ -1,4 +1,4 @@
-import { tableId } from '../../../base/index.ts'
+import { counted, tableId } from '../../../base/index.ts'
 import { currentSchema, specById, transformToText } from '../../../iceberg/index.ts'
 import { filesOf, historyOf, type Lake, listTables, loadTable, partitionsOf, summaryOf } from '../../../lake/index.ts'
 import { fieldById } from '../../../schema/index.ts'
@@ -75,7 +75,7 @@ async function show(lake: Lake, io: Io, name: string): Promise<void> {
     io.out(toJson(value))
     return
   }
-  io.out(`${name}: ${value.rows.toLocaleString('en')} rows in ${value.files} files, ${formatBytes(value.bytes)}`)
+  io.out(`${name}: ${counted(value.rows, 'row')} in ${counted(value.files, 'file')}, ${formatBytes(value.bytes)}`)
   io.out(
     `location ${value.location}\nsnapshot ${value.snapshotId ?? 'none'}\npartitioned by ${value.partitioning.map((one) => `${one.transform}(${one.source})`).join(', ') || 'nothing'}\nrefs ${Object.keys(value.refs).join(', ')}\n`,
   )

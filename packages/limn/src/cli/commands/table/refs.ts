@@ -1,8 +1,8 @@
 import { LimnError } from '../../../base/index.ts'
 import { type LoadedTable, type RefChange, type Retention, snapshotById } from '../../../iceberg/index.ts'
 import { loadTable, parseAt } from '../../../lake/index.ts'
-import { requireFree } from '../../../query/index.ts'
-import { alterRefs, cherryPickSnapshot } from '../../../table/index.ts'
+import { rehearsal, requireFree } from '../../../query/index.ts'
+import { alterRefs, cherryPickSnapshot, type TableContext } from '../../../table/index.ts'
 import { parseAge, parseCount, parseSnapshotId } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatTable, toJson } from '../../text.ts'
@@ -22,6 +22,12 @@ export default function refs(invocation: Invocation): Promise<number> {
         return input.rest[0] === undefined ? list(input, invocation) : change(input, invocation)
     }
   })
+}
+
+/** On a dry run everything is judged and nothing is kept. */
+async function contextOf({ lake, dryRun }: Maintaining): Promise<TableContext> {
+  const context = await lake.context()
+  return dryRun ? rehearsal(context) : context
 }
 
 /** What a dataset's runs publish moves by runs alone; other branches of its table are free. */
@@ -45,7 +51,7 @@ async function pick(input: Maintaining, invocation: Invocation): Promise<void> {
   const branch = textOption(invocation, 'branch') ?? 'main'
   await requireFreeBranch(input, branch)
   const picked = parseSnapshotId(input.rest[0] ?? '')
-  const done = await cherryPickSnapshot(await input.lake.context(), input.table, picked, { branch })
+  const done = await cherryPickSnapshot(await contextOf(input), input.table, picked, { branch })
   const snapshotId = String(done.snapshotId)
   const how = done.kind === 'moved' ? 'moved to' : `repeats ${picked} as`
   report(invocation, { table: input.table, branch, kind: done.kind, snapshotId }, [
@@ -91,7 +97,7 @@ function retentionOf(invocation: Invocation): Retention {
 }
 
 async function move(input: Maintaining, invocation: Invocation, changes: readonly RefChange[]): Promise<void> {
-  const { refs } = await alterRefs(await input.lake.context(), input.table, changes)
+  const { refs } = await alterRefs(await contextOf(input), input.table, changes)
   const text = (one: (typeof refs)[number]['before']) => (one === null ? null : String(one.snapshotId))
   const value = {
     table: input.table,

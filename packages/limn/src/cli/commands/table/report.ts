@@ -1,7 +1,7 @@
 import { type TableId, tableId } from '../../../base/index.ts'
 import { type Lake, liveRunsOf, loadTable } from '../../../lake/index.ts'
 import type { Invocation } from '../../main.ts'
-import { formatCount, toJson } from '../../text.ts'
+import { toJson } from '../../text.ts'
 import { openLake, textOption } from '../open.ts'
 
 /** What a verb that maintains one table works with. */
@@ -43,11 +43,6 @@ export function report(
   const dryRun = invocation.options.dryRun === true
   if (invocation.io.json) invocation.io.out(toJson({ ...value, dryRun }))
   else invocation.io.out([...lines, ...(dryRun ? ['(dry run: nothing was changed)'] : [])].join('\n'))
-}
-
-/** `1 file`, `2,000 files`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`
 }
 
 export function idText(id: bigint | null): string | null {

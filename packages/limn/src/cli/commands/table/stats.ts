@@ -1,9 +1,10 @@
+import { counted } from '../../../base/index.ts'
 import { computePartitionStatistics, computeTableStatistics } from '../../../table/index.ts'
 import { parseSnapshotId } from '../../arguments.ts'
 import type { Invocation } from '../../main.ts'
 import { formatCount, formatTable } from '../../text.ts'
 import { textOption } from '../open.ts'
-import { counted, given, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
+import { given, type Maintaining, maintenanceOf, onTable, report } from './report.ts'
 
 /** `stats`, `partition-stats`. */
 export default function stats(invocation: Invocation): Promise<number> {
