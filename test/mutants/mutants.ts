@@ -25,6 +25,7 @@ const readsItself = 'test/lakes/reads-itself-backfill.test.ts'
 
 const environments = 'test/lakes/environments.test.ts'
 const renames = 'test/lakes/rename-drop.test.ts'
+const forwardOnly = 'test/lakes/forward-only.test.ts'
 const increments = 'test/lakes/increment-rows.test.ts'
 const care = 'test/lakes/lake-care.test.ts'
 
@@ -744,5 +745,19 @@ export const mutants: readonly Mutant[] = [
     find: 'entry.fingerprint === node.fingerprint || entry.inputs[node.id] !== undefined',
     replace: 'entry.fingerprint !== node.fingerprint && entry.inputs[node.id] !== undefined',
     suite: staleness,
+  },
+  {
+    name: 'what is accepted without an input stands on nothing of it',
+    file: `${source}/pipeline/plan/accepted.ts`,
+    find: '{ ...readNow(facts, unread), ...entry.inputs }',
+    replace: 'entry.inputs',
+    suite: forwardOnly,
+  },
+  {
+    name: 'what is accepted without an input is built again when that input is pending',
+    file: `${source}/pipeline/plan/plan-model.ts`,
+    find: 'times.intersect(possible).minus(without)',
+    replace: 'times.intersect(possible)',
+    suite: 'test/lakes/scenarios.test.ts',
   },
 ]

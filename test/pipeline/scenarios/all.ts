@@ -47,7 +47,7 @@ export const accounts: readonly Account[] = [
   ),
 ]
 
-const kinds = ['agrees', 'differs', 'lacks', 'does not apply'] as const
+const kinds = ['agrees', 'differs', 'does not apply'] as const
 const count = (of: readonly Account[], kind: Account['kind']) => of.filter((one) => one.kind === kind).length
 /** A table with columns as wide as their widest cell, as the formatter leaves it. */
 function tableOf(head: readonly string[], body: readonly (readonly (string | number)[])[]): readonly string[] {
@@ -70,15 +70,14 @@ export function page(): string {
       ['together', accounts.length, ...kinds.map((kind) => count(accounts, kind))],
     ],
   )
-  const part = (kind: 'differs' | 'lacks') =>
-    lakeFacts.flatMap(({ says, origins, verdict }) =>
-      verdict.kind === kind
-        ? [
-            `**${says}** There: ${verdict.theirs}. Here: ${verdict.why}. (${origins.map((origin) => told({ origin })).join(', ')})`,
-            '',
-          ]
-        : [],
-    )
+  const differing = lakeFacts.flatMap(({ says, origins, verdict }) =>
+    verdict.kind === 'differs'
+      ? [
+          `**${says}** There: ${verdict.theirs}. Here: ${verdict.why}. (${origins.map((origin) => told({ origin })).join(', ')})`,
+          '',
+        ]
+      : [],
+  )
   return [
     '# Scenarios of another planner',
     '',
@@ -88,20 +87,16 @@ export function page(): string {
     '',
     ...table,
     '',
-    '`agrees`: limn does the same. `differs`: it does otherwise on purpose. `lacks`: it does otherwise and ought not to. `does not',
-    'apply`: the test is about something that limn does not have.',
+    '`agrees`: limn does the same. `differs`: it does otherwise on purpose. `does not apply`: the test is about something that limn does not have.',
     '',
     '## Where limn differs, and why',
     '',
-    ...part('differs'),
+    ...differing,
     `**How a change of a query counts.** There: it breaks nothing, or it breaks all that reads the model. Here: it names the columns that it reaches, and their readers alone follow: ${categoryFacts.filter((one) => one.verdict.kind === 'agrees').length} of ${categoryFacts.length} cases come to the same. (${categoryOrigins.map((origin) => told({ origin })).join(', ')})`,
     '',
     ...clockOrigins.flatMap((one) =>
       one.kind === 'differs' ? [`**${one.says}** There: ${one.theirs}. Here: ${one.why}. (${told(one)})`, ''] : [],
     ),
-    '## What limn lacks',
-    '',
-    ...part('lacks'),
     '## What does not apply',
     '',
     ...left.flatMap(({ why, tests }) => [

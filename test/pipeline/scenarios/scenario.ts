@@ -8,18 +8,13 @@ export interface Origin {
   readonly test: string
 }
 
-/**
- * `agrees`: limn does as the fact says. `differs`: it does otherwise on purpose, which is what the scenario then holds. `lacks`: it does
- * otherwise, and ought not to; the scenario holds what it does meanwhile.
- */
+/** `agrees`: limn does as the fact says. `differs`: it does otherwise on purpose, which is what the scenario then holds. */
 export type Verdict =
   | { readonly kind: 'agrees' }
   | { readonly kind: 'differs'; readonly theirs: string; readonly why: string }
-  | { readonly kind: 'lacks'; readonly theirs: string; readonly why: string }
 
 export const agrees: Verdict = { kind: 'agrees' }
 export const differs = (theirs: string, why: string): Verdict => ({ kind: 'differs', theirs, why })
-export const lacks = (theirs: string, why: string): Verdict => ({ kind: 'lacks', theirs, why })
 
 /** One fact about how a change of a query counts: columns that change, and whether the rows may. */
 export interface CategoryFact {

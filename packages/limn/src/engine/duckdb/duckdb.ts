@@ -70,7 +70,7 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
 }
 
 /** Of the limit, this part may lie freed in the allocator before pages are given back. */
-const keptShare = 32
+const keptShare = 64
 
 /** Bytes of the limit as the engine understood it, which takes shares of the machine's memory too. */
 async function memoryLimitOf(connection: DuckDBConnection): Promise<number> {

@@ -182,13 +182,16 @@ function contractChanges(before: Contract, after: Contract): Changes {
   return { changes, change: all ? 'all' : touched }
 }
 
+/** By which path a difference names how a dataset reads an input. */
+export const edgePath = (input: string) => `edge to ${input}`
+
 function producerChanges(before: Definition, after: Defined): readonly DefinitionChange[] {
   const out: DefinitionChange[] = []
   const parts = (one: typeof after) =>
     new Map<string, unknown>([
       ...Object.entries(one.producer).map(([key, value]): [string, unknown] => [key, value]),
       ...Object.entries(one.shape).map(([key, value]): [string, unknown] => [`interval ${key}`, value]),
-      ...Object.entries(one.edges).map(([key, value]): [string, unknown] => [`edge to ${key}`, value]),
+      ...Object.entries(one.edges).map(([key, value]): [string, unknown] => [edgePath(key), value]),
     ])
   const [old, next] = [parts(before), parts(after)]
   for (const path of new Set([...old.keys(), ...next.keys()])) {

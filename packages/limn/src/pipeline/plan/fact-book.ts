@@ -12,6 +12,7 @@ import { watermarkAt } from '../stage/view.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
 import { diffsOf } from './diffs.ts'
 import { domainOf, touchedBetween } from './facts.ts'
+import { standsWithout } from './forward-only.ts'
 import {
   type Head,
   isBuild,
@@ -157,10 +158,14 @@ export class FactBook {
 
   private async gatherFrom(node: Node, beforeOf: (entry: Built, input: TableId) => bigint | null): Promise<void> {
     const built = this.ledger.get(node.id)?.built ?? []
+    const facts = this.facts()
     for (const input of inputsOf(node)) {
       const pin = this.pinOf(input)
       if (!pin) continue
-      const asked = input === node.id ? standingOnItself(node, built) : built
+      const asked =
+        input === node.id
+          ? standingOnItself(node, built)
+          : built.filter((entry) => !standsWithout(node, facts, entry.fingerprint, input))
       const before = new Set(asked.map((entry) => beforeOf(entry, input)))
       for (const from of before) {
         if (from === pin.snapshotId) continue

@@ -13,6 +13,7 @@ import type { Built } from '../ledger/ledger.ts'
 import type { Node } from '../project/node.ts'
 import { type Change, reachedBy, unionOfChanges } from './change.ts'
 import type { DefinitionDiff } from './definition-diff.ts'
+import { counts, standsWithout } from './forward-only.ts'
 import { isBuild, type Pending, type PlanFacts, type PlanItem, type Reason } from './plan.ts'
 import { boundKey, impliedBy, standingOnItself, touchedKey } from './reach.ts'
 import { StaleSets } from './stale-sets.ts'
@@ -47,18 +48,6 @@ function redefined(node: Node, facts: PlanFacts, fingerprint: string): Found {
   }
 }
 
-/** Whether a definition that differs makes its intervals stale, or stands for later ones only. */
-function counts(node: Node, facts: PlanFacts, fingerprint: string): boolean {
-  if (facts.since && !facts.since.redefined.has(node.id)) return false
-  return facts.request.forwardOnly !== true || divides(facts.diffs?.get(`${node.id} ${fingerprint}`))
-}
-
-/** Whether rows are divided into other intervals than before: what was built is then no interval of the present definition. */
-function divides(diff: DefinitionDiff | undefined): boolean {
-  const parts = ['interval kind', 'interval unit', 'interval column', 'interval columnType']
-  return diff?.changes.some((change) => change.kind === 'producer-changed' && parts.includes(change.path)) ?? false
-}
-
 const anything = { atMost: false, changes: 'all' as const }
 
 function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly PlanItem[] {
@@ -74,6 +63,7 @@ function planWhole(node: Node, facts: PlanFacts, pending: Pending): readonly Pla
   if (isOld && (!isWhole || counts(node, facts, built.fingerprint)))
     found.push(redefined(node, facts, built.fingerprint))
   for (const input of node.edges.keys()) {
+    if (isWhole && standsWithout(node, facts, built.fingerprint, input)) continue
     const items = pending.get(input)
     if (items) {
       const changes = reachOf(node, input, facts, items)
@@ -117,6 +107,10 @@ function inputBefore(facts: PlanFacts, entry: Built, input: TableId): bigint | n
   return facts.since ? facts.since.inputThen(input, before) : before
 }
 
+function timesOf(built: readonly Built[]): IntervalSet {
+  return IntervalSet.of(built.flatMap((entry) => (entry.interval ? [entry.interval] : [])))
+}
+
 /** The times of built entries, by a key of each. */
 function timesBy<K>(built: readonly Built[], keyOf: (entry: Built) => K): ReadonlyMap<K, IntervalSet> {
   const found = new Map<K, Interval[]>()
@@ -135,7 +129,7 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
   invariant(shape.kind === 'interval', 'an interval dataset')
   const { request } = facts
   const built = facts.ledger.get(node.id)?.built ?? []
-  const everything = IntervalSet.of(built.flatMap((entry) => (entry.interval ? [entry.interval] : [])))
+  const everything = timesOf(built)
   const unsettled = [...node.edges.keys()].filter((input) => pending.has(input))
   const domainKnown = unsettled.length === 0 && facts.domains.has(node.id)
   const domainHull = facts.domains.get(node.id) ?? null
@@ -162,9 +156,15 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
   const possible = possibleTimes(shape).union(everything)
   for (const [input, edge] of node.edges) {
     const items = pending.get(input)
+    const reading = built.filter((entry) => !standsWithout(node, facts, entry.fingerprint, input))
+    // What stands as it was built without this input is not reached by it.
+    const without = reading.length === built.length ? IntervalSet.empty : everything.minus(timesOf(reading))
     if (items) {
       const reason: Reason = built.length === 0 ? 'never-built' : 'input-changed'
       const bound = boundOf(node, input, edge, facts, items)
+      // Nothing stands on it, and it gives no interval that is not there.
+      const reachesNone = built.length > 0 && reading.length === 0 && edge.touches === null
+      if (bound === 'any' && reachesNone) continue
       if (bound === 'any')
         unbounded = {
           reason,
@@ -178,12 +178,12 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
       else
         for (const { times, changes } of bound) {
           reach = reach.union(times.intersect(possible))
-          add(times.intersect(possible), { reason, because: input, atMost: true, changes })
+          add(times.intersect(possible).minus(without), { reason, because: input, atMost: true, changes })
         }
     }
     // What it changed before this run counts too, as far as it is not undone.
     const head = facts.heads.get(input)?.snapshotId ?? null
-    for (const [before, own] of timesBy(built, (entry) => inputBefore(facts, entry, input))) {
+    for (const [before, own] of timesBy(reading, (entry) => inputBefore(facts, entry, input))) {
       if (before === head) continue
       const touched = facts.touched.get(touchedKey(node.id, input, before, head))
       const times = !touched || touched.kind === 'all' ? own : touched.times.intersect(own)

@@ -210,8 +210,7 @@ export class Execution implements StageInputs {
     const items = this.options.takeover?.items(node) ?? book.planOf(id)
     // Also where something else is to be built: what is then found equal and kept is still judged by the new checks.
     const judgedBy = book.ledger.get(id)?.checksHash ?? null
-    const base = book.mains.get(id)?.metadata.currentSnapshotId ?? null
-    const accepted = acceptedEntries(node, items, book.ledger.get(id)?.built ?? [], base)
+    const accepted = acceptedEntries(node, items, book.facts())
     // Rows accepted from an earlier definition never promised what the new checks ask.
     if (judgedBy !== null && judgedBy !== node.checksHash && accepted.length === 0) this.checksChanged.add(id)
     requireReadable(this.context, items, book.mains)
