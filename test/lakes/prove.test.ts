@@ -218,4 +218,22 @@ describe('limn prove', () => {
     ])
     expect((await limn(folder, 'prove', 'bronze.reading')).code).toBe(2)
   })
+
+  it('says that nothing was proven where there is nothing to build', async () => {
+    const ended = await limn(folder, 'prove', 'gold.clean', '--interval', '2019-05-01', '--json')
+    expect([ended.code, ended.stderr]).toEqual([2, 'Nothing was proven.\n'])
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      proven: 0,
+      proofs: [{ verdict: 'outside', rows: 0, domain: { start: '2026-01-01T00:00:00', end: '2026-01-03T00:00:00' } }],
+    })
+    const told = await limn(folder, 'prove', 'gold.clean', '--interval', '2019-05-01')
+    expect([told.code, told.stdout]).toEqual([
+      2,
+      expect.stringContaining('its rows are from 2026-01-01T00:00:00 to 2026-01-03T00:00:00'),
+    ])
+    // Of one model that has no intervals something is proven all the same.
+    const some = await limn(folder, 'prove', 'gold.clean', 'gold.settled', '--interval', '2019-05-01', '--json')
+    const { proofs: both } = JSON.parse(some.stdout) as { proofs: readonly ProofJson[] }
+    expect([some.code, both.map((one) => one.verdict)]).toEqual([0, ['outside', 'same']])
+  })
 })

@@ -257,6 +257,31 @@ describe('a run that is published', () => {
     expect(text).toContain('~ column amount: amount → ')
   })
 
+  it('sums no ordinals of deliveries, and calls no second build the first', async () => {
+    lake = smallLake('runs')
+    const { folder } = lake
+    const first = await json(folder, 'run')
+    expect((await limn(folder, 'runs', 'diff', String(first.run))).stdout).toContain('code first build → ')
+    deliver(folder, 'b', [['9', '2026-01-09 09:00:00', '20']])
+    const second = await json(folder, 'run')
+    const { stdout } = await limn(folder, 'runs', 'diff', String(second.run))
+    expect(stdout).not.toContain('first build')
+    expect(stdout).toMatch(/silver\.event\ncode \S+ \(limn \S+\), as that of other intervals/)
+    const { changes } = (await json(folder, 'runs', 'diff', String(second.run))) as {
+      changes: readonly (Change & { readonly diff: { readonly total: { readonly measures: { name: string }[] } } })[]
+    }
+    const measures = changes.map((one) => [one.dataset, one.diff.total.measures.map((each) => each.name).join()])
+    expect(measures[0]).toEqual(['bronze.event', 'id,amount'])
+    // And by another definition, of intervals that did not stand.
+    replaceIn(folder, 'datasets/silver/event.ts', ', amount FROM', ', amount * 2 AS amount FROM')
+    deliver(folder, 'c', [['10', '2026-01-10 09:00:00', '20']])
+    await json(folder, 'run', 'bronze.event')
+    const third = await json(folder, 'run', 'silver.event', '--date', '2026-01-10')
+    const told = (await limn(folder, 'runs', 'diff', String(third.run))).stdout
+    expect(told).toMatch(/code \S+ \(limn \S+\) of other intervals → \S+ /)
+    expect(told).toContain('~ column amount: amount → ')
+  })
+
   it('names what was built anew with the result it had', async () => {
     lake = smallLake('runs')
     const { folder } = lake

@@ -1,4 +1,4 @@
-import { formatMicros } from '../dataset/index.ts'
+import { formatMicros, type Interval } from '../dataset/index.ts'
 import type { Doubt, Proof } from '../pipeline/index.ts'
 import { rowsText } from './row-diff-text.ts'
 import { formatTable } from './text.ts'
@@ -32,6 +32,7 @@ export function proofsText(proofs: readonly Proof[], width: number): readonly st
     ),
   ]
   for (const proof of proofs) {
+    lines.push(...unprovenText(proof))
     for (const one of proof.differs)
       lines.push(
         '',
@@ -47,6 +48,26 @@ export function proofsText(proofs: readonly Proof[], width: number): readonly st
   return lines
 }
 
+function spanText({ start, end }: Interval): string {
+  return `${formatMicros(start)} to ${formatMicros(end)}`
+}
+
+/** Why nothing was proven of a model, and what to do. */
+function unprovenText({ dataset, interval, verdict, domain }: Proof): readonly string[] {
+  switch (verdict) {
+    case 'same':
+    case 'differs':
+      return []
+    case 'unbuilt':
+      return ['', `Nothing was proven of ${dataset}: what it reads has no rows yet. Build it: limn run +${dataset}`]
+    case 'outside': {
+      const asked = interval ? `from ${spanText(interval)}` : 'then'
+      const there = domain ? `its rows are from ${spanText(domain)}` : 'it has none at any time'
+      return ['', `Nothing was proven of ${dataset}: there are no rows ${asked}; ${there}.`]
+    }
+  }
+}
+
 function sampleText(proof: Proof, doubt: Doubt): readonly string[] {
   for (const row of proof.sample)
     if (row.kind === 'changed') {
@@ -59,8 +80,8 @@ function sampleText(proof: Proof, doubt: Doubt): readonly string[] {
   return []
 }
 
-/** A proof for `--json`: ends of its interval as text. */
+/** A proof for `--json`: ends of its interval and domain as text. */
 export function proofValue(proof: Proof) {
-  const { interval } = proof
-  return { ...proof, interval: interval && { start: formatMicros(interval.start), end: formatMicros(interval.end) } }
+  const ends = (one: Interval | null) => one && { start: formatMicros(one.start), end: formatMicros(one.end) }
+  return { ...proof, interval: ends(proof.interval), domain: ends(proof.domain) }
 }

@@ -35,7 +35,7 @@ export function addWhyCommands(program: Command, add: AddCommand): void {
   add(
     program,
     'prove [select...]',
-    'Build models twice under other conditions and compare. Publishes nothing; ends with 3 when they differ.',
+    'Build models twice under other conditions and compare. Publishes nothing; ends with 3 when they differ, with 2 when nothing was proven.',
     () => import('./commands/prove.ts'),
     ['limn prove', 'limn prove gold.airport_day --interval 2001-06'],
   ).option('--interval <date>', 'which interval: 2001-06, 2001-06-14; default: the latest built')

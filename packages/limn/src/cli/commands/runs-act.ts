@@ -68,11 +68,17 @@ function printLog(lake: Lake, io: Io, id: string): void {
 }
 
 /** By what the rows were made, in a line, and how that differs. */
-function codeLines({ before, after, changes }: RunCode): readonly string[] {
+function codeLines({ before, others, after, changes }: RunCode): readonly string[] {
   const text = ({ fingerprint, limn }: RunCode['after']) =>
     `${fingerprint.slice(0, 12)}${limn === null ? '' : ` (limn ${limn})`}`
   const same = before.length === 1 && before[0]?.fingerprint === after.fingerprint && before[0].limn === after.limn
   if (same) return [`code ${text(after)}, as before`]
+  const alike = others?.fingerprint === after.fingerprint && others.limn === after.limn
+  if (alike) return [`code ${text(after)}, as that of other intervals: these are built for the first time`]
+  if (others) {
+    const made = `code ${text(others)} of other intervals → ${text(after)}: these are built for the first time`
+    return [made, ...changes.map((change) => `  ${changeLine(change)}`)]
+  }
   const from = before.length === 0 ? 'first build' : before.map(text).join(' and ')
   return [`code ${from} → ${text(after)}`, ...changes.map((change) => `  ${changeLine(change)}`)]
 }

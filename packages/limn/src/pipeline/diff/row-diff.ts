@@ -1,6 +1,6 @@
 import type { TableId } from '../../base/index.ts'
 import type { Contract } from '../../contract/index.ts'
-import type { Interval, IntervalUnit } from '../../dataset/index.ts'
+import { deliveryColumns, type Interval, type IntervalUnit } from '../../dataset/index.ts'
 import type { Bound, BoundFile } from '../../engine/index.ts'
 import type { DataFile } from '../../iceberg/index.ts'
 import { decimalOf, type PrimitiveType, type Schema } from '../../schema/index.ts'
@@ -128,10 +128,13 @@ export interface RowDiff {
   readonly files: { readonly compared: number; readonly equal: number }
 }
 
-/** The sums of a contract's measures: numeric columns that may be added up. Keys and times are none. */
+/** The sums of a contract's measures: numeric columns that may be added up. Keys, times and what limn says of deliveries are none. */
 export function measuresOf(contract: Contract): readonly Measure[] {
   return Object.entries(contract.columns).flatMap(([name, column]) =>
-    isNumber(column.type) && column.additivity !== 'non-additive' && !contract.keys.includes(name)
+    isNumber(column.type) &&
+    column.additivity !== 'non-additive' &&
+    !contract.keys.includes(name) &&
+    !(name in deliveryColumns)
       ? [{ name, sql: `sum(${quoteIdentifier(name)})` }]
       : [],
   )

@@ -1,5 +1,5 @@
 import type { TableId } from '../../base/index.ts'
-import { addUnits, alignTo, type Interval } from '../../dataset/index.ts'
+import { addUnits, alignTo, type Interval, IntervalSet } from '../../dataset/index.ts'
 import type { BoundTable, FileEngine, Session } from '../../engine/index.ts'
 import {
   columnsNamed,
@@ -13,6 +13,7 @@ import { type PinnedTable, pinRef, writeLocal } from '../../table/index.ts'
 import type { PipelineContext } from '../context.ts'
 import { diffRows } from '../diff/diff-rows.ts'
 import type { RowDiff, SampleRow } from '../diff/row-diff.ts'
+import { domainOf } from '../plan/facts.ts'
 import type { Node } from '../project/node.ts'
 import { boundSql } from '../stage/bound-sql.ts'
 import { bindOwn, type OwnState, ownStateAt } from '../stage/own-rows.ts'
@@ -37,8 +38,13 @@ export interface Doubt {
 export interface Proof {
   readonly dataset: TableId
   readonly interval: Interval | null
-  /** `same`: both builds gave the same rows · `differs` · `unbuilt`: an input has no rows yet. */
-  readonly verdict: 'same' | 'differs' | 'unbuilt'
+  /**
+   * `same`: both builds gave the same rows · `differs` · nothing was proven, `unbuilt`: an input has no rows yet, or `outside`:
+   * the interval is in neither the dataset's domain nor what was built of it.
+   */
+  readonly verdict: 'same' | 'differs' | 'unbuilt' | 'outside'
+  /** Of `outside`: where there is something to prove; null: nowhere. */
+  readonly domain: Interval | null
   readonly rows: number
   /** What differed, with the expressions that did it. */
   readonly differs: readonly Doubt[]
@@ -101,21 +107,26 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
   const main = node.self ? await book.loaded(node.id) : null
   const pin = main && pinRef(main)
   const own = pin ? await ownStateAt(context, pin) : null
+  const unproven = (verdict: 'unbuilt' | 'outside', domain: Interval | null): Proof => ({
+    dataset: node.id,
+    interval,
+    verdict,
+    domain,
+    rows: 0,
+    differs: [],
+    mayDiffer: [],
+    sample: [],
+    seconds: { first: 0, second: 0, compare: 0 },
+  })
   const unbuilt =
     pins.length < node.edges.size ||
     (node.self !== undefined && own === null) ||
     (node.shape.kind === 'interval' && interval === null)
-  if (unbuilt)
-    return {
-      dataset: node.id,
-      interval,
-      verdict: 'unbuilt',
-      rows: 0,
-      differs: [],
-      mayDiffer: [],
-      sample: [],
-      seconds: { first: 0, second: 0, compare: 0 },
-    }
+  if (unbuilt) return unproven('unbuilt', null)
+  if (interval !== null) {
+    const times = await timesOf(context, book, node, pins)
+    if (!times.overlaps(interval)) return unproven('outside', times.hull)
+  }
   const nowMs = context.clock.nowMs()
   await using scratch = await context.store.scratch({ signal: context.signal })
   const first: Conditions = { engine: context.engine, reversed: false, seed: 0.25, nowMs }
@@ -138,6 +149,7 @@ async function proveOne(context: PipelineContext, node: Node, request: ProveRequ
     dataset: node.id,
     interval,
     verdict: diff.total.added + diff.total.removed + diff.total.changed === 0 ? 'same' : 'differs',
+    domain: null,
     rows: a.files.reduce((sum, file) => sum + Number(file.recordCount ?? 0n), 0),
     differs,
     mayDiffer,
@@ -162,6 +174,20 @@ async function intervalOf(book: WhyBook, node: Node, range: Interval | null): Pr
   const pin = loaded && pinRef(loaded)
   const last = pin ? book.pointOf(pin).standing.built.at(-1)?.interval : null
   return last ? { start: addUnits(shape.unit, last.end, -1), end: last.end } : null
+}
+
+/** The domain over the inputs' present states, and what was built of the dataset. */
+async function timesOf(
+  context: PipelineContext,
+  book: WhyBook,
+  node: Node,
+  pins: readonly PinnedTable[],
+): Promise<IntervalSet> {
+  const domain = await domainOf(context, node, (input) => pins.find((pin) => pin.id === input) ?? null)
+  const loaded = await book.loaded(node.id)
+  const pin = loaded && pinRef(loaded)
+  const built = pin ? book.pointOf(pin).standing.built : []
+  return IntervalSet.of([...(domain ? [domain] : []), ...built.flatMap((one) => one.interval ?? [])])
 }
 
 async function build(

@@ -17,10 +17,12 @@ export interface CodeVersion {
 
 /** By what the rows of a dataset were made on both sides of a run. */
 export interface CodeVersions {
-  /** Of what stood in the intervals that the run wrote, oldest first: none before the first build. */
+  /** Of what stood in the intervals that the run wrote, oldest first: none before they were first built. */
   readonly before: readonly CodeVersion[]
+  /** Where none of these intervals stood: of what other intervals were last built by. Null: it is the dataset's first build. */
+  readonly others: CodeVersion | null
   readonly after: CodeVersion
-  /** How the definitions differ, from the earliest of `before` on; empty when they do not, or there was none. */
+  /** How the definitions differ, from the earliest of `before` on, else from `others`; empty when they do not, or there was none. */
   readonly changes: readonly PrintedChange[]
 }
 
@@ -43,6 +45,7 @@ export async function codeVersionsOf(
   const earlier = ledger.filter((row) => row.seq < first && isPublishedOutcome(row.outcome))
   const standing = foldLedger(earlier)
   const before = new Map<TableId, readonly string[]>()
+  const others = new Map<TableId, string>()
   for (const { dataset, intervals } of written) {
     const built = standing.get(dataset)?.built ?? []
     const times = IntervalSet.of(intervals.flatMap((one) => one ?? []))
@@ -51,6 +54,8 @@ export async function codeVersionsOf(
     const used = new Set(replaced.map((one) => one.fingerprint))
     const landed = rows.findLast((row) => row.outcome === 'landed')
     if (built.length === 0 && landed) used.add(landed.fingerprint)
+    const latest = rows.findLast((row) => built.some((one) => one.fingerprint === row.fingerprint))
+    if (used.size === 0 && latest) others.set(dataset, latest.fingerprint)
     const order = [...new Set(rows.map((row) => row.fingerprint))]
     before.set(
       dataset,
@@ -58,7 +63,10 @@ export async function codeVersionsOf(
     )
   }
   const keys = written.flatMap(({ dataset, fingerprint }) =>
-    [...(before.get(dataset) ?? []), fingerprint].map((one) => ({ dataset, fingerprint: one })),
+    [...(before.get(dataset) ?? []), others.get(dataset) ?? fingerprint, fingerprint].map((one) => ({
+      dataset,
+      fingerprint: one,
+    })),
   )
   const definitions = await definitionsOf(context, keys)
   const out = new Map<TableId, CodeVersions>()
@@ -68,9 +76,11 @@ export async function codeVersionsOf(
       limn: rows.findLast((row) => row.dataset === dataset && row.fingerprint === one)?.version ?? null,
     })
     const former = before.get(dataset) ?? []
-    const [oldest] = former.filter((one) => one !== fingerprint)
+    const other = others.get(dataset)
+    const [oldest] = [...former, ...(other === undefined ? [] : [other])].filter((one) => one !== fingerprint)
     out.set(dataset, {
       before: former.map((one) => version(earlier, one)),
+      others: other === undefined ? null : version(earlier, other),
       after: { fingerprint, limn: version(own, fingerprint).limn ?? own[0]?.version ?? context.version },
       changes: oldest === undefined ? [] : await changesBetween(context, definitions, dataset, oldest, fingerprint),
     })

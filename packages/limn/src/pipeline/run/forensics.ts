@@ -114,7 +114,7 @@ export async function diffRun(
       ...(node ? { measures: measuresOf(node.contract) } : {}),
       sample: 5,
     })
-    const code = codes.get(dataset) ?? { before: [], after: { fingerprint, limn: null }, changes: [] }
+    const code = codes.get(dataset) ?? { before: [], others: null, after: { fingerprint, limn: null }, changes: [] }
     changes.push({ dataset, fingerprint, code, diff })
   }
   return { changes, unchanged: unchangedOf(context, run, rows, new Set(pairs.keys())), gone }
@@ -158,7 +158,8 @@ function pairsOf(context: PipelineContext, run: RunId, rows: readonly LedgerRow[
     const dataset = row.dataset as TableId
     if (out.has(dataset)) continue
     const { baseSnapshot, outputSnapshot, fingerprint } = row
-    const intervals = rows.filter((one) => one.dataset === dataset).map((one) => one.interval)
+    const own = rows.filter((one) => one.dataset === dataset && writing.has(one.outcome))
+    const intervals = own.map((one) => one.interval)
     out.set(dataset, { before: baseSnapshot, after: outputSnapshot, fingerprint, intervals })
   }
   return out
