@@ -74,6 +74,34 @@ describe('owners', () => {
     expect(told(folder)[0]?.message).toContain('gold.day: between(amount, 0, 99)')
   })
 
+  it('are told of a change by hand that was refused, whose failing rows a printed command shows', async () => {
+    using lake = toldLake()
+    const { folder } = lake
+    expect((await limn(folder, 'run')).code).toBe(0)
+    const change = ['sql', '--write', '--break-glass', '--reason', 'why', 'UPDATE gold.day SET amount = 700']
+    const refused = await limn(folder, ...change)
+    expect(refused.code).toBe(3)
+    expect(told(folder).map((one) => [one.hook, one.on, one.owner, ...one.datasets])).toEqual([
+      ['ops', 'refused', 'ops', 'gold.day'],
+    ])
+    const commands = refused.stdout.matchAll(/limn sql --at (run\/\S+) '((?:[^']|'\\'')*)'/g)
+    const found = [...commands].map(([, at = '', sql = '']) => [at, sql.replaceAll("'\\''", "'")] as const)
+    const counts: number[] = []
+    for (const [at, sql] of found)
+      counts.push(
+        (JSON.parse((await limn(folder, 'sql', '--at', at, sql, '--json')).stdout) as { rows: unknown[] }).rows.length,
+      )
+    // Of two checks, the days and the two sums; and the table.
+    expect(counts).toEqual([3, 1, 3])
+    const again = JSON.parse((await limn(folder, ...change, '--json')).stdout) as { outcome: string; look: string[] }
+    expect([again.outcome, again.look.length]).toEqual(['refused', 3])
+    // A change by hand is made again, not retried.
+    const run = found[0]?.[0].replace('run/', '') ?? ''
+    const later = await limn(folder, 'runs', 'show', run)
+    expect(later.stdout).toContain(`limn sql --at run/${run} `)
+    expect(later.stdout).not.toContain('runs retry')
+  })
+
   it('are told of a run that failed before there was anything to record', async () => {
     using lake = toldLake()
     const { folder } = lake

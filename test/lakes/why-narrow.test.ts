@@ -79,6 +79,28 @@ describe('limn why of some rows', () => {
     expect(kinds(found)).toEqual(['late-rows'])
   })
 
+  it('shows what each cause moves where no number was asked for, and of one that was only its causes', async () => {
+    try {
+      const order = join(folder, 'datasets/silver/order.ts')
+      const text = readFileSync(order, 'utf8')
+      expect(text).toContain('min(customer_id) AS')
+      writeFileSync(order, text.replace('min(customer_id) AS', '(max(customer_id) + 1)::INTEGER AS'))
+      await runLake(folder)
+      const found = await whyOf(folder, 'silver.order', orders)
+      expect(kinds(found)).toEqual(['code-changed', 'late-rows', 'unit-change'])
+      expect(found.numbers.also.map((one) => [one.measure, one.delta])).toEqual([['count(*)', '1']])
+      expect(found.moved).toMatchObject({ added: 1, changed: 4500 })
+      expect(found.moved?.columns.map((one) => one.name)).toEqual(['customer_id', 'revenue'])
+      const told = (await limn(folder, 'why', 'silver.order', '--against', orders)).stdout
+      expect(told).toMatch(/\nalso count\(\*\): 4500 → 4501 \(difference \+1\)\n/)
+      expect(told).toMatch(/\nof its rows: 1 row added, 4,500 rows changed \(customer_id in 4,500 rows, revenue in /)
+      const sum = await whyOf(folder, 'silver.order', orders, '--measure', 'sum(revenue)')
+      expect([kinds(sum), sum.numbers.also, sum.moved]).toEqual([['late-rows', 'unit-change'], [], null])
+    } finally {
+      saved.restore()
+    }
+  })
+
   it('refuses a key of another length', async () => {
     expect((await limn(folder, 'why', 'silver.order', '--against', orders, '--key', '1,2')).code).toBe(2)
   })

@@ -76,7 +76,7 @@ describe('the critical path', () => {
   it('of a run is told with what waited for others, and the judging', () => {
     const project = projectOf({ 'x.a': [], 'x.b': ['x.a'], 'x.c': [] })
     const row = (dataset: string, began: number, seconds: number) =>
-      ledgerRow({ dataset, startedAtMs: began, seconds, judgedAtMs: 20_000 })
+      ledgerRow({ run: '19700101T000001-000001', dataset, startedAtMs: began, seconds, judgedAtMs: 20_000 })
     const found = pathOfRun(project, [
       row('x.a', 1000, 2),
       row('x.a', 3000, 4),
@@ -93,6 +93,33 @@ describe('the critical path', () => {
     ])
     expect([found?.waitedMs.get(id('x.b')), found?.judgingMs]).toEqual([2000, 6000])
     expect(pathOfRun(project, [ledgerRow({ dataset: '*', outcome: 'failed' })])).toBeNull()
+  })
+
+  it('counts no time in which what was staged waited to be taken over', () => {
+    const project = projectOf({ 'x.a': [], 'x.b': ['x.a'], 'x.c': ['x.b'] })
+    const day = 86_400_000
+    const run = '19700103T000000-000001'
+    const row = (dataset: string, began: number, seconds: number) =>
+      ledgerRow({ run, dataset, startedAtMs: began, seconds, judgedAtMs: 2 * day + 9000 })
+    // `x.a` of the first day and part of `x.b` of the second were taken over; the rest of it was built by the run.
+    const partly = [
+      row('x.a', 1000, 4),
+      row('x.b', day, 5),
+      row('x.b', 2 * day + 1000, 2),
+      row('x.c', 2 * day + 3000, 1),
+    ]
+    const found = pathOfRun(project, partly)
+    expect(found?.work).toEqual([
+      { dataset: 'x.a', beganMs: 2 * day - 9000, endedMs: 2 * day - 5000, firstMs: 1000 },
+      { dataset: 'x.b', beganMs: 2 * day - 5000, endedMs: 2 * day + 3000, firstMs: day },
+      { dataset: 'x.c', beganMs: 2 * day + 3000, endedMs: 2 * day + 4000, firstMs: 2 * day + 3000 },
+    ])
+    expect([found?.path.totalMs, found?.judgingMs]).toEqual([13_000, 5000])
+    const whole = [row('x.a', 1000, 4), row('x.b', 5000, 5), row('x.c', 10_000, 1)]
+    expect([pathOfRun(project, whole)?.path.totalMs, pathOfRun(project, whole)?.judgingMs]).toEqual([10_000, 9000])
+    // What is expected of the next run follows.
+    expect(historyOf(project, whole).judging).toEqual({ typicalMs: 9000, slowMs: 9000 })
+    expect(historyOf(project, partly).datasets.get(id('x.b'))).toEqual({ typicalMs: 8000, slowMs: 8000 })
   })
 })
 

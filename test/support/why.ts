@@ -6,8 +6,14 @@ export interface WhyJson {
   readonly numbers: {
     readonly total: { readonly before: string; readonly after: string; readonly delta: string }
     readonly intervals: readonly { readonly interval: { readonly start: string } }[]
+    readonly also: readonly { readonly measure: string; readonly delta: string }[]
     readonly groups: readonly { readonly values: readonly string[]; readonly delta: string }[]
   }
+  readonly moved: {
+    readonly added: number
+    readonly changed: number
+    readonly columns: readonly { readonly name: string; readonly rows: number }[]
+  } | null
   readonly findings: readonly FindingJson[]
   readonly unknown: readonly string[]
   readonly wider: readonly string[]

@@ -14,6 +14,7 @@ export function apartText(report: ApartReport, width: number): readonly string[]
     `${numbers.measure} of ${report.table}${same ? ' now' : ''}: ${numbers.total.after ?? 'null'}`,
     `${same ? `at ${against.text}` : `of ${against.table}`}: ${numbers.total.before ?? 'null'}${deltaText(numbers.total)}`,
   ]
+  lines.push(...alsoText(report))
   const sides = same ? ['before', 'after'] : [against.table, report.table]
   const { unit } = numbers
   if (unit !== null && numbers.intervals.length > 0)
@@ -64,6 +65,25 @@ export function apartText(report: ApartReport, width: number): readonly string[]
   for (const one of findings) lines.push('', ...findingText(one, unit, width))
   if (report.wider.length > 0) lines.push('', ...report.wider.map((one) => `Not narrowed: ${one}`))
   if (unknown.length > 0) lines.push('', ...unknown.map((one) => `Not known: ${one}`))
+  return lines
+}
+
+/** What else differs, so that each cause has a number that it moves. */
+function alsoText({ numbers, moved }: ApartReport): readonly string[] {
+  const lines = numbers.also.map(({ measure, intervals, ...one }) => {
+    const within =
+      one.before === one.after ? ` (differs in ${formatCount(intervals)} ${numbers.unit ?? 'interval'}s)` : ''
+    return `also ${measure}: ${one.before ?? 'null'} → ${one.after ?? 'null'}${deltaText(one)}${within}`
+  })
+  if (moved === null) return lines
+  const { added, removed, changed, columns } = moved
+  const parts = [
+    ...(added > 0 ? [`${rowsText(added)} added`] : []),
+    ...(removed > 0 ? [`${rowsText(removed)} removed`] : []),
+    ...(changed > 0 ? [`${rowsText(changed)} changed`] : []),
+  ]
+  const named = columns.map((one) => `${one.name} in ${rowsText(one.rows)}`).join(', ')
+  if (parts.length > 0) lines.push(`of its rows: ${parts.join(', ')}${named === '' ? '' : ` (${named})`}`)
   return lines
 }
 

@@ -1,10 +1,11 @@
-import { LimnError, nearest, type RunId, runId } from '../base/index.ts'
+import { LimnError, nearest, type RunId, runId, type TableId } from '../base/index.ts'
 import {
   BackfillState,
   cancelRun,
   checkProject,
   diffRun,
   discardRun,
+  type EditReport,
   type LedgerRow,
   type LogLine,
   type Look,
@@ -54,6 +55,18 @@ export async function looksOfReport(lake: Lake, report: RunReport): Promise<read
   if (report.outcome !== 'refused' || report.run === null) return []
   const context = await contextOf(lake)
   return [...looksAtChecks(context, refusals(report.judgements)), ...looksAtStaged(context, report.run)]
+}
+
+/** Of a change by hand that was refused: the rows at fault, and the table as the statement left it. */
+export async function looksOfEdit(
+  lake: Lake,
+  report: EditReport<{ readonly table: TableId }>,
+): Promise<readonly Look[]> {
+  if (report.outcome !== 'refused') return []
+  const context = await contextOf(lake)
+  const { table } = report.result
+  const staged: Look = { dataset: table, shows: 'as changed', sql: `SELECT * FROM ${table} LIMIT 20` }
+  return [...looksAtChecks(context, refusals(report.judgements)), staged]
 }
 
 /** And for an error that ended one; with the run that it ended. */

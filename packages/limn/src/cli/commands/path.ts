@@ -97,7 +97,7 @@ function pathValue(found: RunPath) {
     judgingSeconds: found.judgingMs / 1000,
     datasets: found.work.map((one) => ({
       dataset: one.dataset,
-      began: new Date(one.beganMs).toISOString(),
+      began: new Date(one.firstMs).toISOString(),
       seconds: (one.endedMs - one.beganMs) / 1000,
       slackSeconds: (found.path.slackMs.get(one.dataset) ?? 0) / 1000,
       waitedSeconds: (found.waitedMs.get(one.dataset) ?? 0) / 1000,

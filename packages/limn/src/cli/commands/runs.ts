@@ -1,9 +1,9 @@
 import { counted, LimnError, nearest, runId } from '../../base/index.ts'
 import { formatMicros } from '../../dataset/index.ts'
 import { type Lake, ledgerOf, looksOf, parseAt, query, type UnendedRun, unendedRuns } from '../../lake/index.ts'
-import { type LedgerRow, outcomeOfRun } from '../../pipeline/index.ts'
+import { editPrefix, type LedgerRow, outcomeOfRun } from '../../pipeline/index.ts'
 import type { Io } from '../io.ts'
-import { commandsOf, printLooks } from '../looks.ts'
+import { commandsOf, printLooks, printQueries } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatTable, toJson } from '../text.ts'
 import { openLake } from './open.ts'
@@ -138,7 +138,9 @@ async function show(lake: Lake, io: Io, rows: readonly LedgerRow[], id: string):
   io.out(`\n${counted(verdicts.length, 'check')}, ${failed.length} failed`)
   if (failed.length > 0) io.out(formatTable(verdictColumns, failed, io.width))
   if (looks.length > 0) io.out('')
-  printLooks(id, looks, io)
+  // A change by hand is not retried, but made again.
+  if (own.some((row) => row.reason.startsWith(editPrefix))) printQueries(id, looks, io)
+  else printLooks(id, looks, io)
 }
 
 const verdictColumns = ['dataset', 'check', 'severity', 'outcome', 'explanation'] as const

@@ -2,10 +2,20 @@ import { rm, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { LimnError } from '../../base/index.ts'
-import { breakGlass, type Lake, parseAt, queryToParquet, runSql, type StatementResult } from '../../lake/index.ts'
+import {
+  breakGlass,
+  type Lake,
+  looksOfEdit,
+  parseAt,
+  queryToParquet,
+  runSql,
+  type StatementResult,
+  withNotifications,
+} from '../../lake/index.ts'
 import { parseStatement } from '../../sql/index.ts'
 import { usage } from '../arguments.ts'
 import type { Io } from '../io.ts'
+import { commandsOf, printQueries } from '../looks.ts'
 import type { Invocation } from '../main.ts'
 import { formatBytes, formatCount, formatCsv, formatResultJson, formatTable, toJson } from '../text.ts'
 import { openLake, textOption } from './open.ts'
@@ -62,11 +72,12 @@ export default async function sql(invocation: Invocation): Promise<number> {
 
 /** Changes rows past their dataset's definition; 3 when its checks refuse. */
 async function edit(lake: Lake, io: Io, text: string, reason: string): Promise<number> {
-  const report = await breakGlass(lake, text, { reason, by: userInfo().username })
+  const report = await withNotifications(lake, () => breakGlass(lake, text, { reason, by: userInfo().username }))
+  const looks = await looksOfEdit(lake, report)
   const { result, judgements, run, outcome } = report
   if (io.json) {
     const snapshotId = result.snapshotId === null ? null : String(result.snapshotId)
-    io.out(toJson({ run, outcome, ...result, snapshotId, verdicts: judgements }))
+    io.out(toJson({ run, outcome, ...result, snapshotId, verdicts: judgements, look: commandsOf(run, looks) }))
     return outcome === 'refused' ? 3 : 0
   }
   for (const one of judgements.filter((each) => each.outcome === 'failed')) printFailure(one, io)
@@ -77,7 +88,7 @@ async function edit(lake: Lake, io: Io, text: string, reason: string): Promise<n
     )
   else {
     io.out(`${io.paint.red('Refused to publish')} run ${run}. Readers still see what they had.`)
-    io.out(`Look at it: limn sql --at run/${run} 'SELECT …'`)
+    printQueries(run, looks, io)
   }
   return outcome === 'refused' ? 3 : 0
 }

@@ -96,7 +96,7 @@ class Edit {
       const staged = await this.stagedOn(base)
       const judgements = await this.judge(staged)
       const refused = refusals(judgements)
-      const message = refused.map((one) => `${one.check}: ${one.explanation}`).join(' · ')
+      const message = refused.map((one) => `${one.dataset}: ${one.check}: ${one.explanation}`).join(' · ')
       const record = this.record(staged, result.changedRows, judgements, message)
       if (refused.length > 0) {
         await commitRecord(context, record)

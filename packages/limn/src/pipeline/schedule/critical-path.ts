@@ -47,28 +47,79 @@ export function criticalPath(project: Project, takes: ReadonlyMap<TableId, numbe
   return { chain, totalMs, slackMs }
 }
 
-/** When a run worked on a dataset: from the first of its intervals to the last. */
+/**
+ * When a run worked on a dataset: from the first of its intervals to the last. What it took over from earlier runs counts as if
+ * it had been done right before it began: nobody worked while it waited for somebody to look.
+ */
 export interface Work {
   readonly dataset: TableId
   readonly beganMs: number
   readonly endedMs: number
+  /** When the work began by the clock, earlier runs included. */
+  readonly firstMs: number
 }
 
 const worked: ReadonlySet<string> = new Set(['landed', 'built', 'kept', 'refused'])
 
 /** What one run worked on, by its ledger rows; datasets it only carried on or judged are not work. */
 export function workOf(project: Project, rows: readonly LedgerRow[]): readonly Work[] {
-  const found = new Map<string, { began: number; ended: number }>()
-  for (const row of rows) {
-    if (!worked.has(row.outcome) || row.dataset === '*') continue
-    const ended = row.startedAtMs + Math.round(row.seconds * 1000)
-    const before = found.get(row.dataset) ?? { began: row.startedAtMs, ended }
-    found.set(row.dataset, { began: Math.min(before.began, row.startedAtMs), ended: Math.max(before.ended, ended) })
+  const found = new Map<string, Omit<Work, 'dataset'>>()
+  const done = rows.filter((row) => worked.has(row.outcome) && row.dataset !== '*')
+  const waited = waitedAfter(done)
+  for (const row of done) {
+    const firstMs = row.startedAtMs
+    const beganMs = firstMs + waited(firstMs)
+    const endedMs = beganMs + lastedMs(row)
+    const before = found.get(row.dataset) ?? { beganMs, endedMs, firstMs }
+    found.set(row.dataset, {
+      beganMs: Math.min(before.beganMs, beganMs),
+      endedMs: Math.max(before.endedMs, endedMs),
+      firstMs: Math.min(before.firstMs, firstMs),
+    })
   }
   return project.order.flatMap((dataset) => {
     const one = found.get(dataset)
-    return one ? [{ dataset, beganMs: one.began, endedMs: one.ended }] : []
+    return one ? [{ dataset, ...one }] : []
   })
+}
+
+function lastedMs(row: LedgerRow): number {
+  return Math.round(row.seconds * 1000)
+}
+
+/** Of work that began at a time before the run itself: how long nothing was done from then until the run began. */
+function waitedAfter(rows: readonly LedgerRow[]): (startedAtMs: number) => number {
+  const [first] = rows
+  const runMs = first === undefined ? null : startOfRun(first.run)
+  if (runMs === null) return () => 0
+  const earlier = rows.filter((row) => row.startedAtMs < runMs).sort((a, b) => a.startedAtMs - b.startedAtMs)
+  const spans: { beganMs: number; endedMs: number }[] = []
+  for (const row of earlier) {
+    const endedMs = Math.min(runMs, row.startedAtMs + lastedMs(row))
+    const last = spans.at(-1)
+    if (last && row.startedAtMs <= last.endedMs) last.endedMs = Math.max(last.endedMs, endedMs)
+    else spans.push({ beganMs: row.startedAtMs, endedMs })
+  }
+  const waits: { readonly beganMs: number; readonly waitedMs: number }[] = []
+  let nextMs = runMs
+  let waitedMs = 0
+  for (const span of spans.toReversed()) {
+    waitedMs += nextMs - span.endedMs
+    waits.push({ beganMs: span.beganMs, waitedMs })
+    nextMs = span.beganMs
+  }
+  return (startedAtMs) => {
+    if (startedAtMs >= runMs) return 0
+    return waits.find((one) => one.beganMs <= startedAtMs)?.waitedMs ?? 0
+  }
+}
+
+/** The second in which a run began, which its id begins with; null: it is no id of a run. */
+function startOfRun(id: string): number | null {
+  const found = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)-/.exec(id)
+  if (!found) return null
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = found.slice(1).map(Number)
+  return Date.UTC(year, month - 1, day, hour, minute, second)
 }
 
 /** How a run came to end when it did. */

@@ -13,7 +13,7 @@ import type { Finding } from './finding.ts'
 import { keyConditions, timesOfKey } from './key.ts'
 import { type NumbersApart, numbersApart, numbersDiffer, type TwoMeasures } from './numbers.ts'
 import { everything } from './scope.ts'
-import { type Step, type Walk, walk, wholeWalk } from './walk.ts'
+import { compare, type Step, type Walk, walk, wholeWalk } from './walk.ts'
 
 /** The state that a number is compared with. */
 export interface Against {
@@ -45,6 +45,8 @@ export interface ApartReport {
   readonly snapshotId: bigint | null
   readonly against: { readonly text: string; readonly table: TableId; readonly snapshotId: bigint | null }
   readonly numbers: NumbersApart
+  /** Where no number was asked for: the rows and columns of the table that the findings move; else null. */
+  readonly moved: MovedRows | null
   readonly steps: readonly Step[]
   /** Why they part; empty when they do not. */
   readonly findings: readonly Finding[]
@@ -52,6 +54,15 @@ export interface ApartReport {
   readonly unknown: readonly string[]
   /** Inputs that were looked at in more rows than were asked for, and why. */
   readonly wider: readonly string[]
+}
+
+/** What differs between the rows of two states of a table. */
+export interface MovedRows {
+  readonly added: number
+  readonly removed: number
+  /** Rows of one key with other values; of a table without keys 0. */
+  readonly changed: number
+  readonly columns: readonly { readonly name: string; readonly rows: number }[]
 }
 
 /**
@@ -89,6 +100,7 @@ export async function apart(
   const groups = differs && request.by !== null ? groupsApart(numbers, out) : []
   const narrow = [...conditions, ...groups]
   let findings: readonly Finding[] = []
+  let rows: MovedRows | null = null
   if (before.dataset === after.dataset) {
     const scope = {
       ...everything,
@@ -96,6 +108,12 @@ export async function apart(
       times: after.shape?.kind === 'interval' ? (asked ? times : given) : null,
     }
     findings = (await walk(book, before, after, { ...wholeWalk, scope, measure: asked ? one : null }, out)) ?? []
+    // Every cause is named then, also of what the number shown does not count.
+    if (request.measure === null && findings.length > 0) {
+      const { total } = await compare(book, before, after, { ...wholeWalk, scope })
+      const columns = total.columns.map((each) => ({ name: each.name, rows: each.rows }))
+      rows = { added: total.added, removed: total.removed, changed: total.changed, columns }
+    }
   } else if (differs) {
     const own = (point: Point) => (point.shape?.kind === 'interval' ? times : null)
     findings = await tablesApart(book, before, after, { before: own(before), after: own(after) }, narrow, out)
@@ -105,6 +123,7 @@ export async function apart(
     snapshotId: after.pin.snapshotId,
     against: { text: request.against.text, table: before.dataset, snapshotId: before.pin.snapshotId },
     numbers,
+    moved: rows,
     steps: out.steps,
     findings,
     unknown: [...new Set(out.unknown)],
@@ -131,11 +150,12 @@ function limited<T extends IntervalSet | null>(times: T, to: IntervalSet | null)
   return times === null ? to : times.intersect(to)
 }
 
-/** The number asked for; else sums of additive columns, of which the first that differs is told. */
+/** The number asked for; else sums of additive columns, of which the first that differs is told in full, and the number of rows. */
 function measuresAsked(book: WhyBook, before: Point, after: Point, request: ApartRequest): readonly TwoMeasures[] {
   if (request.measure !== null) return [{ before: request.measureAgainst ?? request.measure, after: request.measure }]
   const sums = additiveSums(book, before, after)
-  return (sums.length > 0 ? sums : ['count(*)']).map((one) => ({ before: request.measureAgainst ?? one, after: one }))
+  const count = sums.length === 0 || (before.dataset === after.dataset && request.measureAgainst === null)
+  return [...sums, ...(count ? ['count(*)'] : [])].map((one) => ({ before: request.measureAgainst ?? one, after: one }))
 }
 
 /** Sums of columns that both sides have and that may be added up. */

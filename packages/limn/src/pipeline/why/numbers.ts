@@ -29,6 +29,14 @@ export interface NumbersApart {
   /** Groups in which they differ within those intervals, the greatest difference first; at most 20. */
   readonly groups: readonly GroupApart[]
   readonly groupsApart: number
+  /** Of the other measures asked for, those that differ. */
+  readonly also: readonly AlsoApart[]
+}
+
+/** Another number that differs: in total, or in some intervals that make up for each other. */
+export interface AlsoApart extends NumberApart {
+  readonly measure: string
+  readonly intervals: number
 }
 
 /** An SQL aggregate, for each side over its own columns. */
@@ -47,7 +55,10 @@ export interface NumbersAsk {
 
 const groupsShown = 20
 
-/** Computes a number on two sides: of all rows, of each interval, and of each group within the intervals that differ. */
+/**
+ * Computes a number on two sides: of all rows, of each interval, and of each group within the intervals that differ. Of the
+ * other measures that differ the totals are told.
+ */
 export async function numbersApart(book: WhyBook, before: Point, after: Point, ask: NumbersAsk): Promise<NumbersApart> {
   await using resources = new AsyncDisposableStack()
   const bind = async (point: Point, id: TableId) => {
@@ -67,17 +78,20 @@ export async function numbersApart(book: WhyBook, before: Point, after: Point, a
   }
   const sides = { left: rows(before, beforeRows), right: rows(after, afterRows) }
   const time = timeOf(before, after)
-  let first: NumbersApart | null = null
+  let shown: Omit<NumbersApart, 'also'> | null = null
+  const also: AlsoApart[] = []
   for (const measure of ask.measures) {
-    const found = await numbersOf(session, sides, measure, time, ask.by)
-    if (numbersDiffer(found)) return found
-    first ??= found
+    const isTold = shown !== null && numbersDiffer(shown)
+    const found = await numbersOf(session, sides, measure, time, isTold ? [] : ask.by)
+    if (!isTold && (shown === null || numbersDiffer(found))) shown = found
+    else if (numbersDiffer(found))
+      also.push({ measure: found.measure, ...found.total, intervals: found.intervals.length })
   }
-  invariant(first, 'a measure')
-  return first
+  invariant(shown, 'a measure')
+  return { ...shown, also }
 }
 
-export function numbersDiffer({ total, intervals, groupsApart }: NumbersApart): boolean {
+export function numbersDiffer({ total, intervals, groupsApart }: Omit<NumbersApart, 'also'>): boolean {
   return total.before !== total.after || intervals.length > 0 || groupsApart > 0
 }
 
@@ -87,7 +101,7 @@ async function numbersOf(
   measure: TwoMeasures,
   time: ReturnType<typeof timeOf>,
   by: readonly string[],
-): Promise<NumbersApart> {
+): Promise<Omit<NumbersApart, 'also'>> {
   const type = String((await session.rows(`DESCRIBE SELECT ${measure.after} FROM ${right}`)).rows[0]?.[1] ?? '')
   const number = isNumeric(type)
   const [total = []] = (await session.rows(apartSql(['NULL'], ['NULL'], left, right, measure, number, true))).rows

@@ -168,7 +168,8 @@ async function quickly(book: WhyBook, before: Point, after: Point, ask: WalkAsk)
   return { rows: found.rows, times }
 }
 
-async function compare(book: WhyBook, before: Point, after: Point, ask: WalkAsk): Promise<RowDiff> {
+/** The rows in scope of two states of a dataset, compared. */
+export async function compare(book: WhyBook, before: Point, after: Point, ask: WalkAsk): Promise<RowDiff> {
   const { shape } = after
   const contract = book.context.project.nodes.get(after.dataset)?.contract
   const where = conditionOf(ask.scope, shape)
