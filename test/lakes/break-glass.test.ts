@@ -44,6 +44,10 @@ describe('a table that a dataset owns', () => {
     expect(judged).toEqual(['silver.event'])
     expect(await rowsIn(folder, 'SELECT name FROM silver.event.refs ORDER BY 1')).toEqual(['main'])
     expect(await planIn(folder)).toEqual(['gold.day 2026-01-01 input-changed'])
+    const { changes } = JSON.parse((await limn(folder, 'runs', 'diff', report.run, '--json')).stdout) as {
+      changes: readonly { dataset: string; diff: { total: { changed: number } } }[]
+    }
+    expect(changes.map((one) => [one.dataset, one.diff.total.changed])).toEqual([['silver.event', 1]])
     await runIn(folder)
     expect(await rowsIn(folder, days)).toEqual(['01-01 15', '01-02 20'])
   })

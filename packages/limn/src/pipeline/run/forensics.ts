@@ -152,7 +152,7 @@ function pairsOf(context: PipelineContext, run: RunId, rows: readonly LedgerRow[
       intervals: work.ranges.map((range) => range.interval),
     })
   }
-  const writing = new Set(['landed', 'built', 'refused'])
+  const writing = new Set(['landed', 'built', 'edited', 'refused'])
   for (const row of rows) {
     if (!writing.has(row.outcome) || row.outputSnapshot === null || row.outputSnapshot === row.baseSnapshot) continue
     const dataset = row.dataset as TableId
