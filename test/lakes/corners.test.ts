@@ -136,3 +136,24 @@ it('a lake that a clone makes elsewhere has that clone, and runs without a regis
     rmSync(home, { recursive: true, force: true })
   }
 })
+
+describe('a lake without datasets', () => {
+  it('takes SQL and has tables, and is told so where datasets are asked for', async () => {
+    using bare = smallLake('corners-bare')
+    rmSync(join(bare.folder, 'datasets'), { recursive: true })
+    expect((await limn(bare.folder, 'sql', 'CREATE TABLE lab.one AS SELECT 1 AS a')).code).toBe(0)
+    expect((await limn(bare.folder, 'sql', 'UPDATE lab.one SET a = 2')).code).toBe(0)
+    expect((await limn(bare.folder, 'sql', 'SELECT a FROM lab.one', '--json')).stdout).toContain('2')
+    const { code, stderr } = await limn(bare.folder, 'run')
+    expect([code, stderr]).toEqual([2, expect.stringContaining('The lake has no datasets.')])
+  })
+
+  it('drops the table of its last one', async () => {
+    using left = smallLake('corners-left')
+    expect((await limn(left.folder, 'run')).code).toBe(0)
+    rmSync(join(left.folder, 'datasets'), { recursive: true })
+    const tables = JSON.parse((await limn(left.folder, 'table', 'ls', '--json')).stdout) as readonly { table: string }[]
+    const name = tables.find((one) => !one.table.startsWith('limn.'))?.table ?? ''
+    expect((await limn(left.folder, 'drop', name)).code).toBe(0)
+  })
+})

@@ -54,7 +54,7 @@ import { limnItself, type OwnerOf } from '../query/index.ts'
 import { StateDatabase } from '../state/index.ts'
 import { LocalStore, type StorePath } from '../storage/index.ts'
 import type { LakeConfig } from './config.ts'
-import { findLake, loadConfig, loadDatasets } from './load.ts'
+import { findLake, loadConfig, loadDatasets, requireDatasets } from './load.ts'
 import { observedRun } from './observed.ts'
 import { openEngine } from './open-engine.ts'
 
@@ -148,9 +148,9 @@ export class Lake implements AsyncDisposable {
     return this.parts.engine
   }
 
-  /** The datasets, loaded and analysed. Throws the first problem found in them. */
+  /** The datasets, loaded and analysed. Throws the first problem found in them, and where there are none. */
   loadProject(): Promise<Project> {
-    this.project ??= loadDatasets(this.folder).then((loaded) => analyse(loaded, this.parts.engine))
+    this.project ??= loadDatasets(this.folder).then((loaded) => analyse(requireDatasets(loaded), this.parts.engine))
     return this.project
   }
 

@@ -75,13 +75,17 @@ export async function loadDatasets(folder: string): Promise<readonly LoadedDatas
       seen.set(value, { dataset: value, file: path, query: await readQuery(folder, path, value) })
     }
   }
-  if (seen.size === 0) {
-    throw new LimnError('config/invalid', {
-      message: 'The lake has no datasets.',
-      remedy: 'Export a model(…) or ingest(…) from a file in datasets/.',
-    })
-  }
   return [...seen.values()]
+}
+
+/** Refuses a lake that defines nothing. */
+export function requireDatasets(loaded: readonly LoadedDataset[]): readonly LoadedDataset[] {
+  if (loaded.length > 0) return loaded
+  throw new LimnError('config/invalid', {
+    message: 'The lake has no datasets.',
+    notDone: 'Nothing was run.',
+    remedy: 'Export a model(…) or ingest(…) from a file in datasets/.',
+  })
 }
 
 async function readQuery(folder: string, file: string, dataset: Dataset): Promise<LoadedDataset['query']> {
