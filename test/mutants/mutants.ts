@@ -25,7 +25,7 @@ const readsItself = 'test/lakes/reads-itself-backfill.test.ts'
 
 const environments = 'test/lakes/environments.test.ts'
 const renames = 'test/lakes/rename-drop.test.ts'
-const forwardOnly = 'test/lakes/forward-only.test.ts'
+const planning = 'test/pipeline/plan.test.ts'
 const increments = 'test/lakes/increment-rows.test.ts'
 const care = 'test/lakes/lake-care.test.ts'
 
@@ -751,13 +751,13 @@ export const mutants: readonly Mutant[] = [
     file: `${source}/pipeline/plan/accepted.ts`,
     find: '{ ...readNow(facts, unread), ...entry.inputs }',
     replace: 'entry.inputs',
-    suite: forwardOnly,
+    suite: planning,
   },
   {
     name: 'what is accepted without an input is built again when that input is pending',
     file: `${source}/pipeline/plan/plan-model.ts`,
     find: 'times.intersect(possible).minus(without)',
     replace: 'times.intersect(possible)',
-    suite: 'test/lakes/scenarios.test.ts',
+    suite: planning,
   },
 ]

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type TableId, tableId } from '../../packages/limn/src/base/index.ts'
 import { type Edge, IntervalSet, noTiming, parseMicros } from '../../packages/limn/src/dataset/index.ts'
 import { emptyLedger } from '../../packages/limn/src/pipeline/ledger/ledger.ts'
+import { acceptedEntries } from '../../packages/limn/src/pipeline/plan/accepted.ts'
 import { batchesOf, boundKey, type PlanFacts, plan, touchedKey } from '../../packages/limn/src/pipeline/plan/plan.ts'
 import type { Node, Shape } from '../../packages/limn/src/pipeline/project/node.ts'
 
@@ -220,5 +221,65 @@ describe('the plan', () => {
         (one) => [one.start, one.end],
       ),
     )
+  })
+})
+
+describe('a change for new intervals only, by which a dataset reads what it did not read', () => {
+  const reads = { 'silver.x': shifted, 'bronze.x': { reads: { kind: 'all' as const }, touches: null } }
+  const after = node(gold, byDay, reads, 'g')
+  const change = { kind: 'producer-changed' as const, path: 'edge to bronze.x', before: null, after: '{}' }
+  const remembered = new Map([[`${gold} f`, { changes: [change], change: 'all' as const, contractOnly: false }]])
+  const forward = (over: Partial<PlanFacts> = {}) =>
+    settled({
+      nodes: nodes({ [gold]: after }),
+      diffs: remembered,
+      request: { full: false, range: null, forwardOnly: true },
+      ...over,
+    })
+
+  it('lets stand what was built without it, and holds that to what it is now', () => {
+    expect(show(forward())).toEqual(['gold.x 01-01…01-08 accepted'])
+    expect(acceptedEntries(after, plan(forward()).items, forward())).toEqual([
+      { interval: week, inputs: { 'silver.x': 1n, 'bronze.x': 1n } },
+    ])
+  })
+
+  it('lets it stand too where the input is still to be built, as far as another input does not reach', () => {
+    const bounds = new Map([
+      [boundKey(silver, bronze), IntervalSet.of([span('2026-01-03', '2026-01-04')])],
+      [boundKey(gold, bronze), IntervalSet.of([span('2026-01-07', '2026-01-08')])],
+    ])
+    const expected = [
+      'bronze.x any new-delivery',
+      'silver.x 01-03…01-04 input-changed at most',
+      'gold.x 01-01…01-02 accepted',
+      'gold.x 01-02…01-06 input-changed at most',
+      'gold.x 01-06…01-08 accepted',
+    ]
+    expect(show(forward({ probes: delivery, bounds }))).toEqual(expected)
+    expect(show(forward({ probes: delivery, bounds: new Map([...bounds].slice(0, 1)) }))).toEqual(expected)
+  })
+
+  it('builds again what was built by a definition that is not remembered: it may have read it', () => {
+    const unknown = new Map([
+      [`${gold} f`, { changes: [{ kind: 'unknown' as const, why: '' }], change: 'all' as const, contractOnly: false }],
+    ])
+    expect(show(forward({ diffs: unknown }))).toEqual(['gold.x 01-01…01-08 input-changed at most'])
+  })
+
+  it('builds again what the input touches when it has changed since', () => {
+    const ledger = new Map(settled().ledger).set(gold, {
+      ...emptyLedger,
+      built: [{ interval: week, fingerprint: 'g', inputs: { 'silver.x': 1n, 'bronze.x': 1n } }],
+      checksHash: 'c',
+    })
+    const heads = new Map(settled().heads).set(bronze, { snapshotId: 2n, staged: false })
+    const day = IntervalSet.of([span('2026-01-03', '2026-01-04')])
+    const nothing = { kind: 'times' as const, times: IntervalSet.empty, rows: 0 }
+    const touched = new Map([
+      [touchedKey(silver, bronze, 1n, 2n), nothing],
+      [touchedKey(gold, bronze, 1n, 2n), { kind: 'times' as const, times: day, rows: 1 }],
+    ])
+    expect(show(forward({ ledger, heads, touched }))).toEqual(['gold.x 01-03…01-04 input-changed'])
   })
 })
