@@ -749,7 +749,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what is accepted without an input stands on nothing of it',
     file: `${source}/pipeline/plan/accepted.ts`,
-    find: '{ ...readNow(facts, unread), ...entry.inputs }',
+    find: '{ ...entry.inputs, ...readNow(facts, unread) }',
     replace: 'entry.inputs',
     suite: planning,
   },

@@ -25,10 +25,10 @@ export function acceptedEntries(node: Node, items: readonly PlanItem[], facts: P
   return built
     .filter((entry) => entry.fingerprint !== node.fingerprint)
     .flatMap(({ interval, fingerprint, ...entry }): AcceptedEntry[] => {
-      const unread = inputsOf(node).filter(
-        (input) => input === node.id || standsWithout(node, facts, fingerprint, input),
+      const unread = inputsOf(node).filter((input) =>
+        input === node.id ? !(input in entry.inputs) : standsWithout(node, facts, fingerprint, input),
       )
-      const inputs = { ...readNow(facts, unread), ...entry.inputs }
+      const inputs = { ...entry.inputs, ...readNow(facts, unread) }
       return interval === null
         ? [{ interval, inputs }]
         : IntervalSet.of([interval])

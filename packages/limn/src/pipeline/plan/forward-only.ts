@@ -18,7 +18,8 @@ export function counts(node: Node, facts: Facts, fingerprint: string): boolean {
  * that the lake does not remember may have read anything.
  */
 export function standsWithout(node: Node, facts: Facts, fingerprint: string, input: TableId): boolean {
-  if (fingerprint === node.fingerprint || counts(node, facts, fingerprint)) return false
+  if (facts.request.forwardOnly !== true || fingerprint === node.fingerprint) return false
+  if (counts(node, facts, fingerprint)) return false
   const path = edgePath(input)
   const changes = diffOf(node, facts, fingerprint)?.changes ?? []
   return changes.some((one) => one.kind === 'producer-changed' && one.path === path && one.before === null)

@@ -163,7 +163,7 @@ function planIntervals(node: Node, facts: PlanFacts, pending: Pending): readonly
       const reason: Reason = built.length === 0 ? 'never-built' : 'input-changed'
       const bound = boundOf(node, input, edge, facts, items)
       // Nothing stands on it, and it gives no interval that is not there.
-      const reachesNone = built.length > 0 && reading.length === 0 && edge.touches === null
+      const reachesNone = built.length > 0 && reading.length === 0 && edge.touches === null && edge.reads.kind === 'all'
       if (bound === 'any' && reachesNone) continue
       if (bound === 'any')
         unbounded = {
