@@ -52,6 +52,9 @@ it('prints one value on request', async () => {
     { ok: true, changed: ['gold.day'], sample: { outcome: 'sampled', changes: [{ dataset: 'gold.day' }] } },
   ])
   expect(await rowsIn(folder, "SELECT name FROM gold.day.refs WHERE name LIKE 'backfill%'")).toEqual([])
+  redefine(folder, "sum(error('not today'))")
+  expect(await once()).toMatchObject([1, { ok: false, changed: ['gold.day'] }])
+  expect((await limn(folder, 'backfill', 'ls')).stdout).not.toMatch(/stopped|failed|waiting/)
   redefine(folder, 'sum(no_such_column)')
   expect(await once()).toMatchObject([2, { ok: false, changed: [], sample: null }])
   expect((await limn(folder, 'dev', '--json')).code).toBe(2)

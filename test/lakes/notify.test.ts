@@ -95,6 +95,10 @@ describe('owners', () => {
     expect(counts).toEqual([3, 1, 3])
     const again = JSON.parse((await limn(folder, ...change, '--json')).stdout) as { outcome: string; look: string[] }
     expect([again.outcome, again.look.length]).toEqual(['refused', 3])
+    // Whoever typed a statement that fails reads so.
+    const before = told(folder).length
+    const failing = ['sql', '--write', '--break-glass', '--reason', 'why', "UPDATE gold.day SET amount = error('no')"]
+    expect([(await limn(folder, ...failing)).code, told(folder).length]).toEqual([1, before])
     // A change by hand is made again, not retried.
     const run = found[0]?.[0].replace('run/', '') ?? ''
     const later = await limn(folder, 'runs', 'show', run)

@@ -95,6 +95,7 @@ describe('events in a file', () => {
       expect(await emitter.close()).toEqual({ sent: 1, lost: 0, reason: null })
     }
     expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(3)
+    expect(() => new Emitter({ to: 'file://events.ndjson' }, there)).toThrow('names a host')
   })
 })
 

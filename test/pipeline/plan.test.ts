@@ -228,6 +228,7 @@ describe('a change for new intervals only, by which a dataset reads what it did 
   const reads = { 'silver.x': shifted, 'bronze.x': { reads: { kind: 'all' as const }, touches: null } }
   const after = node(gold, byDay, reads, 'g')
   const change = { kind: 'producer-changed' as const, path: 'edge to bronze.x', before: null, after: '{}' }
+  const noTimes = { kind: 'times' as const, times: IntervalSet.empty, rows: 0 }
   const remembered = new Map([[`${gold} f`, { changes: [change], change: 'all' as const, contractOnly: false }]])
   const forward = (over: Partial<PlanFacts> = {}) =>
     settled({
@@ -260,6 +261,46 @@ describe('a change for new intervals only, by which a dataset reads what it did 
     expect(show(forward({ probes: delivery, bounds: new Map([...bounds].slice(0, 1)) }))).toEqual(expected)
   })
 
+  it('holds what stands to what the input is now, also where an earlier definition had read it before', () => {
+    const inputs = { 'silver.x': 1n, 'bronze.x': 1n }
+    const ledger = new Map(settled().ledger).set(gold, builtFrom(inputs))
+    const heads = new Map(settled().heads).set(bronze, { snapshotId: 9n, staged: false })
+    const facts = forward({ ledger, heads, touched: new Map([[touchedKey(silver, bronze, 1n, 9n), noTimes]]) })
+    expect(show(facts)).toEqual(['gold.x 01-01…01-08 accepted'])
+    expect(acceptedEntries(after, plan(facts).items, facts)).toEqual([
+      { interval: week, inputs: { 'silver.x': 1n, 'bronze.x': 9n } },
+    ])
+  })
+
+  it('leaves open what an input built by interval brings that is not there, where nothing bounds it', () => {
+    const nearby = node(gold, byDay, { 'silver.x': shifted, 'bronze.y': same }, 'g')
+    const other = tableId('bronze.y')
+    const source = node(other, byDay, { 'bronze.x': { reads: { kind: 'all' }, touches: null } })
+    const named = new Map([
+      [`${gold} f`, { ...remembered.get(`${gold} f`), changes: [{ ...change, path: `edge to ${other}` }] }],
+    ])
+    const facts = forward({
+      order: [bronze, silver, other, gold],
+      nodes: new Map([...nodes({ [gold]: nearby }), [other, source]]),
+      selected: new Set([bronze, other, gold]),
+      ledger: new Map([...settled().ledger, [other, builtFrom({ 'bronze.x': 1n })]]),
+      heads: new Map([...settled().heads, [other, { snapshotId: 1n, staged: false }]]),
+      diffs: named as typeof remembered,
+      probes: delivery,
+    })
+    expect(show(facts).at(-1)).toBe('gold.x any input-changed at most')
+  })
+
+  it('is only for those who ask for it: since when a change counts is another question', () => {
+    const since = {
+      redefined: new Set<TableId>(),
+      inputThen: (_input: TableId, before: bigint | null) => before,
+      domains: new Map(),
+    }
+    const request = { full: false, range: null }
+    expect(show(forward({ request, since }))).toContain('gold.x 01-01…01-08 input-changed at most')
+  })
+
   it('builds again what was built by a definition that is not remembered: it may have read it', () => {
     const unknown = new Map([
       [`${gold} f`, { changes: [{ kind: 'unknown' as const, why: '' }], change: 'all' as const, contractOnly: false }],
@@ -275,9 +316,8 @@ describe('a change for new intervals only, by which a dataset reads what it did 
     })
     const heads = new Map(settled().heads).set(bronze, { snapshotId: 2n, staged: false })
     const day = IntervalSet.of([span('2026-01-03', '2026-01-04')])
-    const nothing = { kind: 'times' as const, times: IntervalSet.empty, rows: 0 }
     const touched = new Map([
-      [touchedKey(silver, bronze, 1n, 2n), nothing],
+      [touchedKey(silver, bronze, 1n, 2n), noTimes],
       [touchedKey(gold, bronze, 1n, 2n), { kind: 'times' as const, times: day, rows: 1 }],
     ])
     expect(show(forward({ ledger, heads, touched }))).toEqual(['gold.x 01-03…01-04 input-changed'])

@@ -59,7 +59,10 @@ function unprovenText({ dataset, interval, verdict, domain }: Proof): readonly s
     case 'differs':
       return []
     case 'unbuilt':
-      return ['', `Nothing was proven of ${dataset}: what it reads has no rows yet. Build it: limn run +${dataset}`]
+      return [
+        '',
+        `Nothing was proven of ${dataset}: it, or what it reads, has no rows yet. Build it: limn run +${dataset}`,
+      ]
     case 'outside': {
       const asked = interval ? `from ${spanText(interval)}` : 'then'
       const there = domain ? `its rows are from ${spanText(domain)}` : 'it has none at any time'

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeFolder } from '../base/index.ts'
+import { LimnError, makeFolder } from '../base/index.ts'
 import type { RunEvent } from './events.ts'
 import type { OpenRuns } from './open-runs.ts'
 
@@ -55,7 +55,10 @@ export class Emitter {
     const { to } = config
     if (to === 'stdout') this.send = async (line) => ports.print(`${line}\n`)
     else if (/^https?:\/\//.test(to)) this.send = (line, attempts) => post(to, line, attempts, config)
-    else this.send = (line) => append(ports.resolve(pathOf(to)), line)
+    else {
+      const file = ports.resolve(pathOf(to))
+      this.send = (line) => append(file, line)
+    }
   }
 
   emit(event: RunEvent): void {
@@ -87,9 +90,15 @@ export class Emitter {
   }
 }
 
-/** Said as an address, a file is still one. */
+/** Said as an address, a file is still one. Throws `config/invalid` for one of another host. */
 function pathOf(to: string): string {
-  if (to.startsWith('file://')) return fileURLToPath(to)
+  if (/^file:\/\/(localhost)?\//.test(to)) return fileURLToPath(to)
+  if (to.startsWith('file://'))
+    throw new LimnError('config/invalid', {
+      message: `lineage.to is "${to}", which names a host.`,
+      notDone: 'Nothing was run.',
+      remedy: 'Write file:///a/path for a whole path, or file:a/path for one within the lake.',
+    })
   return to.startsWith('file:') ? to.slice('file:'.length) : to
 }
 

@@ -118,7 +118,7 @@ async function onceAsJson(round: Round): Promise<number> {
   if (changed !== null && changed.datasets.length > 0) {
     const range = ['--from', changed.from, '--to', changed.to]
     sample = await run('backfill', ...changed.datasets, ...range, '--sample', round.sample, '--diff')
-    const { backfill } = (sample.value ?? {}) as { readonly backfill?: string }
+    const backfill = backfillOf(sample.value)
     if (backfill !== undefined) await limn(round, ['backfill', 'discard', backfill, ...environment])
   }
   const code = check.code || planned?.code || sample?.code || 0
@@ -127,6 +127,13 @@ async function onceAsJson(round: Round): Promise<number> {
   const value = { ok: code === 0, check: check.value, ...failed, changed: changedNames, sample: sample?.value ?? null }
   io.out(toJson(value))
   return code
+}
+
+/** Which backfill a report, or the error that ended one, is about. */
+function backfillOf(value: unknown): string | undefined {
+  type Told = { readonly backfill?: string; readonly error?: { readonly context?: { readonly backfill?: string } } }
+  const { backfill, error } = (value ?? {}) as Told
+  return backfill ?? error?.context?.backfill
 }
 
 interface Changed {

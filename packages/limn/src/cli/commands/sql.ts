@@ -72,7 +72,12 @@ export default async function sql(invocation: Invocation): Promise<number> {
 
 /** Changes rows past their dataset's definition; 3 when its checks refuse. */
 async function edit(lake: Lake, io: Io, text: string, reason: string): Promise<number> {
-  const report = await withNotifications(lake, () => breakGlass(lake, text, { reason, by: userInfo().username }))
+  // Owners are told of what the lake records; an error is read by whoever typed the statement.
+  const [tried] = await withNotifications(lake, () =>
+    Promise.allSettled([breakGlass(lake, text, { reason, by: userInfo().username })]),
+  )
+  if (tried.status === 'rejected') throw tried.reason
+  const report = tried.value
   const looks = await looksOfEdit(lake, report)
   const { result, judgements, run, outcome } = report
   if (io.json) {

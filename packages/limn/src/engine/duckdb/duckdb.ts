@@ -59,9 +59,10 @@ export async function openDuckDb(options: DuckDbOptions): Promise<FileEngine> {
     const connection = await instance.connect()
     await connection.run("SET GLOBAL errors_as_json = true; SET GLOBAL TimeZone = 'UTC'")
     // By default the allocator keeps what was freed till it is 128 MB in a task or 512 MB at a stroke, which is no limit to a limit of 256 MB.
-    const kept = quoteText(`${Math.max(1, Math.floor((await memoryLimitOf(connection)) / keptShare / 1e6))}MB`)
+    const share = Math.max(1, Math.floor((await memoryLimitOf(connection)) / keptShare / 1e6))
+    const kept = (most: number) => quoteText(`${Math.min(share, most)}MB`)
     await connection.run(
-      `SET GLOBAL allocator_flush_threshold = ${kept}; SET GLOBAL allocator_bulk_deallocation_flush_threshold = ${kept}`,
+      `SET GLOBAL allocator_flush_threshold = ${kept(128)}; SET GLOBAL allocator_bulk_deallocation_flush_threshold = ${kept(512)}`,
     )
     connection.closeSync()
     return instance

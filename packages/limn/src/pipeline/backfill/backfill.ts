@@ -143,7 +143,7 @@ async function carryOn(
   }
 }
 
-/** Publishes, or says why not. An approval of what was looked at is `overtaken` when that is no longer what stands. */
+/** Publishes, or says why not. An approval is `overtaken` by what was built, or replaces something else, since. */
 async function settle(
   pass: Pass,
   result: PassResult,
@@ -173,7 +173,7 @@ async function settle(
       changes === null
         ? 'it changes rows, and no tolerance is stated'
         : `${beyondOf(changes) === 1 ? '1 interval changes' : `${beyondOf(changes)} intervals change`} more than is tolerated`
-    const again = approval === 'overtaken' ? 'what was approved has changed since, and has to be looked at again; ' : ''
+    const again = approval === 'overtaken' ? 'it is not as it was when it was approved, and has to be looked at again; ' : ''
     return { outcome: { kind: 'waiting', why: again + why }, changes }
   }
   const report = await publish(seen ? 'as-seen' : approved ? 'in-advance' : 'within-tolerance')

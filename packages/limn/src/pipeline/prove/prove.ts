@@ -39,7 +39,7 @@ export interface Proof {
   readonly dataset: TableId
   readonly interval: Interval | null
   /**
-   * `same`: both builds gave the same rows · `differs` · nothing was proven, `unbuilt`: an input has no rows yet, or `outside`:
+   * `same`: both builds gave the same rows · `differs` · nothing was proven, `unbuilt`: it or an input has no rows yet, or `outside`:
    * the interval is in neither the dataset's domain nor what was built of it.
    */
   readonly verdict: 'same' | 'differs' | 'unbuilt' | 'outside'

@@ -55,7 +55,9 @@ export async function codeVersionsOf(
     const landed = rows.findLast((row) => row.outcome === 'landed')
     if (built.length === 0 && landed) used.add(landed.fingerprint)
     const latest = rows.findLast((row) => built.some((one) => one.fingerprint === row.fingerprint))
-    if (used.size === 0 && latest) others.set(dataset, latest.fingerprint)
+    // After a rename the rows of what was built bear another name.
+    const other = latest?.fingerprint ?? built.at(-1)?.fingerprint
+    if (used.size === 0 && other !== undefined) others.set(dataset, other)
     const order = [...new Set(rows.map((row) => row.fingerprint))]
     before.set(
       dataset,
