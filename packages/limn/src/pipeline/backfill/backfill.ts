@@ -173,7 +173,8 @@ async function settle(
       changes === null
         ? 'it changes rows, and no tolerance is stated'
         : `${beyondOf(changes) === 1 ? '1 interval changes' : `${beyondOf(changes)} intervals change`} more than is tolerated`
-    const again = approval === 'overtaken' ? 'it is not as it was when it was approved, and has to be looked at again; ' : ''
+    const again =
+      approval === 'overtaken' ? 'it is not as it was when it was approved, and has to be looked at again; ' : ''
     return { outcome: { kind: 'waiting', why: again + why }, changes }
   }
   const report = await publish(seen ? 'as-seen' : approved ? 'in-advance' : 'within-tolerance')
